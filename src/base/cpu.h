@@ -1,0 +1,27 @@
+/* Which instruction set our own kernels use.
+ *
+ * A source file named NAME.isa.c is compiled once per set, with REL_ISA defined as baseline, avx2
+ * or avx512; it names its functions REL_ISA_NAME(thing_verb). Its callers pick with
+ * REL_ISA_PICK(thing_verb), once, when a plan is made. */
+#ifndef REL_BASE_CPU_H
+#define REL_BASE_CPU_H
+
+enum rel_isa { REL_ISA_BASELINE, REL_ISA_AVX2, REL_ISA_AVX512 };
+
+/* The best set of this CPU, lowered by the environment variable RELEARN_ISA (baseline | avx2 |
+ * avx512). */
+enum rel_isa rel_cpu_isa(void);
+const char *rel_isa_name(enum rel_isa isa);
+/* "AMD EPYC ..." as the system calls it, cut to size. */
+void rel_cpu_name(char *name, unsigned size);
+int rel_cpu_count(void); /* usable by this process */
+
+#define REL_ISA_JOIN2(a, b)    a##_##b
+#define REL_ISA_JOIN(a, b)     REL_ISA_JOIN2(a, b)
+#define REL_ISA_NAME(function) REL_ISA_JOIN(function, REL_ISA)
+#define REL_ISA_PICK(function)                                                                     \
+    (rel_cpu_isa() == REL_ISA_AVX512                                                               \
+         ? function##_avx512                                                                       \
+         : (rel_cpu_isa() == REL_ISA_AVX2 ? function##_avx2 : function##_baseline))
+
+#endif

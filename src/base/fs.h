@@ -1,0 +1,50 @@
+/* Files and folders. Every file that is replaced is replaced atomically. */
+#ifndef REL_BASE_FS_H
+#define REL_BASE_FS_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Reads a whole file. More than `limit` bytes is ERR_LIMIT; a folder or device is ERR_FORMAT. *data
+ * has a zero byte behind its *size bytes; rel_free it. */
+rel_status fs_read(const char *path, size_t limit, char **data, size_t *size);
+
+/* Writes beside `path`, syncs, renames over it, syncs the folder. */
+rel_status fs_write_atomic(const char *path, const void *data, size_t size);
+
+/* The same for a writer that streams: write to `file`, then commit or abort. */
+struct fs_atomic {
+    FILE *file;
+    char *path, *temporary; /* of this struct */
+};
+rel_status fs_atomic_open(struct fs_atomic *atomic, const char *path);
+rel_status fs_atomic_commit(struct fs_atomic *atomic); /* aborts when it fails */
+void fs_atomic_abort(struct fs_atomic *atomic); /* a no-op when committed, aborted or zeroed */
+
+/* fsync(path), then rename(path, target), then fsync of the folder: for files that another library
+ * wrote. */
+rel_status fs_rename_synced(const char *path, const char *target);
+
+bool fs_exists(const char *path);
+bool fs_is_folder(const char *path);
+rel_status fs_file_size(const char *path, uint64_t *size);
+rel_status fs_make_folders(const char *path); /* like mkdir -p */
+rel_status fs_remove(const char *path);       /* a file; missing is fine */
+
+/* Names in a folder (not . and ..), sorted by byte value. */
+struct fs_names {
+    char **names;
+    size_t count;
+};
+rel_status fs_list(const char *folder, struct fs_names *names);
+void fs_names_release(struct fs_names *names);
+
+char *fs_join(const char *folder,
+              const char *name); /* `name` if it is absolute; rel_free it; NULL on no memory */
+const char *fs_base_name(const char *path);                     /* behind the last slash */
+bool fs_has_extension(const char *path, const char *extension); /* without the dot, any case */
+
+#endif

@@ -1,0 +1,58 @@
+/* Allocation. Everything that depends on input sizes goes through here: overflow-checked, counted,
+ * limited. */
+#ifndef REL_BASE_MEMORY_H
+#define REL_BASE_MEMORY_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { REL_ALIGNMENT = 64 }; /* bytes; a cache line, and what the compute library's kernels need */
+
+/* Zeroed memory, 64-byte aligned; from 2 MiB up on transparent huge pages where the system has
+ * them. NULL with this thread's error message set when it fails. count * size may not overflow.
+ * Free with rel_free. */
+void *rel_alloc(size_t count, size_t size);
+void rel_free(void *memory); /* NULL is fine */
+
+/* Grows *memory (NULL or from rel_alloc) to `count` elements, keeping the first `kept`; the rest is
+ * zero. On failure *memory is as it was. */
+rel_status rel_regrow(void **memory, size_t kept, size_t count, size_t size);
+
+/* Makes room for one more element in a vector of `length` used and *capacity allocated elements. */
+rel_status rel_reserve(void **memory, size_t *capacity, size_t length, size_t size);
+
+char *rel_strdup(const char *text); /* rel_free it; NULL with the message set when it fails */
+char *rel_format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* likewise */
+
+/* a * b and a + b, false on overflow. */
+bool rel_size_multiply(size_t a, size_t b, size_t *product);
+bool rel_size_add(size_t a, size_t b, size_t *sum);
+
+/* Number of rel_alloc calls so far and bytes live now, over all threads: tests assert that a step
+ * allocates nothing. */
+uint64_t rel_alloc_calls(void);
+size_t rel_alloc_live_bytes(void);
+
+/* Bump arena: many small allocations, one release. */
+struct rel_arena {
+    struct rel_arena_block *block;
+};
+void *rel_arena_alloc(struct rel_arena *arena, size_t count,
+                      size_t size); /* zeroed; NULL as rel_alloc */
+char *rel_arena_strdup(struct rel_arena *arena, const char *text);
+void rel_arena_release(struct rel_arena *arena);
+
+/* A growing string, for composing text. */
+struct rel_text {
+    char *data; /* zero-terminated once anything was appended, else NULL */
+    size_t length, capacity;
+};
+rel_status rel_text_append(struct rel_text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+rel_status rel_text_append_bytes(struct rel_text *text, const void *bytes, size_t size);
+void rel_text_release(struct rel_text *text);
+
+#endif

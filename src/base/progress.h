@@ -1,0 +1,35 @@
+/* Progress events. Work reports; the command line decides what to show. */
+#ifndef REL_BASE_PROGRESS_H
+#define REL_BASE_PROGRESS_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress_event {
+    const char *label;    /* "train epoch 3/90" */
+    const char *unit;     /* "samples" */
+    uint64_t done, total; /* total 0: unknown */
+    bool finished;
+    const char *note; /* "loss 1.234", or NULL */
+};
+
+typedef void (*progress_sink)(const struct progress_event *event, void *context);
+void progress_set_sink(progress_sink sink, void *context);
+
+/* Reports are cheap and may be frequent: the sink is called at most ten times a second and at begin
+ * and end. One at a time per process; any thread. */
+void progress_begin(const char *label, const char *unit, uint64_t total);
+void progress_update(uint64_t done, const char *note);
+void progress_end(const char *note);
+
+/* Ctrl-C: the signal handler requests, long work asks at every step and returns ERR_INTERRUPTED
+ * after saving. */
+void interrupt_request(void); /* async-signal-safe */
+bool interrupt_requested(void);
+void interrupt_clear(void);
+
+double clock_seconds(void); /* monotonic */
+
+#endif
