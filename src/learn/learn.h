@@ -1,0 +1,18 @@
+/* learn: the method. Diagnoses encoders, pulls them back, and holds the registry of balancing methods.
+ *
+ * In order of use:
+ *   kmeans.h, purity.h, diagnose.h   how separable features are on training and validation data, and the alpha from that
+ *   reinit.h                         theta <- (1 - alpha) theta + alpha theta_initial
+ *   method.h                         a balancing method's descriptor, its hooks, and the table of all methods
+ *
+ * learn is handed features, labels and models; it never sees data sets. */
+#ifndef REL_LEARN_H
+#define REL_LEARN_H
+
+#include "learn/diagnose.h"
+#include "learn/kmeans.h"
+#include "learn/method.h"
+#include "learn/purity.h"
+#include "learn/reinit.h"
+
+#endif
