@@ -1,14 +1,14 @@
 /* data: from folders and lists of media to batches of numbers.
  *
  * In order of use:
- *   prepare    a recipe reads a source folder and writes a store (manifest; one file and one table row per recipe)
- *   store      one SQLite file: samples, classes, splits, shapes, statistics, checksums
- *   transform  what happens to a sample between store and network: resize, crop, flip, normalise
- *   loader     threads that turn a split into batches, the same whatever their number
- *   synth      writes a data set of generated media whose information ceilings are known
+ *   prepare    a recipe reads a source folder and writes a store (manifest; one file and one table
+ * row per recipe) store      one SQLite file: samples, classes, splits, shapes, statistics,
+ * checksums transform  what happens to a sample between store and network: resize, crop, flip,
+ * normalise loader     threads that turn a split into batches, the same whatever their number synth
+ * writes a data set of generated media whose information ceilings are known
  *
- * data knows nothing of networks. Shapes it states, values it delivers as float32 in [frames][channels][height][width] or
- * [features]. */
+ * data knows nothing of networks. Shapes it states, values it delivers as float32 in
+ * [frames][channels][height][width] or [features]. */
 #ifndef REL_DATA_H
 #define REL_DATA_H
 
@@ -21,21 +21,23 @@ extern const char *const data_split_names[SPLIT_COUNT]; /* "train", "val", "test
 enum data_kind { DATA_LOGMEL, DATA_FRAMES, DATA_VECTOR };
 extern const char *const data_kind_choices; /* "logmel|frames|vector" */
 
-/* --- transform: per modality; defaults of a manifest, kept in the store, overridden by a training configuration --- */
+/* --- transform: per modality; defaults of a manifest, kept in the store, overridden by a training
+ * configuration --- */
 
 enum data_crop { CROP_NONE, CROP_RESIZED, CROP_PADDED };
 struct transform_options {
     /* frames */
-    int64_t clip_frames;      /* T: frames per sample that the network sees (METHOD.md's frame choice) */
-    int64_t height, width;    /* pixels */
-    int64_t channels;         /* 1 or 3 */
-    int crop;                 /* enum data_crop: none; RandomResizedCrop; pad by `pad` pixels and crop at random */
+    int64_t clip_frames; /* T: frames per sample that the network sees (METHOD.md's frame choice) */
+    int64_t height, width; /* pixels */
+    int64_t channels;      /* 1 or 3 */
+    int crop; /* enum data_crop: none; RandomResizedCrop; pad by `pad` pixels and crop at random */
     struct option_reals crop_scale, crop_ratio; /* of CROP_RESIZED */
     int64_t pad;
-    double flip;              /* probability of a horizontal flip, per frame */
-    struct option_reals mean, deviation; /* per channel, after / 255; one value serves all channels */
+    double flip; /* probability of a horizontal flip, per frame */
+    struct option_reals mean,
+        deviation; /* per channel, after / 255; one value serves all channels */
     /* vector */
-    bool standardize;         /* minus mean, divided by deviation of the training split */
+    bool standardize; /* minus mean, divided by deviation of the training split */
 };
 extern const struct rel_option transform_option_table[];
 extern const size_t transform_option_count;
@@ -59,16 +61,20 @@ struct store_info {
     int modalities;
     struct data_modality list[DATA_MODALITIES_MAX];
     uint64_t samples[SPLIT_COUNT];
-    uint64_t missing;       /* samples left out with --allow-missing */
+    uint64_t missing; /* samples left out with --allow-missing */
     char recipe[DATA_NAME_MAX];
     int version;
-    char fingerprint[33];   /* XXH3-128 in hex over all checksums, labels and splits: what a run was trained on */
+    char fingerprint[33]; /* XXH3-128 in hex over all checksums, labels and splits: what a run was
+                             trained on */
 };
 
 struct store;
-rel_status store_open(const char *path, struct store **store); /* read only; one connection per caller thread inside */
+rel_status
+store_open(const char *path,
+           struct store **store); /* read only; one connection per caller thread inside */
 const struct store_info *store_info(const struct store *store);
-const char *store_sample_id(const struct store *store, enum data_split split, uint64_t index); /* "" if out of range */
+const char *store_sample_id(const struct store *store, enum data_split split,
+                            uint64_t index); /* "" if out of range */
 int32_t store_label(const struct store *store, enum data_split split, uint64_t index);
 void store_close(struct store *store);
 
@@ -76,30 +82,35 @@ void store_close(struct store *store);
 
 struct loader_config {
     enum data_split split;
-    int batch;         /* samples */
-    bool training;     /* shuffle, augmentation and training frame choice; else the split's order and the test transform */
+    int batch;     /* samples */
+    bool training; /* shuffle, augmentation and training frame choice; else the split's order and
+                      the test transform */
     bool drop_last;
-    int threads;       /* 0: decode in loader_next */
+    int threads; /* 0: decode in loader_next */
     uint64_t seed;
     unsigned modalities; /* bit set of those to load, in the store's order */
-    const struct transform_options *transforms; /* [store's modalities] overriding the store's; NULL: the store's */
+    const struct transform_options
+        *transforms; /* [store's modalities] overriding the store's; NULL: the store's */
 };
 
 struct batch {
-    int count;                                     /* samples in it: config.batch, or fewer in the last one */
-    const float *inputs[DATA_MODALITIES_MAX];      /* [config.batch][sample shape], 64-byte aligned, rest zero; NULL if not asked for */
-    const int32_t *labels;                         /* [config.batch] */
-    const uint64_t *samples;                       /* [config.batch] index in the split */
-    uint64_t number;                               /* of the batch in its epoch */
-    int slot;                                      /* the loader's */
+    int count; /* samples in it: config.batch, or fewer in the last one */
+    const float *inputs[DATA_MODALITIES_MAX]; /* [config.batch][sample shape], 64-byte aligned, rest
+                                                 zero; NULL if not asked for */
+    const int32_t *labels;                    /* [config.batch] */
+    const uint64_t *samples;                  /* [config.batch] index in the split */
+    uint64_t number;                          /* of the batch in its epoch */
+    int slot;                                 /* the loader's */
 };
 
 struct loader;
-rel_status loader_open(struct store *store, const struct loader_config *config, struct loader **loader);
+rel_status loader_open(struct store *store, const struct loader_config *config,
+                       struct loader **loader);
 uint64_t loader_batches(const struct loader *loader); /* per epoch */
 /* Begins epoch `epoch` at batch `first` (0, or where a stopped run was). Ends a running epoch. */
 rel_status loader_start(struct loader *loader, uint32_t epoch, uint64_t first);
-/* The next batch, in order; *batch is NULL behind the last one. Give every batch back before the next-but-`window` one. */
+/* The next batch, in order; *batch is NULL behind the last one. Give every batch back before the
+ * next-but-`window` one. */
 rel_status loader_next(struct loader *loader, const struct batch **batch);
 void loader_give_back(struct loader *loader, const struct batch *batch);
 /* Seconds that loader_next waited since loader_open: shows whether the loader is the bottleneck. */
@@ -107,17 +118,19 @@ double loader_wait_seconds(const struct loader *loader);
 void loader_close(struct loader *loader);
 
 /* One sample after the transform: for inspect. values: [sample shape], rel_free it. */
-rel_status store_load_sample(struct store *store, enum data_split split, uint64_t index, int modality, bool training,
-                             uint64_t seed, uint32_t epoch, float **values);
+rel_status store_load_sample(struct store *store, enum data_split split, uint64_t index,
+                             int modality, bool training, uint64_t seed, uint32_t epoch,
+                             float **values);
 
 /* --- prepare --- */
 
 struct prepare_options {
     char *from, *to;     /* source folder, store to write */
-    double val_fraction; /* of train, split off stratified by class; 0: none; an existing val split makes it an error */
+    double val_fraction; /* of train, split off stratified by class; 0: none; an existing val split
+                            makes it an error */
     int64_t seed;
-    int64_t jobs;        /* worker threads; 0: all CPUs */
-    bool allow_missing;  /* count and report missing or unreadable media instead of failing */
+    int64_t jobs;       /* worker threads; 0: all CPUs */
+    bool allow_missing; /* count and report missing or unreadable media instead of failing */
 };
 extern const struct rel_option prepare_option_table[];
 extern const size_t prepare_option_count;
@@ -144,14 +157,16 @@ struct synth_options {
     char *out;
     int64_t seed;
     int64_t classes, train, val, test; /* samples per split */
-    double audio_wrong;  /* share of samples whose sound is another class's: audio ceiling 1 - audio_wrong */
-    double visual_empty; /* share of samples without an object: visual ceiling 1 - visual_empty + visual_empty / classes */
+    double audio_wrong;  /* share of samples whose sound is another class's: audio ceiling 1 -
+                            audio_wrong */
+    double visual_empty; /* share of samples without an object: visual ceiling 1 - visual_empty +
+                            visual_empty / classes */
     double audio_snr;    /* dB */
 };
 extern const struct rel_option synth_option_table[];
 extern const size_t synth_option_count;
-/* Writes OUT/audio/ID.wav, OUT/visual/ID/frame_0000N.jpg, manifest.csv, manifest.yaml, and truth.json (the ceilings, per
- * sample what it really shows). */
+/* Writes OUT/audio/ID.wav, OUT/visual/ID/frame_0000N.jpg, manifest.csv, manifest.yaml, and
+ * truth.json (the ceilings, per sample what it really shows). */
 rel_status synth_write(const struct synth_options *options);
 
 #endif

@@ -1,9 +1,11 @@
-/* learn: the method. Diagnoses encoders, pulls them back, and holds the registry of balancing methods.
+/* learn: the method. Diagnoses encoders, pulls them back, and holds the registry of balancing
+ * methods.
  *
  * In order of use:
- *   kmeans.h, purity.h, diagnose.h   how separable features are on training and validation data, and the alpha from that
- *   reinit.h                         theta <- (1 - alpha) theta + alpha theta_initial
- *   method.h                         a balancing method's descriptor, its hooks, and the table of all methods
+ *   kmeans.h, purity.h, diagnose.h   how separable features are on training and validation data,
+ * and the alpha from that reinit.h                         theta <- (1 - alpha) theta + alpha
+ * theta_initial method.h                         a balancing method's descriptor, its hooks, and
+ * the table of all methods
  *
  * learn is handed features, labels and models; it never sees data sets. */
 #ifndef REL_LEARN_H

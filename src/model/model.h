@@ -2,12 +2,14 @@
  *
  * In order of use:
  *   encoder_options    an encoder's options (kind, width, blocks, ...), one table for YAML and help
- *   model_init         declares and draws the parameters: one arena per encoder, one for the head, one per auxiliary head
- *   model_plan_get     the network for one mode and batch size (kept, made once)
- *   model_forward, model_backward    a training step's two halves; the caller fills the logits' gradients in between
- *   model_head_logits  the head alone on given features: masked modalities, probes
+ *   model_init         declares and draws the parameters: one arena per encoder, one for the head,
+ * one per auxiliary head model_plan_get     the network for one mode and batch size (kept, made
+ * once) model_forward, model_backward    a training step's two halves; the caller fills the logits'
+ * gradients in between model_head_logits  the head alone on given features: masked modalities,
+ * probes
  *
- * One file per encoder kind (resnet.c, mlp.c) and per fusion, each ending in its descriptor; tables in encoder.c, fusion.c. */
+ * One file per encoder kind (resnet.c, mlp.c) and per fusion, each ending in its descriptor; tables
+ * in encoder.c, fusion.c. */
 #ifndef REL_MODEL_H
 #define REL_MODEL_H
 
@@ -19,18 +21,23 @@ enum { MODEL_MODALITIES_MAX = 8, MODEL_NAME_MAX = 48 };
 struct model_input {
     char name[MODEL_NAME_MAX];
     bool is_vector;
-    int frames, channels, height, width; /* pictures and spectrograms: [frames][channels][height][width] */
-    int features;                        /* vectors: [features] */
+    int frames, channels, height,
+        width;    /* pictures and spectrograms: [frames][channels][height][width] */
+    int features; /* vectors: [features] */
 };
 size_t model_input_count(const struct model_input *input); /* floats of one sample */
 
-enum encoder_kind { ENCODER_AUTO, ENCODER_RESNET, ENCODER_MLP }; /* auto: resnet for pictures, mlp for vectors */
+enum encoder_kind {
+    ENCODER_AUTO,
+    ENCODER_RESNET,
+    ENCODER_MLP
+}; /* auto: resnet for pictures, mlp for vectors */
 
 struct encoder_options {
     int kind;                  /* enum encoder_kind */
     struct option_ints blocks; /* resnet: basic blocks per stage, 2,2,2,2 is ResNet-18 */
     int64_t width;             /* resnet: channels of the first stage; doubled every stage */
-    int stem;                  /* resnet: 0: conv7x7/2 + max-pool ("full"), 1: conv3x3/1 ("small") */
+    int stem; /* resnet: 0: conv7x7/2 + max-pool ("full"), 1: conv3x3/1 ("small") */
     struct option_ints hidden; /* mlp: hidden layers; the last is the feature dimension */
 };
 extern const struct rel_option encoder_option_table[];
@@ -51,48 +58,55 @@ struct model_config {
 
 struct model {
     struct model_config config;
-    struct nn_runtime *runtime; /* not owned */
+    struct nn_runtime *runtime;                        /* not owned */
     struct param_arena encoders[MODEL_MODALITIES_MAX]; /* named as the modality */
     struct param_arena buffers[MODEL_MODALITIES_MAX];  /* batch-norm running statistics */
-    struct param_arena head;                           /* "head": weight [classes][features], bias [classes] */
+    struct param_arena head; /* "head": weight [classes][features], bias [classes] */
     struct param_arena auxiliary[MODEL_MODALITIES_MAX];
-    int dimensions[MODEL_MODALITIES_MAX];              /* feature dimension of each encoder */
-    struct model_plan *plans;                          /* list, newest first */
+    int dimensions[MODEL_MODALITIES_MAX]; /* feature dimension of each encoder */
+    struct model_plan *plans;             /* list, newest first */
 };
 
-rel_status model_init(struct model *model, struct nn_runtime *runtime, const struct model_config *config);
-/* Draws all parameters and keeps them as the initial ones; running mean 0, variance 1. An encoder's values depend on the
- * seed and on its name, not on the other modalities: a modality trained alone starts where it starts in the joint model. */
+rel_status model_init(struct model *model, struct nn_runtime *runtime,
+                      const struct model_config *config);
+/* Draws all parameters and keeps them as the initial ones; running mean 0, variance 1. An encoder's
+ * values depend on the seed and on its name, not on the other modalities: a modality trained alone
+ * starts where it starts in the joint model. */
 void model_draw(struct model *model, uint64_t seed);
 void model_release(struct model *model);
 
-/* All arenas in a fixed order, for optimisers, checkpoints and checksums; returns their number. `arenas` has room for
- * 2 * MODEL_MODALITIES_MAX + 1. Buffers are not among them. */
+/* All arenas in a fixed order, for optimisers, checkpoints and checksums; returns their number.
+ * `arenas` has room for 2 * MODEL_MODALITIES_MAX + 1. Buffers are not among them. */
 int model_arenas(struct model *model, struct param_arena **arenas);
 size_t model_parameter_count(const struct model *model);
 
 struct model_plan;
-rel_status model_plan_get(struct model *model, enum nn_mode mode, int batch, struct model_plan **plan);
+rel_status model_plan_get(struct model *model, enum nn_mode mode, int batch,
+                          struct model_plan **plan);
 int model_plan_batch(const struct model_plan *plan);
 
-/* Runs the encoders in the bit set `active`, and the head. inputs[m]: [batch][model_input_count], 64-byte aligned. The
- * features of an encoder that is not active are zero. */
+/* Runs the encoders in the bit set `active`, and the head. inputs[m]: [batch][model_input_count],
+ * 64-byte aligned. The features of an encoder that is not active are zero. */
 rel_status model_forward(struct model_plan *plan, const float *const *inputs, unsigned active);
-const float *model_features(const struct model_plan *plan, int modality);          /* [batch][dimensions[m]] */
-const float *model_logits(const struct model_plan *plan);                          /* [batch][classes] */
-const float *model_auxiliary_logits(const struct model_plan *plan, int modality);  /* [batch][classes] */
+const float *model_features(const struct model_plan *plan,
+                            int modality);                /* [batch][dimensions[m]] */
+const float *model_logits(const struct model_plan *plan); /* [batch][classes] */
+const float *model_auxiliary_logits(const struct model_plan *plan,
+                                    int modality); /* [batch][classes] */
 
 /* Gradients to be filled before model_backward. */
 float *model_logits_gradient(struct model_plan *plan);
 float *model_auxiliary_logits_gradient(struct model_plan *plan, int modality);
 
 enum { MODEL_HEAD_JOINT = 1u }; /* auxiliary head m is 2u << m */
-/* Sends the heads in the bit set `heads` back through the encoders in `active`, into `plane` (overwritten, 0 for arenas
- * that nothing reaches; with `accumulate` added). */
-rel_status model_backward(struct model_plan *plan, unsigned heads, unsigned active, enum param_plane plane,
-                          bool accumulate);
+/* Sends the heads in the bit set `heads` back through the encoders in `active`, into `plane`
+ * (overwritten, 0 for arenas that nothing reaches; with `accumulate` added). */
+rel_status model_backward(struct model_plan *plan, unsigned heads, unsigned active,
+                          enum param_plane plane, bool accumulate);
 
-/* Joint logits [n][classes] of features that the caller composed: features[m] is [n][dimensions[m]]. */
-rel_status model_head_logits(struct model *model, const float *const *features, int n, float *logits);
+/* Joint logits [n][classes] of features that the caller composed: features[m] is
+ * [n][dimensions[m]]. */
+rel_status model_head_logits(struct model *model, const float *const *features, int n,
+                             float *logits);
 
 #endif

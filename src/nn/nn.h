@@ -1,15 +1,16 @@
 /* nn: a static graph of operations on oneDNN and our own kernels.
  *
  * In order of use:
- *   nn_runtime      the compute library's engine, threads, instruction set, shared scratch and activations
- *   nn_graph        one network for one mode (training or inference) and one batch size: add operations, plan, run
- *   nn_loss.h       softmax cross-entropy
- *   nn_optimizer.h  SGD over a parameter arena
+ *   nn_runtime      the compute library's engine, threads, instruction set, shared scratch and
+ * activations nn_graph        one network for one mode (training or inference) and one batch size:
+ * add operations, plan, run nn_loss.h       softmax cross-entropy nn_optimizer.h  SGD over a
+ * parameter arena
  *
- * Shapes are known when an operation is added. nn_graph_plan creates every primitive and lays out every buffer; after
- * that forward and backward allocate nothing. Activations are blocked (nChw16c with AVX-512, nChw8c otherwise) from the
- * first convolution to the global pool; inputs and feature vectors are plain. One operation per file: see nn_op.h for how
- * to add one. Data and labels come from the caller: nn knows no modality and no file. */
+ * Shapes are known when an operation is added. nn_graph_plan creates every primitive and lays out
+ * every buffer; after that forward and backward allocate nothing. Activations are blocked (nChw16c
+ * with AVX-512, nChw8c otherwise) from the first convolution to the global pool; inputs and feature
+ * vectors are plain. One operation per file: see nn_op.h for how to add one. Data and labels come
+ * from the caller: nn knows no modality and no file. */
 #ifndef REL_NN_H
 #define REL_NN_H
 
@@ -28,9 +29,10 @@ struct nn_runtime;
 rel_status nn_runtime_init(struct nn_runtime **runtime, const struct nn_runtime_config *config);
 void nn_runtime_release(struct nn_runtime *runtime); /* after all its graphs */
 int nn_runtime_threads(const struct nn_runtime *runtime);
-int nn_runtime_block(const struct nn_runtime *runtime);   /* channels per block: 16 or 8; widths are multiples of it */
-const char *nn_library_version(void);                     /* "oneDNN 2.6.3" */
-const char *nn_library_isa(void);                         /* "avx512_core_bf16" */
+int nn_runtime_block(
+    const struct nn_runtime *runtime); /* channels per block: 16 or 8; widths are multiples of it */
+const char *nn_library_version(void);  /* "oneDNN 2.6.3" */
+const char *nn_library_isa(void);      /* "avx512_core_bf16" */
 
 enum nn_mode { NN_TRAINING, NN_INFERENCE };
 
@@ -40,16 +42,19 @@ enum { NN_NONE = -1 };
 
 struct nn_graph;
 
-/* `parameters` and `buffers` (batch-norm running statistics; may be NULL for graphs without) are found by name, or
- * declared by the first graph built on them. They must outlive the graph and be allocated before nn_graph_plan. */
+/* `parameters` and `buffers` (batch-norm running statistics; may be NULL for graphs without) are
+ * found by name, or declared by the first graph built on them. They must outlive the graph and be
+ * allocated before nn_graph_plan. */
 rel_status nn_graph_init(struct nn_graph **graph, struct nn_runtime *runtime, enum nn_mode mode,
                          struct param_arena *parameters, struct param_arena *buffers);
 void nn_graph_release(struct nn_graph *graph);
 
 /* --- adding operations; `name` is the PyTorch prefix of its parameters --- */
 
-/* Plain [batch][channels][height][width] pictures or spectrograms. Frames are counted in the batch. */
-rel_status nn_input_pictures(struct nn_graph *graph, int batch, int channels, int height, int width, nn_value *out);
+/* Plain [batch][channels][height][width] pictures or spectrograms. Frames are counted in the batch.
+ */
+rel_status nn_input_pictures(struct nn_graph *graph, int batch, int channels, int height, int width,
+                             nn_value *out);
 /* Plain [batch][features]. */
 rel_status nn_input_features(struct nn_graph *graph, int batch, int features, nn_value *out);
 
@@ -60,34 +65,47 @@ struct nn_conv_bn {
     bool relu;
     nn_value residual; /* added before the ReLU; NN_NONE: none */
 };
-/* Convolution, batch norm (eps 1e-5, momentum 0.1, unbiased running variance), optional residual add, optional ReLU. In
- * inference the batch norm is folded into the convolution. Weights Kaiming-normal (fan_out, ReLU), scale N(1, 0.02), shift 0. */
-rel_status nn_conv_bn(struct nn_graph *graph, nn_value in, const struct nn_conv_bn *spec, nn_value *out);
-rel_status nn_max_pool(struct nn_graph *graph, nn_value in, int kernel, int stride, int padding, nn_value *out);
-/* Mean over height, width and `frames` consecutive pictures: [batch*frames][c][h][w] -> [batch][c]. */
+/* Convolution, batch norm (eps 1e-5, momentum 0.1, unbiased running variance), optional residual
+ * add, optional ReLU. In inference the batch norm is folded into the convolution. Weights
+ * Kaiming-normal (fan_out, ReLU), scale N(1, 0.02), shift 0. */
+rel_status nn_conv_bn(struct nn_graph *graph, nn_value in, const struct nn_conv_bn *spec,
+                      nn_value *out);
+rel_status nn_max_pool(struct nn_graph *graph, nn_value in, int kernel, int stride, int padding,
+                       nn_value *out);
+/* Mean over height, width and `frames` consecutive pictures: [batch*frames][c][h][w] -> [batch][c].
+ */
 rel_status nn_global_pool(struct nn_graph *graph, nn_value in, int frames, nn_value *out);
-/* y = x W^T + b, optional ReLU; PyTorch's default initialisation: uniform +-1/sqrt(in) for weight and bias. */
-rel_status nn_linear(struct nn_graph *graph, nn_value in, const char *name, int out_features, bool relu, nn_value *out);
+/* y = x W^T + b, optional ReLU; PyTorch's default initialisation: uniform +-1/sqrt(in) for weight
+ * and bias. */
+rel_status nn_linear(struct nn_graph *graph, nn_value in, const char *name, int out_features,
+                     bool relu, nn_value *out);
 rel_status nn_concat(struct nn_graph *graph, const nn_value *in, int count, nn_value *out);
 
 /* --- running --- */
 
 rel_status nn_graph_plan(struct nn_graph *graph);
 struct rel_shape nn_value_shape(const struct nn_graph *graph, nn_value value);
-/* Binds caller's memory (64-byte aligned, plain layout, of the input's size) to an input; kept until bound anew. */
+/* Binds caller's memory (64-byte aligned, plain layout, of the input's size) to an input; kept
+ * until bound anew. */
 void nn_graph_bind_input(struct nn_graph *graph, nn_value input, const float *data);
 rel_status nn_graph_forward(struct nn_graph *graph);
-/* Plain [batch][features] values only (behind global pool, linear, concat). Valid until the next forward. */
+/* Plain [batch][features] values only (behind global pool, linear, concat). Valid until the next
+ * forward. */
 const float *nn_value_data(const struct nn_graph *graph, nn_value value);
-/* Where the caller writes d loss / d value before backward; and, for inputs of features, where it reads it after. */
+/* Where the caller writes d loss / d value before backward; and, for inputs of features, where it
+ * reads it after. */
 float *nn_value_gradient(struct nn_graph *graph, nn_value value);
-/* Backpropagates from `output`'s gradient; parameter gradients go to `plane` of the arena (overwritten; with `accumulate`
- * added). Activations stay valid, so that several losses can be sent back one after the other. */
-rel_status nn_graph_backward(struct nn_graph *graph, nn_value output, enum param_plane plane, bool accumulate);
+/* Backpropagates from `output`'s gradient; parameter gradients go to `plane` of the arena
+ * (overwritten; with `accumulate` added). Activations stay valid, so that several losses can be
+ * sent back one after the other. */
+rel_status nn_graph_backward(struct nn_graph *graph, nn_value output, enum param_plane plane,
+                             bool accumulate);
 
-/* Bytes of activations, gradients and scratch of this graph; what the planner shares counts once per runtime. */
+/* Bytes of activations, gradients and scratch of this graph; what the planner shares counts once
+ * per runtime. */
 size_t nn_graph_bytes(const struct nn_graph *graph);
-/* One line per operation: shapes, kernel chosen, and per call milliseconds once run with timing on. */
+/* One line per operation: shapes, kernel chosen, and per call milliseconds once run with timing on.
+ */
 rel_status nn_graph_describe(const struct nn_graph *graph, struct rel_text *text);
 
 #endif

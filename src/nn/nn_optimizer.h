@@ -9,7 +9,8 @@ struct nn_sgd {
 };
 enum { NN_SGD_PLANES = 1 }; /* velocity, in PLANE_EXTRA */
 
-/* torch.optim.SGD: g += weight_decay * w; v = momentum * v + g; w -= learning_rate * v. Raises the arena's version. */
+/* torch.optim.SGD: g += weight_decay * w; v = momentum * v + g; w -= learning_rate * v. Raises the
+ * arena's version. */
 void nn_sgd_step(const struct nn_sgd *sgd, struct param_arena *arena, int threads);
 /* sum of squares of a plane, in double, the same for every thread count */
 double nn_plane_norm_squared(const struct param_arena *arena, enum param_plane plane);
