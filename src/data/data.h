@@ -153,20 +153,40 @@ extern const struct prepare_recipe *const prepare_recipes[]; /* NULL at the end 
 
 /* --- synth --- */
 
+enum { SYNTH_CLASSES_MAX = 8 };
+
 struct synth_options {
     char *out;
     int64_t seed;
-    int64_t classes, train, val, test; /* samples per split */
-    double audio_wrong;  /* share of samples whose sound is another class's: audio ceiling 1 -
-                            audio_wrong */
-    double visual_empty; /* share of samples without an object: visual ceiling 1 - visual_empty +
-                            visual_empty / classes */
-    double audio_snr;    /* dB */
+    int64_t classes;          /* 2..SYNTH_CLASSES_MAX */
+    int64_t train, val, test; /* samples per split */
+    /* What limits the information of a modality: shares of samples, in every split. */
+    double audio_wrong, visual_wrong; /* show another class than the label */
+    double audio_empty, visual_empty; /* show nothing: noise alone, no object */
+    /* sound */
+    double audio_snr, audio_snr_spread; /* dB: every sample has snr +- spread, uniformly */
+    int64_t sample_rate;                /* Hz */
+    double seconds;
+    /* pictures */
+    int64_t frames, picture_size;      /* pictures per sample; pixels a side */
+    double object_min, object_max;     /* radius as a share of the side */
+    double rotation;                   /* rad: an object is turned by up to this either way */
+    double contrast_min, contrast_max; /* distance in RGB between object and background */
+    double stripes;                    /* amplitude of the stripes on striped objects */
+    int64_t clutter;                   /* bars in the background */
+    double noise;                      /* deviation of pixel noise */
+    int64_t jpeg_quality;
+    int64_t jobs; /* worker threads; 0: all CPUs; the files do not depend on it */
 };
 extern const struct rel_option synth_option_table[];
 extern const size_t synth_option_count;
+
 /* Writes OUT/audio/ID.wav, OUT/visual/ID/frame_0000N.jpg, manifest.csv, manifest.yaml, and
- * truth.json (the ceilings, per sample what it really shows). */
+ * truth.json (every option, the ceilings in theory and as realised in each split, and what each
+ * sample really shows). Sample i of a split depends on the seed, the split and i, not on how many
+ * there are. Written beside OUT and renamed when complete. ERR_USAGE for options out of range or
+ * that do not fit together, and for an OUT that exists and is not an empty folder; ERR_IO;
+ * ERR_INTERRUPTED: nothing is left behind. */
 rel_status synth_write(const struct synth_options *options);
 
 #endif
