@@ -39,8 +39,8 @@ rel_status picture_read_memory(const void *bytes, size_t size,
 rel_status picture_read(const char *path, const struct picture_options *options,
                         struct picture *picture);
 
-/* Appends an encoded file to `out`. JPEG: quality 1..100, 0 means 95; chroma at half size for
- * quality under 90 and at full size from there on. PNG: lossless. */
+/* Appends an encoded file to `out`. JPEG: quality 1..100, 0 means 95; chroma at half size, as PIL
+ * and video have it. PNG: lossless. ERR_USAGE for another quality or an empty picture. */
 rel_status picture_write_jpeg(const struct picture *picture, int quality, struct rel_text *out);
 rel_status picture_write_png(const struct picture *picture, struct rel_text *out);
 

@@ -1,0 +1,254 @@
+#include "media/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    IO_BUFFER = 64 << 10,    /* bytes */
+    STREAMS_MAX = 100,       /* a film has fewer than 50 */
+    PACKETS_SPARE = 10000,   /* packets beyond one per byte of the file */
+    DRAIN_ERRORS_MAX = 1000, /* failures in a row after the last packet */
+};
+
+static bool source_expired(struct source *source) {
+    if (!source->expired && clock_seconds() > source->deadline) source->expired = true;
+    return source->expired;
+}
+
+static int source_interrupt(void *context) { return source_expired(context); }
+
+static int source_read(void *context, uint8_t *buffer, int size) {
+    struct source *source = context;
+    if (source_expired(source)) return AVERROR_EXIT;
+    ssize_t count;
+    do count = pread(source->file, buffer, (size_t)size, source->position);
+    while (count < 0 && errno == EINTR);
+    if (count < 0) {
+        source->read_failed = true;
+        return AVERROR(errno);
+    }
+    if (count == 0) return AVERROR_EOF;
+    source->position += count;
+    return (int)count;
+}
+
+static int64_t source_seek(void *context, int64_t offset, int whence) {
+    struct source *source = context;
+    if (whence & AVSEEK_SIZE) return source->size;
+    int64_t base = 0;
+    switch (whence & ~AVSEEK_FORCE) {
+    case SEEK_SET:
+        break;
+    case SEEK_CUR:
+        base = source->position;
+        break;
+    case SEEK_END:
+        base = source->size;
+        break;
+    default:
+        return AVERROR(EINVAL);
+    }
+    int64_t target;
+    if (__builtin_add_overflow(base, offset, &target) || target < 0) return AVERROR(EINVAL);
+    source->position = target;
+    return target;
+}
+
+/* A playlist or a reference inside the file must not open anything else. */
+static int source_refuse_open(AVFormatContext *format, AVIOContext **io, const char *url, int flags,
+                              AVDictionary **options) {
+    (void)io, (void)flags, (void)options;
+    av_log(format, AV_LOG_ERROR, "it refers to another file (%.100s)", url);
+    return AVERROR(EACCES);
+}
+
+static rel_status source_open_file(struct source *source, uint64_t max_bytes) {
+    const char *path = source->path;
+    struct stat status;
+    if (stat(path, &status) != 0) {
+        rel_status code = errno == ENOENT || errno == ENOTDIR ? REL_ERR_NOT_FOUND : REL_ERR_IO;
+        return rel_fail(code, "%s: %s", path, strerror(errno));
+    }
+    if (!S_ISREG(status.st_mode))
+        return rel_fail(REL_ERR_FORMAT, "%s: it is a folder or device, not a file", path);
+    if (status.st_size == 0) return rel_fail(REL_ERR_FORMAT, "%s: the file is empty", path);
+    if ((uint64_t)status.st_size > max_bytes)
+        return rel_fail(REL_ERR_LIMIT, "%s: it has %lld bytes, the limit is %llu", path,
+                        (long long)status.st_size, (unsigned long long)max_bytes);
+    source->file = open(path, O_RDONLY | O_CLOEXEC);
+    if (source->file < 0) return rel_fail(REL_ERR_IO, "%s: %s", path, strerror(errno));
+    source->size = status.st_size;
+    source->packets_max = (uint64_t)status.st_size + PACKETS_SPARE;
+    return REL_OK;
+}
+
+/* The failure of an FFmpeg call, told by its cause. */
+static rel_status source_fail(struct source *source, int code, const char *what) {
+    if (source->expired)
+        return rel_fail(REL_ERR_LIMIT, "%s: reading it takes longer than the deadline allows",
+                        source->path);
+    if (source->read_failed)
+        return rel_fail(REL_ERR_IO, "%s: reading failed: %s", source->path,
+                        strerror(AVUNERROR(code)));
+    if (code == AVERROR(ENOMEM))
+        return rel_fail(REL_ERR_LIMIT, "%s: %s: it asks for more memory than it may have (%s)",
+                        source->path, what, source_log_text(code));
+    return rel_fail(REL_ERR_FORMAT, "%s: %s (%s)", source->path, what, source_log_text(code));
+}
+
+static rel_status source_open_format(struct source *source) {
+    uint8_t *buffer = av_malloc(IO_BUFFER);
+    if (!buffer) return rel_fail(REL_ERR_MEMORY, "%s: no memory to read it", source->path);
+    source->io = avio_alloc_context(buffer, IO_BUFFER, 0, source, source_read, NULL, source_seek);
+    if (!source->io) {
+        av_free(buffer);
+        return rel_fail(REL_ERR_MEMORY, "%s: no memory to read it", source->path);
+    }
+    source->format = avformat_alloc_context();
+    if (!source->format) return rel_fail(REL_ERR_MEMORY, "%s: no memory to read it", source->path);
+    source->format->pb = source->io;
+    source->format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT;
+    source->format->io_open = source_refuse_open;
+    source->format->interrupt_callback = (AVIOInterruptCB){source_interrupt, source};
+    source->format->max_streams = STREAMS_MAX;
+    /* No protocol has this name: demuxers that bypass io_open cannot open anything either. */
+    source->format->protocol_whitelist = av_strdup("none");
+    if (!source->format->protocol_whitelist)
+        return rel_fail(REL_ERR_MEMORY, "%s: no memory to read it", source->path);
+    /* Frees the context when it fails. */
+    int code = avformat_open_input(&source->format, source->path, NULL, NULL);
+    if (code < 0)
+        return source_fail(source, code, "not a sound or video file that FFmpeg can read");
+    /* FFmpeg would show any text file as a film of its letters. */
+    if (strcmp(source->format->iformat->name, "tty") == 0)
+        return rel_fail(REL_ERR_FORMAT, "%s: it is a text file", source->path);
+    return REL_OK;
+}
+
+/* Fills in what headers leave out by decoding a little, under the same pixel limit. */
+static rel_status source_probe(struct source *source, int64_t max_pixels) {
+    unsigned count = source->format->nb_streams;
+    AVDictionary **options = NULL;
+    if (count > 0) {
+        options = rel_alloc(count, sizeof *options);
+        if (!options) return REL_ERR_MEMORY;
+    }
+    for (unsigned i = 0; i < count; i++) av_dict_set_int(&options[i], "max_pixels", max_pixels, 0);
+    int code = avformat_find_stream_info(source->format, options);
+    for (unsigned i = 0; i < count; i++) av_dict_free(&options[i]);
+    rel_free(options);
+    if (code < 0) return source_fail(source, code, "its streams cannot be read");
+    return REL_OK;
+}
+
+static rel_status source_open_decoder(struct source *source, enum AVMediaType type,
+                                      int64_t max_pixels) {
+    const char *kind = type == AVMEDIA_TYPE_AUDIO ? "sound" : "video";
+    const AVCodec *decoder = NULL;
+    int index = av_find_best_stream(source->format, type, -1, -1, &decoder, 0);
+    if (index == AVERROR_DECODER_NOT_FOUND)
+        return rel_fail(REL_ERR_UNSUPPORTED, "%s: FFmpeg has no decoder for its %s stream",
+                        source->path, kind);
+    if (index < 0 || (source->format->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC))
+        return rel_fail(REL_ERR_FORMAT, "%s: it has no %s stream (FFmpeg reads it as %s)",
+                        source->path, kind, source->format->iformat->name);
+    for (unsigned i = 0; i < source->format->nb_streams; i++)
+        if ((int)i != index) source->format->streams[i]->discard = AVDISCARD_ALL;
+    source->stream = source->format->streams[index];
+    source->codec = avcodec_alloc_context3(decoder);
+    source->packet = av_packet_alloc();
+    if (!source->codec || !source->packet)
+        return rel_fail(REL_ERR_MEMORY, "%s: no memory to decode it", source->path);
+    int code = avcodec_parameters_to_context(source->codec, source->stream->codecpar);
+    if (code < 0) return source_fail(source, code, "its stream parameters are not valid");
+    source->codec->pkt_timebase = source->stream->time_base;
+    source->codec->thread_count = 1; /* parallel over files; and same bits, see source_log.c */
+    source->codec->max_pixels = max_pixels;
+    source->codec->flags |= AV_CODEC_FLAG_BITEXACT;
+    code = avcodec_open2(source->codec, decoder, NULL);
+    if (code < 0) return source_fail(source, code, "its decoder refuses it");
+    return REL_OK;
+}
+
+rel_status source_open(struct source *source, const char *path, enum AVMediaType type,
+                       const struct source_limits *limits) {
+    rel_status status = REL_OK;
+    *source = (struct source){.file = -1};
+    source_setup();
+    source_log_clear();
+    source->deadline = clock_seconds() + limits->deadline;
+    source->path = rel_strdup(path);
+    if (!source->path) return REL_ERR_MEMORY;
+    REL_TRY_CLEANUP(source_open_file(source, limits->max_file_bytes));
+    REL_TRY_CLEANUP(source_open_format(source));
+    REL_TRY_CLEANUP(source_probe(source, limits->max_pixels));
+    REL_TRY_CLEANUP(source_open_decoder(source, type, limits->max_pixels));
+cleanup:
+    if (status != REL_OK) source_close(source);
+    return status;
+}
+
+static void source_complain(struct source *source, int code) {
+    source->damaged++;
+    snprintf(source->complaint, sizeof source->complaint, "%s", source_log_text(code));
+    source_log_clear();
+}
+
+/* Hands one packet to the decoder, or tells it that there are no more. */
+static rel_status source_feed(struct source *source) {
+    AVPacket *packet = source->packet;
+    int code;
+    for (;;) {
+        if (source_expired(source)) return source_fail(source, AVERROR_EXIT, "decoding");
+        if (++source->packets > source->packets_max)
+            return rel_fail(REL_ERR_LIMIT, "%s: it has more packets than bytes", source->path);
+        code = av_read_frame(source->format, packet);
+        if (code == AVERROR(EAGAIN)) continue;
+        if (code < 0) break;
+        /* A packet without data would tell the decoder that the stream ends. */
+        if (packet->stream_index == source->stream->index && packet->size > 0) {
+            code = avcodec_send_packet(source->codec, packet);
+            av_packet_unref(packet);
+            if (code < 0) source_complain(source, code);
+            return REL_OK;
+        }
+        av_packet_unref(packet);
+    }
+    if (source->expired || source->read_failed) return source_fail(source, code, "decoding");
+    if (code != AVERROR_EOF) source_complain(source, code); /* the rest is out of reach */
+    source->draining = true;
+    avcodec_send_packet(source->codec, NULL);
+    return REL_OK;
+}
+
+rel_status source_next(struct source *source, AVFrame *frame, bool *end) {
+    *end = false;
+    for (int drain_errors = 0; drain_errors < DRAIN_ERRORS_MAX;) {
+        int code = avcodec_receive_frame(source->codec, frame);
+        if (code == 0) return REL_OK;
+        if (code == AVERROR_EOF) break;
+        if (code == AVERROR(EAGAIN) && source->draining) break;
+        if (code != AVERROR(EAGAIN)) {
+            source_complain(source, code);
+            if (source->draining) drain_errors++;
+        }
+        if (!source->draining) REL_TRY(source_feed(source));
+    }
+    *end = true;
+    return REL_OK;
+}
+
+void source_close(struct source *source) {
+    if (!source->path) return;
+    av_packet_free(&source->packet);
+    avcodec_free_context(&source->codec);
+    avformat_close_input(&source->format);
+    if (source->io) av_freep(&source->io->buffer);
+    avio_context_free(&source->io);
+    if (source->file >= 0) close(source->file);
+    rel_free(source->path);
+    *source = (struct source){.file = -1};
+}

@@ -1,0 +1,266 @@
+#include "media/video.h"
+#include "media/source.h"
+
+#include <libavutil/display.h>
+#include <libavutil/imgutils.h>
+#include <libswscale/swscale.h>
+
+#include <math.h>
+#include <string.h>
+
+struct video {
+    struct source source;
+    double max_seconds;
+    AVFrame *frame; /* the current one, as decoded */
+    AVFrame *rgb;   /* aligned target of the conversion, before rotation */
+    struct SwsContext *scaler;
+    int64_t count; /* frames so far */
+    int64_t first_stamp;
+    double seconds;  /* of the current frame */
+    double interval; /* nominal seconds between frames */
+};
+
+rel_status video_open(struct video **video, const char *path, const struct video_options *options) {
+    static const struct video_options none;
+    if (!options) options = &none;
+    *video = NULL;
+    struct video *opened = rel_alloc(1, sizeof *opened);
+    if (!opened) return REL_ERR_MEMORY;
+    size_t pixels = options->max_pixels ? options->max_pixels : (size_t)16 << 20;
+    struct source_limits limits = {
+        .max_file_bytes = options->max_file_bytes ? options->max_file_bytes : (uint64_t)4 << 30,
+        .max_pixels = pixels < INT32_MAX ? (int64_t)pixels : INT32_MAX,
+        .deadline = options->deadline > 0 ? options->deadline : 600};
+    opened->max_seconds = options->max_seconds > 0 ? options->max_seconds : 3600;
+    rel_status status = source_open(&opened->source, path, AVMEDIA_TYPE_VIDEO, &limits);
+    if (status == REL_OK) {
+        AVRational rate = av_guess_frame_rate(opened->source.format, opened->source.stream, NULL);
+        double guess = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0;
+        opened->interval = 1 / (guess >= 0.01 && guess <= 1000 ? guess : 25);
+        opened->frame = av_frame_alloc();
+        opened->rgb = av_frame_alloc();
+        if (!opened->frame || !opened->rgb)
+            status = rel_fail(REL_ERR_MEMORY, "%s: no memory to decode it", path);
+    }
+    if (status != REL_OK) {
+        video_close(opened);
+        return status;
+    }
+    *video = opened;
+    return REL_OK;
+}
+
+void video_close(struct video *video) {
+    if (!video) return;
+    av_frame_free(&video->frame);
+    av_frame_free(&video->rgb);
+    sws_freeContext(video->scaler);
+    source_close(&video->source);
+    rel_free(video);
+}
+
+void video_get_info(const struct video *video, struct video_info *info) {
+    *info =
+        (struct video_info){.frame_rate = 1 / video->interval, .damaged = video->source.damaged};
+    memcpy(info->complaint, video->source.complaint, sizeof info->complaint);
+}
+
+void video_frame_release(struct video_frame *frame) {
+    picture_release(&frame->picture);
+    *frame = (struct video_frame){0};
+}
+
+/* Decodes one frame into video->frame and works out its time. */
+static rel_status video_advance(struct video *video, bool *end) {
+    av_frame_unref(video->frame);
+    REL_TRY(source_next(&video->source, video->frame, end));
+    if (*end) {
+        if (video->count == 0)
+            return rel_fail(REL_ERR_FORMAT, "%s: not one frame could be decoded from it%s%s",
+                            video->source.path, video->source.damaged ? ": " : "",
+                            video->source.complaint);
+        return REL_OK;
+    }
+    int64_t stamp = video->frame->best_effort_timestamp;
+    double seconds = video->seconds + video->interval; /* where the file is silent or goes back */
+    if (video->count == 0) {
+        video->first_stamp = stamp;
+        seconds = 0;
+    } else if (stamp != AV_NOPTS_VALUE && video->first_stamp != AV_NOPTS_VALUE) {
+        double told =
+            ((double)stamp - (double)video->first_stamp) * av_q2d(video->source.stream->time_base);
+        if (told > video->seconds) seconds = told;
+    }
+    if (!(seconds <= video->max_seconds))
+        return rel_fail(REL_ERR_LIMIT, "%s: frame %lld is at %g s, beyond the limit of %g s",
+                        video->source.path, (long long)video->count, seconds, video->max_seconds);
+    video->seconds = seconds;
+    video->count++;
+    return REL_OK;
+}
+
+/* Where a pixel goes: first mirrored along its own axes, then, if `transpose`, x and y change
+ * places. */
+struct orientation {
+    bool flip_x, flip_y, transpose;
+};
+
+/* A display matrix maps (x, y) to (a x + c y, b x + d y) with a, b at 0, 1 and c, d at 3, 4. Only
+ * quarter turns and mirrorings are honoured. */
+static struct orientation orientation_of(const struct video *video) {
+    const int32_t *matrix = NULL;
+    const AVFrameSideData *side = av_frame_get_side_data(video->frame, AV_FRAME_DATA_DISPLAYMATRIX);
+    if (side && side->size >= 9 * sizeof *matrix)
+        matrix = (const int32_t *)(const void *)side->data;
+    if (!matrix) {
+        size_t size = 0;
+        const uint8_t *data =
+            av_stream_get_side_data(video->source.stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
+        if (data && size >= 9 * sizeof *matrix) matrix = (const int32_t *)(const void *)data;
+    }
+    struct orientation orientation = {0};
+    if (!matrix) return orientation;
+    int32_t a = matrix[0], b = matrix[1], c = matrix[3], d = matrix[4];
+    if (a != 0 && d != 0 && b == 0 && c == 0)
+        orientation = (struct orientation){.flip_x = a < 0, .flip_y = d < 0};
+    else if (a == 0 && d == 0 && b != 0 && c != 0)
+        orientation = (struct orientation){.flip_x = b < 0, .flip_y = c < 0, .transpose = true};
+    return orientation;
+}
+
+/* Copies RGB rows to an upright picture. */
+static rel_status copy_upright(const AVFrame *rgb, struct orientation orientation,
+                               struct picture *picture) {
+    int width = rgb->width, height = rgb->height;
+    REL_TRY(picture_reshape(picture, orientation.transpose ? height : width,
+                            orientation.transpose ? width : height, 3));
+    ptrdiff_t step_x = orientation.transpose ? (ptrdiff_t)picture->width * 3 : 3;
+    ptrdiff_t step_y = orientation.transpose ? 3 : (ptrdiff_t)picture->width * 3;
+    uint8_t *origin = picture->pixels;
+    if (orientation.flip_x) origin += step_x * (width - 1), step_x = -step_x;
+    if (orientation.flip_y) origin += step_y * (height - 1), step_y = -step_y;
+    for (int y = 0; y < height; y++) {
+        const uint8_t *from = rgb->data[0] + (ptrdiff_t)y * rgb->linesize[0];
+        uint8_t *to = origin + y * step_y;
+        if (step_x == 3) {
+            memcpy(to, from, (size_t)width * 3);
+            continue;
+        }
+        for (int x = 0; x < width; x++, to += step_x, from += 3)
+            to[0] = from[0], to[1] = from[1], to[2] = from[2];
+    }
+    return REL_OK;
+}
+
+/* An aligned RGB target of the frame's size; swscale may write a little beyond a row's end. */
+static rel_status video_make_target(struct video *video, const AVFrame *frame) {
+    if (video->rgb->data[0] && video->rgb->width == frame->width &&
+        video->rgb->height == frame->height)
+        return REL_OK;
+    av_frame_unref(video->rgb);
+    video->rgb->format = AV_PIX_FMT_RGB24;
+    video->rgb->width = frame->width;
+    video->rgb->height = frame->height;
+    if (av_frame_get_buffer(video->rgb, 64) < 0)
+        return rel_fail(REL_ERR_MEMORY, "%s: no memory for a picture of %d x %d",
+                        video->source.path, frame->width, frame->height);
+    return REL_OK;
+}
+
+/* Converts a decoded frame to an upright RGB picture. */
+static rel_status video_convert(struct video *video, const AVFrame *frame,
+                                struct picture *picture) {
+    const char *path = video->source.path;
+    /* Bilinear chroma, exact rounding: the same bits on every CPU. */
+    const int flags = SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND | SWS_BITEXACT;
+    if (frame->width < 1 || frame->height < 1)
+        return rel_fail(REL_ERR_FORMAT, "%s: a frame has no pixels", path);
+    REL_TRY(video_make_target(video, frame));
+    video->scaler = sws_getCachedContext(video->scaler, frame->width, frame->height, frame->format,
+                                         frame->width, frame->height, AV_PIX_FMT_RGB24, flags, NULL,
+                                         NULL, NULL);
+    if (!video->scaler)
+        return rel_fail(REL_ERR_UNSUPPORTED, "%s: its pixel format %s cannot be converted to RGB",
+                        path, av_get_pix_fmt_name(frame->format));
+    const int *from = sws_getCoefficients(frame->colorspace);
+    const int *to = sws_getCoefficients(SWS_CS_DEFAULT);
+    sws_setColorspaceDetails(video->scaler, from, frame->color_range == AVCOL_RANGE_JPEG, to, 1, 0,
+                             1 << 16, 1 << 16);
+    int rows = sws_scale(video->scaler, (const uint8_t *const *)frame->data, frame->linesize, 0,
+                         frame->height, video->rgb->data, video->rgb->linesize);
+    if (rows != frame->height)
+        return rel_fail(REL_ERR_FORMAT, "%s: a frame could not be converted to RGB", path);
+    return copy_upright(video->rgb, orientation_of(video), picture);
+}
+
+rel_status video_next_frame(struct video *video, struct video_frame *frame, bool *end) {
+    REL_TRY(video_advance(video, end));
+    if (*end) return REL_OK;
+    REL_TRY(video_convert(video, video->frame, &frame->picture));
+    frame->seconds = video->seconds;
+    frame->index = video->count - 1;
+    return REL_OK;
+}
+
+/* The walk of video_frames_at: one frame back is kept, since it may be the nearer one. */
+struct frame_walk {
+    struct video *video;
+    AVFrame *previous;
+    double previous_seconds;
+    struct video_frame out;
+    video_sink sink;
+    void *context;
+};
+
+/* Hands over the nearer of the previous and the current frame. */
+static rel_status walk_emit(struct frame_walk *walk, double time, int64_t number) {
+    struct video *video = walk->video;
+    /* Stamps are rounded to the container's clock; a microsecond decides nothing. */
+    bool earlier =
+        video->count > 1 && time - walk->previous_seconds <= video->seconds - time + 1e-6;
+    int64_t index = video->count - (earlier ? 2 : 1);
+    if (number == 0 || index != walk->out.index) {
+        const AVFrame *frame = earlier ? walk->previous : video->frame;
+        REL_TRY(video_convert(video, frame, &walk->out.picture));
+        walk->out.index = index;
+        walk->out.seconds = earlier ? walk->previous_seconds : video->seconds;
+    }
+    return walk->sink(&walk->out, number, walk->context);
+}
+
+static rel_status walk_run(struct frame_walk *walk, double fps) {
+    struct video *video = walk->video;
+    int64_t number = 0;
+    for (;;) {
+        bool end;
+        av_frame_unref(walk->previous);
+        av_frame_move_ref(walk->previous, video->frame);
+        walk->previous_seconds = video->seconds;
+        REL_TRY(video_advance(video, &end));
+        if (end) return REL_OK;
+        for (double time; (time = (double)number / fps) <= video->seconds + 1e-6; number++)
+            REL_TRY(walk_emit(walk, time, number));
+    }
+}
+
+rel_status video_frames_at(const char *path, const struct video_options *options, double fps,
+                           video_sink sink, void *context, struct video_info *info) {
+    rel_status status = REL_OK;
+    if (fps == 0) fps = 1;
+    if (!(fps > 0 && fps <= 1000))
+        return rel_fail(REL_ERR_USAGE, "%g frames a second: it must be above 0, at most 1000", fps);
+    struct frame_walk walk = {.sink = sink, .context = context};
+    REL_TRY(video_open(&walk.video, path, options));
+    walk.previous = av_frame_alloc();
+    if (!walk.previous) {
+        status = rel_fail(REL_ERR_MEMORY, "%s: no memory to decode it", path);
+        goto cleanup;
+    }
+    REL_TRY_CLEANUP(walk_run(&walk, fps));
+cleanup:
+    if (info) video_get_info(walk.video, info);
+    av_frame_free(&walk.previous);
+    video_frame_release(&walk.out);
+    video_close(walk.video);
+    return status;
+}
