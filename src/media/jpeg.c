@@ -36,7 +36,6 @@ static void jpeg_emit_message(j_common_ptr info, int level) {
     case JWRN_HUFF_BAD_CODE:
     case JWRN_JPEG_EOF:
     case JWRN_MUST_RESYNC:
-    case JWRN_ARITH_BAD_CODE:
         if (!errors->damaged) info->err->format_message(info, errors->message);
         errors->damaged = true;
         break;
@@ -73,13 +72,12 @@ struct jpeg_decoder {
     uint8_t *row; /* [width][3 or 4], when rows need conversion */
 };
 
-/* As PIL converts CMYK; Adobe's files hold it inverted. */
-static void jpeg_rgb_of_cmyk(const uint8_t *cmyk, size_t count, bool inverted, uint8_t *rgb) {
+/* As PIL reads it: always inverted, Adobe's convention, which every writer follows. */
+static void jpeg_rgb_of_cmyk(const uint8_t *cmyk, size_t count, uint8_t *rgb) {
     for (size_t i = 0; i < count; i++, cmyk += 4, rgb += 3) {
-        unsigned white = inverted ? cmyk[3] : 255U - cmyk[3];
+        unsigned white = cmyk[3];
         for (int c = 0; c < 3; c++) {
-            unsigned ink = inverted ? 255U - cmyk[c] : cmyk[c];
-            unsigned product = ink * white + 128;
+            unsigned product = (255U - cmyk[c]) * white + 128;
             rgb[c] = (uint8_t)(white - ((product + (product >> 8)) >> 8));
         }
     }
@@ -103,7 +101,7 @@ static void jpeg_read_row(struct jpeg_decoder *decoder, struct picture *picture,
     if (!decoder->row) return;
     if (info->out_color_space == JCS_CMYK) {
         uint8_t *rgb = picture->channels == 3 ? to : decoder->row;
-        jpeg_rgb_of_cmyk(decoder->row, width, info->saw_Adobe_marker, rgb);
+        jpeg_rgb_of_cmyk(decoder->row, width, rgb);
         if (picture->channels == 1) picture_gray_of_rgb(rgb, width, to);
     } else if (info->out_color_space == JCS_GRAYSCALE) {
         picture_rgb_of_gray(decoder->row, width, to);

@@ -16,6 +16,7 @@ struct png_job {
     char message[200];
     const uint8_t *bytes; /* [size], reading */
     size_t size, position;
+    int passes;           /* 7 when interlaced, else 1 */
     struct rel_text *out; /* writing */
     rel_status status;    /* of appending */
     uint8_t *rows;        /* [height][width][file channels], when the wanted channels differ */
@@ -52,14 +53,13 @@ static int png_choose_transforms(struct png_job *job) {
     if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(job->png);
     if (type == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(job->png);
     if (type & PNG_COLOR_MASK_ALPHA) png_set_strip_alpha(job->png);
-    png_set_interlace_handling(job->png);
+    job->passes = png_set_interlace_handling(job->png);
     png_read_update_info(job->png, job->info);
     return png_get_channels(job->png, job->info);
 }
 
-static void png_read_rows(struct png_job *job, uint8_t *rows, size_t stride, int height) {
-    int passes = png_set_interlace_handling(job->png);
-    for (int pass = 0; pass < passes; pass++)
+static void png_job_read_rows(struct png_job *job, uint8_t *rows, size_t stride, int height) {
+    for (int pass = 0; pass < job->passes; pass++)
         for (int y = 0; y < height; y++) png_read_row(job->png, rows + (size_t)y * stride, NULL);
     png_read_end(job->png, NULL);
 }
@@ -86,12 +86,12 @@ static rel_status png_decode_body(struct png_job *job, const struct picture_opti
         return rel_fail(REL_ERR_INTERNAL, "a PNG's row has %zu bytes instead of %zu",
                         png_get_rowbytes(job->png, job->info), stride);
     if (wanted == found) {
-        png_read_rows(job, picture->pixels, stride, (int)height);
+        png_job_read_rows(job, picture->pixels, stride, (int)height);
         return REL_OK;
     }
     job->rows = rel_alloc(count, (size_t)found);
     if (!job->rows) return REL_ERR_MEMORY;
-    png_read_rows(job, job->rows, stride, (int)height);
+    png_job_read_rows(job, job->rows, stride, (int)height);
     if (wanted == 1)
         picture_gray_of_rgb(job->rows, count, picture->pixels);
     else
