@@ -178,7 +178,7 @@ static rel_status logmel_plan_bands(struct logmel *logmel, double high_freq) {
         band->weights = logmel->weights + used;
         for (int i = 0; i < bins; i++) {
             double weight = mel_weight(mel_of_hertz(width * i), left, centre, right);
-            if (weight == 0 || used == (size_t)bins * 2) continue;
+            if (weight == 0) continue;
             if (band->count == 0) band->first = i;
             band->count++;
             logmel->weights[used++] = weight;
