@@ -1,0 +1,174 @@
+#include "base/memory.h"
+
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE = 2 << 20 };
+
+static _Atomic uint64_t calls;
+static _Atomic size_t live;
+
+bool rel_size_multiply(size_t a, size_t b, size_t *product) {
+    return !__builtin_mul_overflow(a, b, product);
+}
+bool rel_size_add(size_t a, size_t b, size_t *sum) { return !__builtin_add_overflow(a, b, sum); }
+
+void *rel_alloc(size_t count, size_t size) {
+    size_t bytes;
+    if (!rel_size_multiply(count, size, &bytes) || bytes > SIZE_MAX / 2) {
+        rel_fail(REL_ERR_MEMORY, "%zu times %zu bytes of memory cannot be had", count, size);
+        return NULL;
+    }
+    bool huge = bytes >= HUGE_PAGE;
+    void *memory = NULL;
+    if (posix_memalign(&memory, huge ? HUGE_PAGE : REL_ALIGNMENT, bytes ? bytes : 1) != 0) {
+        rel_fail(REL_ERR_MEMORY, "%zu bytes of memory cannot be had", bytes);
+        return NULL;
+    }
+    if (huge) madvise(memory, bytes, MADV_HUGEPAGE); /* a hint: its failure does not matter */
+    memset(memory, 0, bytes);
+    atomic_fetch_add(&calls, 1);
+    atomic_fetch_add(&live, malloc_usable_size(memory));
+    return memory;
+}
+
+void rel_free(void *memory) {
+    if (!memory) return;
+    atomic_fetch_sub(&live, malloc_usable_size(memory));
+    free(memory);
+}
+
+uint64_t rel_alloc_calls(void) { return atomic_load(&calls); }
+size_t rel_alloc_live_bytes(void) { return atomic_load(&live); }
+
+rel_status rel_regrow(void **memory, size_t kept, size_t count, size_t size) {
+    void *grown = rel_alloc(count, size);
+    if (!grown) return REL_ERR_MEMORY;
+    if (*memory && kept) memcpy(grown, *memory, (kept < count ? kept : count) * size);
+    rel_free(*memory);
+    *memory = grown;
+    return REL_OK;
+}
+
+rel_status rel_reserve(void **memory, size_t *capacity, size_t length, size_t size) {
+    if (length < *capacity) return REL_OK;
+    size_t wanted;
+    if (!rel_size_multiply(*capacity, 2, &wanted))
+        return rel_fail(REL_ERR_MEMORY, "a list grew too long");
+    if (wanted < 16) wanted = 16;
+    REL_TRY(rel_regrow(memory, length, wanted, size));
+    *capacity = wanted;
+    return REL_OK;
+}
+
+char *rel_strdup(const char *text) {
+    size_t size = strlen(text) + 1;
+    char *copy = rel_alloc(size, 1);
+    if (copy) memcpy(copy, text, size);
+    return copy;
+}
+
+static char *format_text(const char *format, va_list arguments) {
+    va_list again;
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    char *text = length < 0 ? NULL : rel_alloc((size_t)length + 1, 1);
+    if (text) vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+char *rel_format(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = format_text(format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+/* --- bump arena --- */
+
+enum { ARENA_BLOCK = 16 << 10, ARENA_ALIGNMENT = 16 };
+
+struct rel_arena_block {
+    struct rel_arena_block *next;
+    size_t size, used; /* of the bytes behind this header */
+    _Alignas(ARENA_ALIGNMENT) unsigned char bytes[];
+};
+
+void *rel_arena_alloc(struct rel_arena *arena, size_t count, size_t size) {
+    size_t bytes, rounded, whole;
+    if (!rel_size_multiply(count, size, &bytes) ||
+        !rel_size_add(bytes, ARENA_ALIGNMENT - 1, &rounded)) {
+        rel_fail(REL_ERR_MEMORY, "%zu times %zu bytes of memory cannot be had", count, size);
+        return NULL;
+    }
+    rounded &= ~(size_t)(ARENA_ALIGNMENT - 1);
+    struct rel_arena_block *block = arena->block;
+    if (!block || block->size - block->used < rounded) {
+        size_t room = rounded > ARENA_BLOCK ? rounded : ARENA_BLOCK;
+        if (!rel_size_add(room, sizeof *block, &whole)) return NULL;
+        block = rel_alloc(1, whole);
+        if (!block) return NULL;
+        block->size = room;
+        block->next = arena->block;
+        arena->block = block;
+    }
+    void *memory = block->bytes + block->used;
+    block->used += rounded;
+    return memory;
+}
+
+char *rel_arena_strdup(struct rel_arena *arena, const char *text) {
+    size_t size = strlen(text) + 1;
+    char *copy = rel_arena_alloc(arena, size, 1);
+    if (copy) memcpy(copy, text, size);
+    return copy;
+}
+
+void rel_arena_release(struct rel_arena *arena) {
+    while (arena->block) {
+        struct rel_arena_block *next = arena->block->next;
+        rel_free(arena->block);
+        arena->block = next;
+    }
+}
+
+/* --- growing text --- */
+
+rel_status rel_text_append_bytes(struct rel_text *text, const void *bytes, size_t size) {
+    size_t needed;
+    if (!rel_size_add(text->length, size, &needed) || !rel_size_add(needed, 1, &needed))
+        return rel_fail(REL_ERR_MEMORY, "a text grew too long");
+    if (needed > text->capacity) {
+        size_t wanted = text->capacity > SIZE_MAX / 4 ? needed : text->capacity * 2;
+        if (wanted < needed) wanted = needed;
+        if (wanted < 64) wanted = 64;
+        REL_TRY(rel_regrow((void **)&text->data, text->length, wanted, 1));
+        text->capacity = wanted;
+    }
+    if (size) memcpy(text->data + text->length, bytes, size);
+    text->length += size;
+    text->data[text->length] = 0;
+    return REL_OK;
+}
+
+rel_status rel_text_append(struct rel_text *text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char *more = format_text(format, arguments);
+    va_end(arguments);
+    if (!more) return REL_ERR_MEMORY;
+    rel_status status = rel_text_append_bytes(text, more, strlen(more));
+    rel_free(more);
+    return status;
+}
+
+void rel_text_release(struct rel_text *text) {
+    rel_free(text->data);
+    *text = (struct rel_text){0};
+}

@@ -1,0 +1,67 @@
+#include "base/progress.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+static const double interval = 0.1; /* seconds between reports */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static progress_sink current_sink;
+static void *current_context;
+static struct progress_event current;
+static char label_kept[128], note_kept[128];
+static double reported;
+
+static volatile sig_atomic_t interrupted;
+
+double clock_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+void progress_set_sink(progress_sink sink, void *context) {
+    pthread_mutex_lock(&lock);
+    current_sink = sink;
+    current_context = context;
+    pthread_mutex_unlock(&lock);
+}
+
+static void report(const char *note) {
+    current.note = NULL;
+    if (note) {
+        snprintf(note_kept, sizeof note_kept, "%s", note);
+        current.note = note_kept;
+    }
+    reported = clock_seconds();
+    if (current_sink) current_sink(&current, current_context);
+}
+
+void progress_begin(const char *label, const char *unit, uint64_t total) {
+    pthread_mutex_lock(&lock);
+    snprintf(label_kept, sizeof label_kept, "%s", label);
+    current = (struct progress_event){.label = label_kept, .unit = unit, .total = total};
+    report(NULL);
+    pthread_mutex_unlock(&lock);
+}
+
+void progress_update(uint64_t done, const char *note) {
+    pthread_mutex_lock(&lock);
+    current.done = done;
+    if (current_sink && clock_seconds() - reported >= interval) report(note);
+    pthread_mutex_unlock(&lock);
+}
+
+void progress_end(const char *note) {
+    pthread_mutex_lock(&lock);
+    current.finished = true;
+    if (current.label) report(note);
+    current = (struct progress_event){0};
+    pthread_mutex_unlock(&lock);
+}
+
+void interrupt_request(void) { interrupted = 1; }
+bool interrupt_requested(void) { return interrupted != 0; }
+void interrupt_clear(void) { interrupted = 0; }
