@@ -59,23 +59,13 @@ struct writer {
     struct synth_worker {
         struct synth_sound sound;
         struct synth_picture picture;
-        struct rel_text jpeg;
-    } * workers; /* [worker_count] */
+        struct rel_text bytes; /* of a file to be written */
+    } * workers;               /* [worker_count] */
     int worker_count;
 };
 
-static rel_status write_sound(const struct writer *writer, struct synth_worker *worker,
-                              const struct synth_sample *sample) {
-    char *path = rel_format("%s/audio/%s.wav", writer->folder, sample->id);
-    if (!path) return REL_ERR_MEMORY;
-    synth_sound_make(&worker->sound, writer->plan->options, sample);
-    rel_status status = wav_write_pcm16(path, &worker->sound.waveform);
-    rel_free(path);
-    return status;
-}
-
-/* Files of the temporary folder need no care of their own: the folder's renaming is what makes them
- * valid. */
+/* Files of the temporary folder are not synced one by one: thousands of times that takes minutes on
+ * some disks, and the data can be made again. */
 static rel_status write_bytes(const char *path, const struct rel_text *bytes) {
     FILE *file = fopen(path, "wb");
     if (!file) return rel_fail(REL_ERR_IO, "%s: %s", path, strerror(errno));
@@ -83,6 +73,18 @@ static rel_status write_bytes(const char *path, const struct rel_text *bytes) {
     int error = written == bytes->length ? 0 : errno;
     if (fclose(file) != 0 && error == 0) error = errno;
     return error == 0 ? REL_OK : rel_fail(REL_ERR_IO, "%s: %s", path, strerror(error));
+}
+
+static rel_status write_sound(const struct writer *writer, struct synth_worker *worker,
+                              const struct synth_sample *sample) {
+    synth_sound_make(&worker->sound, writer->plan->options, sample);
+    worker->bytes.length = 0;
+    REL_TRY(wav_encode_pcm16(&worker->sound.waveform, &worker->bytes));
+    char *path = rel_format("%s/audio/%s.wav", writer->folder, sample->id);
+    if (!path) return REL_ERR_MEMORY;
+    rel_status status = write_bytes(path, &worker->bytes);
+    rel_free(path);
+    return status;
 }
 
 static rel_status write_pictures(const struct writer *writer, struct synth_worker *worker,
@@ -99,10 +101,10 @@ static rel_status write_pictures(const struct writer *writer, struct synth_worke
                           (long long)frame);
         if (!path) return REL_ERR_MEMORY;
         synth_picture_frame(&worker->picture, options, sample, &scene);
-        worker->jpeg.length = 0;
-        status =
-            picture_write_jpeg(&worker->picture.picture, (int)options->jpeg_quality, &worker->jpeg);
-        if (status == REL_OK) status = write_bytes(path, &worker->jpeg);
+        worker->bytes.length = 0;
+        status = picture_write_jpeg(&worker->picture.picture, (int)options->jpeg_quality,
+                                    &worker->bytes);
+        if (status == REL_OK) status = write_bytes(path, &worker->bytes);
     }
     rel_free(path);
     return status;
@@ -148,7 +150,7 @@ static void writer_release(struct writer *writer) {
     for (int i = 0; i < writer->worker_count && writer->workers; i++) {
         synth_sound_release(&writer->workers[i].sound);
         synth_picture_release(&writer->workers[i].picture);
-        rel_text_release(&writer->workers[i].jpeg);
+        rel_text_release(&writer->workers[i].bytes);
     }
     rel_free(writer->workers);
     *writer = (struct writer){0};

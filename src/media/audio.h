@@ -2,7 +2,7 @@
 #ifndef REL_MEDIA_AUDIO_H
 #define REL_MEDIA_AUDIO_H
 
-#include "base/status.h"
+#include "base/memory.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,9 +37,11 @@ rel_status audio_read(const char *path, const struct audio_options *options,
                       struct audio_clip *clip);
 void audio_clip_release(struct audio_clip *clip);
 
-/* Writes a RIFF WAVE file of 16-bit samples, atomically: round(x * 32768) clipped to 16 bits, so
- * that audio_read gives back exactly what was rounded. ERR_USAGE for no channels, samples or rate,
- * ERR_NUMERIC for values that are not finite, ERR_LIMIT above RIFF's 4 GiB, ERR_IO. */
+/* Appends a RIFF WAVE file of 16-bit samples to `out`: round(x * 32768) clipped to 16 bits, so that
+ * audio_read gives back exactly what was rounded. ERR_USAGE for no channels, samples or rate,
+ * ERR_NUMERIC for values that are not finite, ERR_LIMIT above RIFF's 4 GiB. */
+rel_status wav_encode_pcm16(const struct audio_clip *clip, struct rel_text *out);
+/* The same as a file, replaced atomically; messages name it. ERR_IO. */
 rel_status wav_write_pcm16(const char *path, const struct audio_clip *clip);
 
 #endif

@@ -31,47 +31,47 @@ static void wav_fill_header(uint8_t header[WAV_HEADER], uint32_t rate, uint32_t 
     put32(header + 40, data_bytes);
 }
 
-static rel_status wav_write_samples(FILE *file, const char *path, const struct audio_clip *clip) {
+static rel_status wav_append_samples(const struct audio_clip *clip, struct rel_text *out) {
     uint8_t block[BLOCK];
     size_t used = 0;
     for (size_t i = 0; i < clip->samples; i++)
         for (size_t c = 0; c < (size_t)clip->channels; c++) {
             double value = clip->waveform[c * clip->samples + i];
             if (!isfinite(value))
-                return rel_fail(REL_ERR_NUMERIC,
-                                "%s: sample %zu to be written is not a finite number", path, i);
+                return rel_fail(REL_ERR_NUMERIC, "sample %zu to be written is not a finite number",
+                                i);
             double scaled = rint(value * 32768.0);
             scaled = scaled < -32768.0 ? -32768.0 : scaled > 32767.0 ? 32767.0 : scaled;
             put16(block + used, (uint32_t)(int32_t)scaled & 0xffff);
             used += 2;
             if (used == sizeof block) {
-                fwrite(block, 1, used, file);
+                REL_TRY(rel_text_append_bytes(out, block, used));
                 used = 0;
             }
         }
-    fwrite(block, 1, used, file);
-    return REL_OK;
+    return rel_text_append_bytes(out, block, used);
 }
 
-rel_status wav_write_pcm16(const char *path, const struct audio_clip *clip) {
-    rel_status status = REL_OK;
+rel_status wav_encode_pcm16(const struct audio_clip *clip, struct rel_text *out) {
     if (clip->channels < 1 || clip->channels > 64 || clip->samples == 0 || clip->sample_rate < 1 ||
         clip->sample_rate > 1536000)
-        return rel_fail(REL_ERR_USAGE, "%s: %d channels of %zu samples at %d Hz make no WAV file",
-                        path, clip->channels, clip->samples, clip->sample_rate);
+        return rel_fail(REL_ERR_USAGE, "%d channels of %zu samples at %d Hz make no WAV file",
+                        clip->channels, clip->samples, clip->sample_rate);
     size_t bytes;
     if (!rel_size_multiply(clip->samples, (size_t)clip->channels * 2, &bytes) ||
         bytes > UINT32_MAX - WAV_HEADER)
-        return rel_fail(REL_ERR_LIMIT, "%s: a WAV file holds 4 GiB, this is more", path);
-    struct fs_atomic atomic = {0};
-    REL_TRY(fs_atomic_open(&atomic, path));
+        return rel_fail(REL_ERR_LIMIT, "a WAV file holds 4 GiB, this is more");
     uint8_t header[WAV_HEADER];
     wav_fill_header(header, (uint32_t)clip->sample_rate, (uint32_t)clip->channels, (uint32_t)bytes);
-    fwrite(header, 1, sizeof header, atomic.file);
-    REL_TRY_CLEANUP(wav_write_samples(atomic.file, path, clip));
-    /* The stream remembers a failed write; commit looks. */
-    return fs_atomic_commit(&atomic);
-cleanup:
-    fs_atomic_abort(&atomic);
+    REL_TRY(rel_text_append_bytes(out, header, sizeof header));
+    return wav_append_samples(clip, out);
+}
+
+rel_status wav_write_pcm16(const char *path, const struct audio_clip *clip) {
+    struct rel_text bytes = {0};
+    rel_status status = wav_encode_pcm16(clip, &bytes);
+    if (status != REL_OK) status = rel_fail_in(status, "%s", path);
+    if (status == REL_OK) status = fs_write_atomic(path, bytes.data, bytes.length);
+    rel_text_release(&bytes);
     return status;
 }
