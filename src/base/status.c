@@ -37,12 +37,8 @@ rel_status rel_fail_in(rel_status code, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    make_printable(text);
     snprintf(before, sizeof before, "%s", message[0] ? message : rel_status_text(code));
-    size_t length = strlen(text);
-    snprintf(message, sizeof message, "%s: ", text);
-    if (length + 2 < sizeof message)
-        snprintf(message + length + 2, sizeof message - length - 2, "%s", before);
+    rel_fail(code, "%s: %s", text, before);
     return code;
 }
 
