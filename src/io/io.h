@@ -1,0 +1,14 @@
+/* io: files in formats that other programs read and write. Knows no model and no data set.
+ *
+ *   npy.h           NumPy arrays: features and labels
+ *   safetensors.h   named tensors: weights
+ *
+ * Every reader treats its file as hostile: sizes are checked against the bytes that are there
+ * before anything is allocated. */
+#ifndef REL_IO_H
+#define REL_IO_H
+
+#include "io/npy.h"
+#include "io/safetensors.h"
+
+#endif
