@@ -1,16 +1,37 @@
-# make          release build of build/relearn
-# make deps     installs what is missing with apt
-# make check    builds and runs the tests      make lint    format, clang-tidy, layers
-# make demo     the method on generated media  make asan    tests under the sanitizers
+# make            release build of build/relearn; runs on any x86-64
+# make deps       installs what is missing with apt; silent when nothing is
+# make check      sets up, builds, runs the tests
+# make demo       sets up, builds, shows the method on generated media
+# make lint       format, clang-tidy, layers, banned functions, shell scripts
+# make asan       unit, golden and command-line tests under the address and undefined behaviour sanitizers
+# make oracle     remakes every golden file with PyTorch and friends and compares
+# make install    PREFIX=/usr/local DESTDIR=; make uninstall undoes it
+#
+# BUILD=DIR builds elsewhere; OPT replaces -O3; EXTRA adds to compiler and linker flags.
 BUILD   ?= build
-CC      ?= gcc
-PKGS    := libavformat libavcodec libavutil libswresample libswscale libpng libjpeg sqlite3 yaml-0.1 jansson libxxhash
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 OPT     ?= -O3
-WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Wstrict-prototypes -Wmissing-prototypes
 EXTRA   ?=
-CFLAGS  := -std=c17 -D_GNU_SOURCE $(OPT) -g -fopenmp -pthread $(WARN) -Isrc $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA)
-LDFLAGS := -fopenmp -pthread $(EXTRA)
-LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lm
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+PKGS    := libavformat libavcodec libavutil libswresample libswscale libpng libjpeg sqlite3 yaml-0.1 jansson libxxhash
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Wstrict-prototypes -Wmissing-prototypes
+HARDEN  ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
+# Absolute paths stay out of the program.
+CFLAGS_ALL := -std=c17 -D_GNU_SOURCE $(OPT) -g -fopenmp -pthread -fPIE -ffile-prefix-map=$(CURDIR)/= $(HARDEN) $(WARN) \
+              -Isrc $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA)
+LDFLAGS_ALL := -fopenmp -pthread -pie -Wl,-z,relro,-z,now $(EXTRA)
+LDLIBS_ALL  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lm
+
+# A build without the libraries would fail with a page of errors: one line instead. The targets
+# named here work without them, or install them first.
+NO_LIBRARIES_NEEDED := deps check demo lint lint-% asan oracle clean uninstall
+ifneq ($(filter-out $(NO_LIBRARIES_NEEDED),$(or $(MAKECMDGOALS),all)),)
+  ifneq ($(shell pkg-config --exists $(PKGS) && echo yes),yes)
+    $(error libraries are missing: $(shell pkg-config --print-errors --exists $(PKGS) 2>&1 | grep -o "No package '[^']*'" | tr '\n' ' ')(run `make deps`))
+  endif
+endif
 
 # NAME.isa.c is compiled once per instruction set (see src/base/cpu.h).
 ISAS           := baseline avx2 avx512
@@ -18,47 +39,131 @@ ISA_FLAGS_baseline := -march=x86-64
 ISA_FLAGS_avx2     := -march=x86-64-v3
 ISA_FLAGS_avx512   := -march=x86-64-v4 -mprefer-vector-width=512
 
-LIB_SRC  := $(sort $(wildcard src/*/*.c src/*/*/*.c))
-LIB_SRC  := $(filter-out src/cli/%,$(LIB_SRC))
+ALL_SRC  := $(sort $(wildcard src/*/*.c src/*/*/*.c))
+CLI_SRC  := $(filter src/cli/%,$(ALL_SRC))
+LIB_SRC  := $(filter-out src/cli/%,$(ALL_SRC))
 ISA_SRC  := $(filter %.isa.c,$(LIB_SRC))
 LIB_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %.isa.c,$(LIB_SRC))) \
             $(foreach isa,$(ISAS),$(patsubst %.isa.c,$(BUILD)/%.$(isa).o,$(ISA_SRC)))
-CLI_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard src/cli/*.c)))
+CLI_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(CLI_SRC))
 TEST_SRC := $(sort $(wildcard tests/unit/test_*.c tests/golden/test_*.c))
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_SRC))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
+# Small programs that the shell tests call.
+TOOL_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 
-.PHONY: all tests clean
-all: $(BUILD)/relearn
+.PHONY: all tests check check-run demo demo-run asan asan-run lint lint-run lint-format lint-layers \
+        lint-banned lint-shell lint-tidy oracle deps install uninstall clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/relearn $(BUILD)/relearn.1
 
 $(BUILD)/relearn: $(CLI_OBJ) $(BUILD)/librelearn.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+
+$(BUILD)/relearn.1: $(BUILD)/relearn
+	$(BUILD)/relearn help --man > $@
 
 $(BUILD)/librelearn.a: $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# The commands without main: for unit tests of the terminal.
+$(BUILD)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
 	@rm -f $@
 	$(AR) rcs $@ $^
 
 define isa_rule
 $(BUILD)/%.$(1).o: %.isa.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(ISA_FLAGS_$(1)) -ffp-contract=fast -DREL_ISA=$(1) -MMD -MP -c -o $$@ $$<
+	$$(CC) $$(CFLAGS_ALL) $$(ISA_FLAGS_$(1)) -ffp-contract=fast -DREL_ISA=$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/%.o: CFLAGS += -Itests
+$(BUILD)/tests/%.o: CFLAGS_ALL += -Itests
+$(BUILD)/tests/unit/test_cli_%: $(BUILD)/tests/unit/test_cli_%.o $(TEST_SUPPORT) $(BUILD)/libcli.a $(BUILD)/librelearn.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_SUPPORT) $(BUILD)/librelearn.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
 $(BUILD)/tests/golden/%: $(BUILD)/tests/golden/%.o $(TEST_SUPPORT) $(BUILD)/librelearn.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
+$(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/librelearn.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
-tests: $(TEST_BIN)
-.SECONDARY:
+tests: all $(TEST_BIN) $(TOOL_BIN)
+
+# --- targets that set up first ---
+# What deps installs changes what pkg-config says at the top, so make is started anew behind it.
+
+JOBS := $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+deps:
+	@tools/deps.sh build
+
+check: deps
+	@$(MAKE) --no-print-directory $(JOBS) tests
+	@$(MAKE) --no-print-directory check-run
+check-run:
+	@tools/run_tests.sh "$(BUILD)"
+
+demo: deps
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@BUILD="$(BUILD)" demo/run.sh
+
+# FORTIFY hides overflows from the address sanitizer, hence HARDEN=.
+SAN   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+asan: deps
+	@$(MAKE) --no-print-directory $(JOBS) tests BUILD="$(BUILD)/asan" OPT=-O1 HARDEN= EXTRA="$(SAN)"
+	@ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1" \
+	 UBSAN_OPTIONS=print_stacktrace=1 \
+	 RELEARN_SANITIZED=1 tools/run_tests.sh "$(BUILD)/asan"
+
+oracle: deps
+	@tools/deps.sh oracle
+	@tools/oracle.sh "$(BUILD)"
+
+# --- lint ---
+
+lint: deps
+	@tools/deps.sh lint
+	@$(MAKE) --no-print-directory lint-run
+lint-run: lint-format lint-layers lint-banned lint-shell lint-tidy
+
+FORMATTED = $(wildcard $(addsuffix .[ch],src/*/* src/*/*/* tests/*/* demo/* bench/*))
+lint-format:
+	clang-format --dry-run -Werror $(FORMATTED)
+lint-layers:
+	tools/check_layers.sh
+lint-banned:
+	tools/check_banned.sh
+lint-shell:
+	shellcheck -x tools/*.sh .ci/run .ci/long $(wildcard tests/*/*.sh demo/*.sh bench/*.sh)
+# gcc's own folder comes last: there clang finds omp.h. What clang does not know it must not report.
+TIDY_FLAGS = $(filter-out -fstack-clash-protection -ffile-prefix-map=%,$(CFLAGS_ALL)) -Itests -DREL_ISA=baseline \
+             -Wno-unknown-warning-option -idirafter $(shell $(CC) -print-file-name=include)
+lint-tidy:
+	@printf '%s\n' $(ALL_SRC) | xargs -P 2 -n 8 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS) 2>$(BUILD)/tidy.$$$$ || \
+	  { cat $(BUILD)/tidy.$$$$; exit 1; }; rm -f $(BUILD)/tidy.$$$$' tidy
+	@echo "clang-tidy: $(words $(ALL_SRC)) files clean"
+
+# --- install ---
+
+install: all
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/doc/relearn"
+	install -m 755 $(BUILD)/relearn "$(DESTDIR)$(PREFIX)/bin/relearn"
+	install -m 644 $(BUILD)/relearn.1 "$(DESTDIR)$(PREFIX)/share/man/man1/relearn.1"
+	install -m 644 README.md LICENSE docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/relearn"
+uninstall:
+	rm -f "$(DESTDIR)$(PREFIX)/bin/relearn" "$(DESTDIR)$(PREFIX)/share/man/man1/relearn.1"
+	rm -rf "$(DESTDIR)$(PREFIX)/share/doc/relearn"
 
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(patsubst %.o,%.d,$(LIB_OBJ) $(CLI_OBJ) $(TEST_SUPPORT)) \
+         $(patsubst %,%.d,$(TEST_BIN) $(TOOL_BIN))

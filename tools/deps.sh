@@ -1,0 +1,54 @@
+#!/bin/sh
+# Installs the Debian packages that are missing: tools/deps.sh build | lint | oracle
+# Says nothing and changes nothing when all are there.
+# shellcheck disable=SC2086  # lists of packages are meant to be split
+set -eu
+
+build='gcc libc6-dev make pkg-config libdnnl-dev libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
+libswscale-dev libpng-dev libjpeg62-turbo-dev libsqlite3-dev libyaml-dev libjansson-dev libxxhash-dev libcmocka-dev'
+lint='clang-format clang-tidy shellcheck mandoc'
+oracle='python3 python3-venv'
+
+case "${1:-build}" in
+build) wanted=$build ;;
+lint) wanted=$lint ;;
+oracle) wanted=$oracle ;;
+*)
+    echo "deps: unknown list '$1' (build, lint or oracle)" >&2
+    exit 2
+    ;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "deps: no dpkg here: install by hand what these Debian packages hold:" $wanted "(see docs/building.md)" >&2
+    exit 1
+fi
+
+missing=
+for package in $wanted; do
+    case "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" in
+    installed*) ;; # once per architecture
+    *) missing="$missing $package" ;;
+    esac
+done
+[ -z "$missing" ] && exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null; then
+        as_root=sudo
+    else
+        echo "deps: missing packages, and neither root nor sudo to install them (as root: apt-get install$missing)" >&2
+        exit 1
+    fi
+fi
+
+echo "deps: installing$missing" >&2
+# The package lists of a fresh container are empty: fetch them when the first try finds nothing.
+install() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing </dev/null >&2
+}
+if ! apt-cache show $missing >/dev/null 2>&1 || ! install; then
+    $as_root apt-get update -qq </dev/null >&2
+    install
+fi
