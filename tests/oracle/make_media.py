@@ -176,6 +176,7 @@ def main():
     arguments = parser.parse_args()
     print("numpy", np.__version__, "pillow", PIL.__version__, "libjpeg-turbo",
           features.version_feature("libjpeg_turbo"), "torch", torch.__version__)
+    torch.set_default_dtype(torch.float64)  # else the mel filters are float32
     OUT.mkdir(parents=True, exist_ok=True)
     make_logmel(load_kaldi(arguments.kaldi))
     make_resize()
