@@ -1,0 +1,252 @@
+/* Decoding video: frames, times, rotation, choice by time, limits. The files are made here, with
+ * FFmpeg's muxer and lossless pictures, so that every pixel is known. */
+#include "base/base.h"
+#include "media/media.h"
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/display.h>
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { WIDTH = 16, HEIGHT = 8, FRAME_BYTES = WIDTH * HEIGHT * 3 };
+
+static char folder[] = "/tmp/relearn-test-video-XXXXXX";
+static char path[64];
+
+static int set_up(void **state) {
+    (void)state;
+    if (!mkdtemp(folder)) return -1;
+    snprintf(path, sizeof path, "%s/film.mov", folder);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    unlink(path);
+    return rmdir(folder);
+}
+
+/* Red tells the column, green the row, blue the frame. */
+static void paint(uint8_t *rgb, int number) {
+    for (int y = 0; y < HEIGHT; y++)
+        for (int x = 0; x < WIDTH; x++, rgb += 3) {
+            rgb[0] = (uint8_t)(x * 10);
+            rgb[1] = (uint8_t)(y * 20);
+            rgb[2] = (uint8_t)number;
+        }
+}
+
+/* Writes a film of raw RGB frames at the given times (in ms); `matrix` may be NULL. */
+static void make_film(const int64_t *times, int count, const int32_t *matrix) {
+    AVFormatContext *format;
+    assert_true(avformat_alloc_output_context2(&format, NULL, "mov", path) >= 0);
+    AVStream *stream = avformat_new_stream(format, NULL);
+    assert_non_null(stream);
+    stream->time_base = (AVRational){1, 1000};
+    stream->codecpar->codec_type = AVMEDIA_TYPE_VIDEO;
+    stream->codecpar->codec_id = AV_CODEC_ID_RAWVIDEO;
+    stream->codecpar->codec_tag = MKTAG('r', 'a', 'w', ' ');
+    stream->codecpar->format = AV_PIX_FMT_RGB24;
+    stream->codecpar->bits_per_coded_sample = 24;
+    stream->codecpar->width = WIDTH;
+    stream->codecpar->height = HEIGHT;
+    if (matrix) {
+        uint8_t *side = av_stream_new_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, 36);
+        assert_non_null(side);
+        memcpy(side, matrix, 36);
+    }
+    assert_true(avio_open(&format->pb, path, AVIO_FLAG_WRITE) >= 0);
+    assert_true(avformat_write_header(format, NULL) >= 0);
+    AVPacket *packet = av_packet_alloc();
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(av_new_packet(packet, FRAME_BYTES), 0);
+        paint(packet->data, i);
+        packet->pts = packet->dts =
+            av_rescale_q(times[i], (AVRational){1, 1000}, stream->time_base);
+        packet->duration = i + 1 < count ? av_rescale_q(times[i + 1] - times[i],
+                                                        (AVRational){1, 1000}, stream->time_base)
+                                         : 1;
+        packet->flags |= AV_PKT_FLAG_KEY;
+        assert_true(av_write_frame(format, packet) >= 0);
+        av_packet_unref(packet);
+    }
+    av_packet_free(&packet);
+    assert_int_equal(av_write_trailer(format), 0);
+    avio_closep(&format->pb);
+    avformat_free_context(format);
+}
+
+static void test_frames_and_times(void **state) {
+    (void)state;
+    static const int64_t times[] = {0, 40, 80, 500, 510};
+    make_film(times, 5, NULL);
+    struct video *video;
+    struct video_frame frame = {0};
+    struct video_info info;
+    uint8_t expected[FRAME_BYTES];
+    bool end;
+    assert_int_equal(video_open(&video, path, NULL), REL_OK);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(video_next_frame(video, &frame, &end), REL_OK);
+        assert_false(end);
+        assert_int_equal(frame.index, i);
+        assert_true(fabs(frame.seconds - (double)times[i] / 1000) < 1e-6);
+        assert_int_equal(frame.picture.width, WIDTH);
+        assert_int_equal(frame.picture.height, HEIGHT);
+        assert_int_equal(frame.picture.channels, 3);
+        paint(expected, i);
+        assert_memory_equal(frame.picture.pixels, expected, FRAME_BYTES);
+    }
+    assert_int_equal(video_next_frame(video, &frame, &end), REL_OK);
+    assert_true(end);
+    assert_int_equal(video_next_frame(video, &frame, &end), REL_OK); /* and stays at the end */
+    assert_true(end);
+    video_get_info(video, &info);
+    assert_int_equal(info.damaged, 0);
+    assert_true(info.frame_rate > 0);
+    video_frame_release(&frame);
+    video_close(video);
+}
+
+/* One display matrix, and where pixel (0, 0) and its right neighbour end up. */
+static void check_rotation(const int32_t *matrix, int width, int x0, int y0, int x1, int y1) {
+    static const int64_t times[] = {0, 40};
+    make_film(times, 2, matrix);
+    struct video *video;
+    struct video_frame frame = {0};
+    bool end;
+    assert_int_equal(video_open(&video, path, NULL), REL_OK);
+    assert_int_equal(video_next_frame(video, &frame, &end), REL_OK);
+    assert_int_equal(frame.picture.width, width);
+    assert_int_equal(frame.picture.height, WIDTH + HEIGHT - width);
+    const uint8_t *first = frame.picture.pixels + (y0 * width + x0) * 3;
+    const uint8_t *second = frame.picture.pixels + (y1 * width + x1) * 3;
+    assert_true(first[0] == 0 && first[1] == 0);
+    assert_true(second[0] == 10 && second[1] == 0);
+    video_frame_release(&frame);
+    video_close(video);
+}
+
+static void test_rotation(void **state) {
+    (void)state;
+    int32_t matrix[9];
+    av_display_rotation_set(matrix, 0);
+    check_rotation(matrix, WIDTH, 0, 0, 1, 0);
+    av_display_rotation_set(matrix, 90); /* FFmpeg's angles here are clockwise */
+    check_rotation(matrix, HEIGHT, HEIGHT - 1, 0, HEIGHT - 1, 1);
+    av_display_rotation_set(matrix, 180);
+    check_rotation(matrix, WIDTH, WIDTH - 1, HEIGHT - 1, WIDTH - 2, HEIGHT - 1);
+    av_display_rotation_set(matrix, 270);
+    check_rotation(matrix, HEIGHT, 0, WIDTH - 1, 0, WIDTH - 2);
+}
+
+struct chosen {
+    int count, stop_at;
+    int64_t indices[64];
+    int blues[64];
+};
+
+static rel_status choose(const struct video_frame *frame, int64_t number, void *context) {
+    struct chosen *chosen = context;
+    assert_int_equal(number, chosen->count);
+    assert_true(chosen->count < 64);
+    if (number + 1 == chosen->stop_at) return rel_fail(REL_ERR_STATE, "enough");
+    chosen->indices[chosen->count] = frame->index;
+    chosen->blues[chosen->count++] = frame->picture.pixels[2];
+    return REL_OK;
+}
+
+static void expect_choice(double fps, const int *indices, int count) {
+    struct chosen chosen = {0};
+    struct video_info info;
+    assert_int_equal(video_frames_at(path, NULL, fps, choose, &chosen, &info), REL_OK);
+    assert_int_equal(chosen.count, count);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(chosen.indices[i], indices[i]);
+        assert_int_equal(chosen.blues[i], indices[i]); /* the picture is that frame's */
+    }
+}
+
+static void test_choice_by_time(void **state) {
+    (void)state;
+    int64_t times[76];
+    for (int i = 0; i < 76; i++) times[i] = i * 40; /* 25 a second */
+    make_film(times, 75, NULL);
+    expect_choice(1, (const int[]){0, 25, 50}, 3);             /* as index % 25 == 0 */
+    expect_choice(0, (const int[]){0, 25, 50}, 3);             /* the default is 1 */
+    expect_choice(2, (const int[]){0, 12, 25, 37, 50, 62}, 6); /* ties go to the earlier */
+    make_film(times, 76, NULL);
+    expect_choice(1, (const int[]){0, 25, 50, 75}, 4);
+    /* 29.97 a second, in whole ms as .flv has them: the nearest frame, not the one before */
+    for (int i = 0; i < 70; i++) times[i] = (int64_t)(i * 1001.0 / 30 + 0.5);
+    make_film(times, 70, NULL);
+    expect_choice(1, (const int[]){0, 30, 60}, 3);
+    /* uneven times: one frame may stand for several seconds */
+    static const int64_t uneven[] = {0, 300, 4400, 4900, 5200};
+    make_film(uneven, 5, NULL);
+    expect_choice(1, (const int[]){0, 1, 1, 2, 2, 3}, 6);
+}
+
+static void test_sink_stops(void **state) {
+    (void)state;
+    static const int64_t times[] = {0, 1000, 2000, 3000};
+    struct chosen chosen = {.stop_at = 3};
+    make_film(times, 4, NULL);
+    assert_int_equal(video_frames_at(path, NULL, 1, choose, &chosen, NULL), REL_ERR_STATE);
+    assert_int_equal(chosen.count, 2);
+    assert_int_equal(video_frames_at(path, NULL, -1, choose, &chosen, NULL), REL_ERR_USAGE);
+    assert_int_equal(video_frames_at(path, NULL, NAN, choose, &chosen, NULL), REL_ERR_USAGE);
+}
+
+static void expect_failure(const struct video_options *options, rel_status code, const char *says) {
+    struct chosen chosen = {0};
+    rel_status status = video_frames_at(path, options, 1, choose, &chosen, NULL);
+    if (status != code || !strstr(rel_error_message(), says))
+        print_error("got %d: %s\n", (int)status, rel_error_message());
+    assert_int_equal(status, code);
+    assert_non_null(strstr(rel_error_message(), says));
+    assert_non_null(strstr(rel_error_message(), path));
+}
+
+static void test_limits_and_bad_files(void **state) {
+    (void)state;
+    static const int64_t times[] = {0, 1000, 2000, 3000000};
+    make_film(times, 4, NULL);
+    struct video_options options = {.max_seconds = 60};
+    expect_failure(&options, REL_ERR_LIMIT, "beyond the limit of 60 s");
+    options = (struct video_options){.max_pixels = WIDTH * HEIGHT - 1};
+    expect_failure(&options, REL_ERR_FORMAT, "");
+    options = (struct video_options){.deadline = 1e-9};
+    expect_failure(&options, REL_ERR_LIMIT, "deadline");
+    options = (struct video_options){.max_file_bytes = 100};
+    expect_failure(&options, REL_ERR_LIMIT, "the limit is 100");
+
+    FILE *file = fopen(path, "wb");
+    fputs("I am a text, not a film.\n", file);
+    fclose(file);
+    expect_failure(NULL, REL_ERR_FORMAT, "");
+    float samples[800] = {0};
+    struct audio_clip clip = {
+        .sample_rate = 8000, .channels = 1, .samples = 800, .waveform = samples};
+    assert_int_equal(wav_write_pcm16(path, &clip), REL_OK);
+    expect_failure(NULL, REL_ERR_FORMAT, "no video stream (FFmpeg reads it as wav)");
+    unlink(path);
+    expect_failure(NULL, REL_ERR_NOT_FOUND, "No such file");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_frames_and_times),     cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_choice_by_time),       cmocka_unit_test(test_sink_stops),
+        cmocka_unit_test(test_limits_and_bad_files),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
