@@ -1,0 +1,243 @@
+#include "base/fs.h"
+
+#include "base/memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static rel_status fail_errno(const char *path, const char *what) {
+    rel_status code = errno == ENOENT || errno == ENOTDIR ? REL_ERR_NOT_FOUND : REL_ERR_IO;
+    const char *hint = errno == ENOSPC ? " (free some space and try again)" : "";
+    return rel_fail(code, "%s: %s: %s%s", path, what, strerror(errno), hint);
+}
+
+/* --- reading --- */
+
+rel_status fs_read(const char *path, size_t limit, char **data, size_t *size) {
+    *data = NULL;
+    FILE *file = fopen(path, "re");
+    if (!file) return fail_errno(path, "cannot open");
+    struct stat info;
+    rel_status status = REL_OK;
+    char *bytes = NULL;
+    if (fstat(fileno(file), &info) != 0) {
+        status = fail_errno(path, "cannot read");
+    } else if (!S_ISREG(info.st_mode)) {
+        status = rel_fail(REL_ERR_FORMAT, "%s: not a regular file", path);
+    } else if ((uint64_t)info.st_size > limit) {
+        status = rel_fail(REL_ERR_LIMIT, "%s: %lld bytes are more than the limit of %zu", path,
+                          (long long)info.st_size, limit);
+    } else {
+        size_t wanted = (size_t)info.st_size;
+        bytes = rel_alloc(wanted + 1, 1);
+        if (!bytes)
+            status = REL_ERR_MEMORY;
+        else if (fread(bytes, 1, wanted, file) != wanted)
+            status = ferror(file)
+                         ? fail_errno(path, "cannot read")
+                         : rel_fail(REL_ERR_IO, "%s: became shorter while it was read", path);
+        *size = wanted;
+    }
+    fclose(file);
+    if (status == REL_OK)
+        *data = bytes;
+    else
+        rel_free(bytes);
+    return status;
+}
+
+/* --- atomic replacement --- */
+
+/* So that the rename itself is on the disk. */
+static rel_status folder_sync(const char *path) {
+    char *folder = rel_strdup(path);
+    if (!folder) return REL_ERR_MEMORY;
+    char *slash = strrchr(folder, '/');
+    if (slash == folder)
+        slash[1] = 0;
+    else if (slash)
+        *slash = 0;
+    int descriptor = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rel_status status = REL_OK;
+    /* Some file systems cannot sync a folder (EINVAL): nothing more can be done there. */
+    if (descriptor < 0 || (fsync(descriptor) != 0 && errno != EINVAL && errno != EROFS))
+        status = fail_errno(folder, "cannot sync the folder");
+    if (descriptor >= 0) close(descriptor);
+    rel_free(folder);
+    return status;
+}
+
+rel_status fs_atomic_open(struct fs_atomic *atomic, const char *path) {
+    *atomic =
+        (struct fs_atomic){.path = rel_strdup(path), .temporary = rel_format("%s.XXXXXX", path)};
+    rel_status status = atomic->path && atomic->temporary ? REL_OK : REL_ERR_MEMORY;
+    int descriptor = -1;
+    if (status == REL_OK) {
+        descriptor = mkostemp(atomic->temporary, O_CLOEXEC);
+        if (descriptor < 0) {
+            status = fail_errno(path, "cannot write beside it");
+            rel_free(atomic->temporary);
+            atomic->temporary = NULL;
+        }
+    }
+    if (status == REL_OK) {
+        mode_t mask = umask(0);
+        umask(mask);
+        fchmod(descriptor, 0666 & ~mask);
+        atomic->file = fdopen(descriptor, "w");
+        if (!atomic->file) {
+            close(descriptor);
+            status = rel_fail(REL_ERR_MEMORY, "%s: cannot open", path);
+        }
+    }
+    if (status != REL_OK) fs_atomic_abort(atomic);
+    return status;
+}
+
+rel_status fs_atomic_commit(struct fs_atomic *atomic) {
+    rel_status status = REL_OK;
+    if (ferror(atomic->file) || fflush(atomic->file) != 0 || fsync(fileno(atomic->file)) != 0)
+        status = fail_errno(atomic->path, "cannot write");
+    int closed = fclose(atomic->file);
+    atomic->file = NULL;
+    if (status == REL_OK && closed != 0) status = fail_errno(atomic->path, "cannot write");
+    if (status == REL_OK && rename(atomic->temporary, atomic->path) != 0)
+        status = fail_errno(atomic->path, "cannot replace");
+    if (status == REL_OK) {
+        rel_free(atomic->temporary);
+        atomic->temporary = NULL;
+        status = folder_sync(atomic->path);
+    }
+    fs_atomic_abort(atomic);
+    return status;
+}
+
+void fs_atomic_abort(struct fs_atomic *atomic) {
+    if (atomic->file) fclose(atomic->file);
+    if (atomic->temporary) unlink(atomic->temporary);
+    rel_free(atomic->temporary);
+    rel_free(atomic->path);
+    *atomic = (struct fs_atomic){0};
+}
+
+rel_status fs_write_atomic(const char *path, const void *data, size_t size) {
+    struct fs_atomic atomic;
+    REL_TRY(fs_atomic_open(&atomic, path));
+    if (size && fwrite(data, 1, size, atomic.file) != size) {
+        rel_status status = fail_errno(path, "cannot write");
+        fs_atomic_abort(&atomic);
+        return status;
+    }
+    return fs_atomic_commit(&atomic);
+}
+
+rel_status fs_rename_synced(const char *path, const char *target) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return fail_errno(path, "cannot open");
+    rel_status status = fsync(descriptor) == 0 ? REL_OK : fail_errno(path, "cannot write");
+    close(descriptor);
+    if (status == REL_OK && rename(path, target) != 0)
+        status = fail_errno(target, "cannot replace");
+    return status == REL_OK ? folder_sync(target) : status;
+}
+
+/* --- looking around --- */
+
+bool fs_exists(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+bool fs_is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+rel_status fs_file_size(const char *path, uint64_t *size) {
+    struct stat info;
+    if (stat(path, &info) != 0) return fail_errno(path, "cannot open");
+    if (!S_ISREG(info.st_mode)) return rel_fail(REL_ERR_FORMAT, "%s: not a regular file", path);
+    *size = (uint64_t)info.st_size;
+    return REL_OK;
+}
+
+rel_status fs_make_folders(const char *path) {
+    char *partial = rel_strdup(path);
+    if (!partial) return REL_ERR_MEMORY;
+    rel_status status = REL_OK;
+    for (char *c = partial + (partial[0] == '/'); status == REL_OK && *partial; c++) {
+        bool end = *c == 0;
+        if (*c != '/' && !end) continue;
+        *c = 0;
+        if (mkdir(partial, 0777) != 0 && !fs_is_folder(partial))
+            status = fail_errno(partial, "cannot make the folder");
+        if (end) break;
+        *c = '/';
+    }
+    rel_free(partial);
+    return status;
+}
+
+rel_status fs_remove(const char *path) {
+    if (unlink(path) != 0 && errno != ENOENT) return fail_errno(path, "cannot remove");
+    return REL_OK;
+}
+
+static int names_compare(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+rel_status fs_list(const char *folder, struct fs_names *names) {
+    size_t capacity = 0;
+    *names = (struct fs_names){0};
+    DIR *directory = opendir(folder);
+    if (!directory) return fail_errno(folder, "cannot list");
+    rel_status status = REL_OK;
+    struct dirent *entry;
+    while (status == REL_OK && (errno = 0, entry = readdir(directory))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        status = rel_reserve((void **)&names->names, &capacity, names->count, sizeof *names->names);
+        char *name = status == REL_OK ? rel_strdup(entry->d_name) : NULL;
+        if (name)
+            names->names[names->count++] = name;
+        else
+            status = REL_ERR_MEMORY;
+    }
+    if (status == REL_OK && errno) status = fail_errno(folder, "cannot list");
+    closedir(directory);
+    if (status != REL_OK)
+        fs_names_release(names);
+    else if (names->count)
+        qsort(names->names, names->count, sizeof *names->names, names_compare);
+    return status;
+}
+
+void fs_names_release(struct fs_names *names) {
+    for (size_t i = 0; i < names->count; i++) rel_free(names->names[i]);
+    rel_free(names->names);
+    *names = (struct fs_names){0};
+}
+
+/* --- paths --- */
+
+char *fs_join(const char *folder, const char *name) {
+    if (name[0] == '/' || folder[0] == 0) return rel_strdup(name);
+    size_t length = strlen(folder);
+    return rel_format("%s%s%s", folder, folder[length - 1] == '/' ? "" : "/", name);
+}
+
+const char *fs_base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool fs_has_extension(const char *path, const char *extension) {
+    const char *dot = strrchr(fs_base_name(path), '.');
+    return dot && strcasecmp(dot + 1, extension) == 0;
+}
