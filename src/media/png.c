@@ -52,7 +52,7 @@ static int png_choose_transforms(struct png_job *job) {
     if (depth == 16) png_set_strip_16(job->png);
     if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(job->png);
     if (type == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(job->png);
-    if (type & PNG_COLOR_MASK_ALPHA) png_set_strip_alpha(job->png);
+    png_set_strip_alpha(job->png); /* a palette may have brought it in */
     job->passes = png_set_interlace_handling(job->png);
     png_read_update_info(job->png, job->info);
     return png_get_channels(job->png, job->info);

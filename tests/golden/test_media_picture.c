@@ -147,6 +147,7 @@ static void test_png(void **state) {
     check_decode("gray", "png", 1, 0);
     check_decode("grayalpha", "png", 1, 0);
     check_decode("palette", "png", 3, 0);
+    check_decode("paletteclear", "png", 3, 0);
     check_decode("bits1", "png", 1, 0);
     check_decode("deepgray", "png", 1, 0);
     check_decode("interlaced", "png", 3, 0);

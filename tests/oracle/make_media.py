@@ -156,6 +156,7 @@ def make_pictures():
     save("gray_png", gray)
     save("grayalpha_png", rgba.convert("LA"))
     save("palette_png", rgb.quantize(13))
+    save("paletteclear_png", rgb.quantize(13), transparency=bytes(range(0, 250, 20)))
     save("bits1_png", gray.convert("1"))
     save("deepgray_png", deep)
     files["interlaced_png"] = interlaced_png(picture(width, height, 3))
