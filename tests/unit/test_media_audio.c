@@ -3,6 +3,7 @@
 #include "media/media.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -291,6 +292,43 @@ static void test_damaged_bytes(void **state) {
     assert_true(decoded > 0 && refused > 0);
 }
 
+/* Decoding in several threads at once: each has its own result and its own message. */
+static void *read_often(void *argument) {
+    const char *file = argument;
+    bool good = strstr(file, "good");
+    for (int i = 0; i < 20; i++) {
+        struct audio_clip clip;
+        rel_status status = audio_read(file, NULL, &clip);
+        bool right = good ? status == REL_OK && clip.samples == 800
+                          : status == REL_ERR_FORMAT && strstr(rel_error_message(), file);
+        audio_clip_release(&clip);
+        if (!right) return NULL;
+    }
+    return argument;
+}
+
+static void test_threads(void **state) {
+    (void)state;
+    static char files[4][64];
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) {
+        struct audio_clip clip;
+        snprintf(files[i], sizeof files[i], "%s/%s%d.wav", folder, i % 2 ? "good" : "bad", i);
+        make_sine(&clip, 8000, 440, 0.1);
+        assert_int_equal(wav_write_pcm16(files[i], &clip), REL_OK);
+        audio_clip_release(&clip);
+        if (i % 2 == 0) assert_int_equal(truncate(files[i], 30), 0);
+    }
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_often, files[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        void *result;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_ptr_equal(result, files[i]);
+        unlink(files[i]);
+    }
+}
+
 static void test_logmel_errors(void **state) {
     (void)state;
     struct logmel_options options;
@@ -338,7 +376,8 @@ int main(void) {
         cmocka_unit_test(test_resampling),     cmocka_unit_test(test_wav_round_trip),
         cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_claims_are_not_believed),
         cmocka_unit_test(test_limits),         cmocka_unit_test(test_playlists_open_nothing),
-        cmocka_unit_test(test_damaged_bytes),  cmocka_unit_test(test_logmel_errors),
+        cmocka_unit_test(test_damaged_bytes),  cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_logmel_errors),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
