@@ -15,7 +15,7 @@
 #define assert_close(value, expected, tolerance)                                                   \
     assert_true(fabs((value) - (expected)) <= (tolerance))
 
-static char scratch[64]; /* folder of this run */
+static char scratch[512]; /* folder of this run */
 
 static struct synth_options default_options(void) {
     struct synth_options options = {0};
@@ -434,13 +434,14 @@ static void test_objects_move_between_frames(void **state) {
 
 static int make_scratch(void **state) {
     (void)state;
-    snprintf(scratch, sizeof scratch, "build/test_synth.XXXXXX");
+    const char *parent = getenv("TEST_TMP");
+    snprintf(scratch, sizeof scratch, "%s/synth.XXXXXX", parent ? parent : "build");
     return mkdtemp(scratch) ? 0 : -1;
 }
 
 static int remove_scratch(void **state) {
     (void)state;
-    char command[128];
+    char command[sizeof scratch + 16];
     snprintf(command, sizeof command, "rm -rf '%s'", scratch);
     return system(command);
 }
