@@ -102,7 +102,7 @@ static rel_status take_shape(struct cursor *cursor, struct npy_array *array) {
 }
 
 static rel_status take_type(struct cursor *cursor, struct npy_array *array) {
-    char text[16];
+    char text[16] = "";
     if (take(cursor, "["))
         return rel_fail(REL_ERR_UNSUPPORTED,
                         "%s: a structured array (save each field as an array of its own)",
@@ -126,7 +126,7 @@ static rel_status parse_header(struct cursor *cursor, struct npy_array *array) {
     bool seen[3] = {false};
     if (!take(cursor, "{")) return malformed(cursor, "it is not a dictionary");
     while (!take(cursor, "}")) {
-        char key[16];
+        char key[16] = "";
         REL_TRY(take_text(cursor, key, sizeof key));
         if (!take(cursor, ":")) return malformed(cursor, "a colon is missing");
         int index = strcmp(key, "descr") == 0           ? 0

@@ -13,7 +13,7 @@ struct diagnose_config {
     uint64_t modality; /* number of the modality: its random streams */
     bool match_size;   /* sub-sample the training set to the validation set's size */
     int draws;         /* sub-samples that are averaged */
-    int threads;       /* 0: as many as OpenMP gives */
+    int threads;       /* 0: every CPU that this process may use */
 };
 
 /* lambda 3, n_init 10, draws 5; classes to be set. */

@@ -3,7 +3,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 struct kmeans_config kmeans_config_default(void) {
@@ -168,7 +167,7 @@ static rel_status state_init(struct kmeans_state *state, const float *features, 
     state->clusters = (size_t)config->clusters;
     state->tiles = (samples + KMEANS_TILE - 1) / KMEANS_TILE;
     state->stride = state->tiles * KMEANS_TILE;
-    state->threads = config->threads > 0 ? config->threads : omp_get_max_threads();
+    state->threads = config->threads > 0 ? config->threads : rel_cpu_count();
     state->max_iterations = config->max_iterations;
     size_t trials = 2 + (size_t)log((double)config->clusters);
     size_t centers = (size_t)restarts * (state->clusters > trials ? state->clusters : trials);

@@ -16,7 +16,7 @@ struct kmeans_config {
     uint64_t seed;
     uint64_t stream;              /* index of the random streams: modality * 2 + split */
     const float *initial_centers; /* [clusters][dims], or NULL: greedy k-means++ */
-    int threads;                  /* 0: as many as OpenMP gives */
+    int threads;                  /* 0: every CPU that this process may use */
 };
 
 struct kmeans_result {

@@ -38,7 +38,7 @@ dot_block(const float *tile, const float *group, size_t dims, int first, int row
     }
 #pragma GCC unroll 8
     for (int c = 0; c < WIDTH; c++) {
-        vfloat *out = (vfloat *)(dots + (first + c) * KMEANS_TILE + row);
+        vfloat *out = (vfloat *)(dots + (size_t)(first + c) * KMEANS_TILE + row);
         out[0] = sums[c][0];
         out[1] = sums[c][1];
         out[2] = sums[c][2];
