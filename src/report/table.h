@@ -2,7 +2,7 @@
 #ifndef REL_REPORT_TABLE_H
 #define REL_REPORT_TABLE_H
 
-#include "base/memory.h"
+#include "base/base.h"
 
 /* Start from {.columns = n}. */
 struct table {

@@ -48,11 +48,13 @@ check "demo runs" demo
 check "demo shows joint training" row joint
 check "demo shows relearn with lambda 3" row 'relearn lambda=3'
 check "demo shows relearn with lambda 6" row 'relearn lambda=6'
-check "demo shows each modality alone" eval "row 'joint modalities=audio' && row 'joint modalities=visual'"
+alone() { row 'joint modalities=audio' && row 'joint modalities=visual'; }
+check "demo shows each modality alone" alone
 check "demo shows the diagnoses of lambda 3" diagnoses 3
 check "demo shows the diagnoses of lambda 6" diagnoses 6
 check "demo shows the ceilings" ceilings
 check "demo wrote the media" media
 check "demo runs again in its own folder" demo
-check "demo takes several seeds" eval 'demo "0 1" && grep -Eq "^  joint +2 +[0-9.]+ \+- [0-9.]+ " "$table"'
+two_seeds() { demo "0 1" && grep -Eq '^  joint +2 +[0-9.]+ \+- [0-9.]+ ' "$table"; }
+check "demo takes several seeds" two_seeds
 check "demo leaves other folders alone" refuses_foreign_folder
