@@ -5,7 +5,7 @@
 #ifndef REL_MEDIA_LOGMEL_H
 #define REL_MEDIA_LOGMEL_H
 
-#include "base/options.h"
+#include "base/base.h"
 #include "media/audio.h"
 
 enum logmel_mono { LOGMEL_MONO_FIRST, LOGMEL_MONO_MEAN };

@@ -2,7 +2,7 @@
 #ifndef REL_MEDIA_PICTURE_H
 #define REL_MEDIA_PICTURE_H
 
-#include "base/memory.h"
+#include "base/base.h"
 
 #include <stddef.h>
 #include <stdint.h>

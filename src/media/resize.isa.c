@@ -1,4 +1,4 @@
-#include "base/cpu.h"
+#include "base/base.h"
 #include "media/resize_kernels.h"
 
 enum { HALF = 1 << (RESIZE_BITS - 1) };

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes tests/golden/data/media_*: what PIL and torchaudio give for synthetic sounds and pictures.
 
-Needs numpy, pillow, torch and torchaudio's compliance/kaldi.py: the installed one, or the file given
-by --kaldi (it is pure Python, so a wheel for another torch will do). Sounds and the pictures to be
+Needs numpy, pillow, torch and torchaudio's compliance/kaldi.py: the installed one (pip install
+--no-deps torchaudio==2.11.0), or the file given by --kaldi. Sounds and the pictures to be
 resized are made from an integer hash here and in the C tests, so only outputs are stored.
 """
 import argparse
@@ -52,10 +52,13 @@ def picture(width, height, channels):
 
 
 def load_kaldi(path):
+    """Only this file: torchaudio as a whole loads libraries made for one version of torch."""
     if path is None:
-        import torchaudio.compliance.kaldi as kaldi
-        return kaldi
-    sys.modules.setdefault("torchaudio", types.ModuleType("torchaudio"))
+        found = importlib.util.find_spec("torchaudio")
+        if found is None:
+            sys.exit("make_media.py: torchaudio is not installed; name its compliance/kaldi.py with --kaldi")
+        path = pathlib.Path(found.submodule_search_locations[0]) / "compliance" / "kaldi.py"
+    sys.modules["torchaudio"] = types.ModuleType("torchaudio")
     spec = importlib.util.spec_from_file_location("kaldi", path)
     kaldi = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(kaldi)
