@@ -146,3 +146,10 @@ rel_status diagnose_features(const struct diagnose_split *train, const struct di
     diagnosis->alpha = tanh(config->lambda * diagnosis->gap);
     return REL_OK;
 }
+
+json_t *diagnosis_json(const char *name, const struct diagnosis *diagnosis) {
+    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name", name, "purity_train",
+                     diagnosis->purity_train, "purity_val", diagnosis->purity_val, "inertia_train",
+                     diagnosis->inertia_train, "inertia_val", diagnosis->inertia_val, "gap",
+                     diagnosis->gap, "alpha", diagnosis->alpha);
+}

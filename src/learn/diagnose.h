@@ -42,6 +42,10 @@ rel_status diagnose_features(const struct diagnose_split *train, const struct di
                              size_t dims, const struct diagnose_config *config,
                              struct diagnosis *diagnosis);
 
+/* {"name", "purity_train", "purity_val", "inertia_train", "inertia_val", "gap", "alpha"}; NULL
+ * without memory. */
+json_t *diagnosis_json(const char *name, const struct diagnosis *diagnosis);
+
 /* Scales every column of features [samples][dims] to [-1, 1] in place, as scikit-learn's
  * MinMaxScaler(feature_range=(-1, 1)): a column whose range is 0 (or under 10 float epsilons) is
  * only shifted, so a constant one becomes -1. */

@@ -2,10 +2,11 @@
  * methods.
  *
  * In order of use:
- *   kmeans.h, purity.h, diagnose.h   how separable features are on training and validation data,
- * and the alpha from that reinit.h                         theta <- (1 - alpha) theta + alpha
- * theta_initial method.h                         a balancing method's descriptor, its hooks, and
- * the table of all methods
+ *   kmeans.h    clusters of features, as scikit-learn makes them
+ *   purity.h    how well clusters match classes
+ *   diagnose.h  purity on training and validation features, and the alpha that follows
+ *   reinit.h    theta <- (1 - alpha) theta + alpha theta_initial
+ *   method.h    a balancing method's descriptor, its hooks, and the table of all methods
  *
  * learn is handed features, labels and models; it never sees data sets. */
 #ifndef REL_LEARN_H

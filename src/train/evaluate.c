@@ -1,0 +1,99 @@
+#include "train/evaluate.h"
+
+#include <string.h>
+
+enum { ROWS = 256 }; /* samples per pass through the head */
+
+rel_status feature_mask_init(struct feature_mask *mask, const struct session *session) {
+    *mask = (struct feature_mask){0};
+    for (int m = 0; m < session->config.modalities; m++) {
+        mask->values[m] = rel_alloc((size_t)session->model.dimensions[m], sizeof(float));
+        if (!mask->values[m]) {
+            feature_mask_release(mask);
+            return REL_ERR_MEMORY;
+        }
+    }
+    return REL_OK;
+}
+
+void feature_mask_release(struct feature_mask *mask) {
+    for (int m = 0; m < MODEL_MODALITIES_MAX; m++) rel_free(mask->values[m]);
+    *mask = (struct feature_mask){0};
+}
+
+void feature_mask_set_means(struct feature_mask *mask, const struct session *session) {
+    const struct feature_set *set = &session->features[SPLIT_TRAIN].set;
+    for (int m = 0; m < session->config.modalities; m++) {
+        size_t dimension = (size_t)session->model.dimensions[m];
+        for (size_t d = 0; d < dimension; d++) {
+            double sum = 0;
+            for (uint64_t i = 0; i < set->samples; i++) sum += set->features[m][i * dimension + d];
+            mask->values[m][d] = set->samples ? (float)(sum / (double)set->samples) : 0;
+        }
+    }
+}
+
+/* Rows of the mask, for use in place of features: [ROWS][dimension]. */
+static rel_status mask_rows(const struct session *session, const struct feature_mask *mask,
+                            float **rows) {
+    for (int m = 0; m < session->config.modalities; m++) {
+        size_t dimension = (size_t)session->model.dimensions[m];
+        rows[m] = rel_alloc(ROWS, dimension * sizeof(float));
+        if (!rows[m]) return REL_ERR_MEMORY;
+        for (size_t r = 0; r < ROWS; r++)
+            memcpy(rows[m] + r * dimension, mask->values[m], dimension * sizeof(float));
+    }
+    return REL_OK;
+}
+
+/* Measures with the modalities of the bit set `on`, the others masked. */
+static rel_status measure(struct session *session, const struct feature_set *set,
+                          float *const *masked, unsigned on, float *logits,
+                          struct metrics *metrics) {
+    REL_TRY(metrics_init(metrics, session->info->classes));
+    for (uint64_t first = 0; first < set->samples; first += ROWS) {
+        int rows = (int)(set->samples - first < ROWS ? set->samples - first : ROWS);
+        const float *features[MODEL_MODALITIES_MAX];
+        for (int m = 0; m < session->config.modalities; m++)
+            features[m] = on & 1u << m
+                              ? set->features[m] + first * (uint64_t)session->model.dimensions[m]
+                              : masked[m];
+        REL_TRY(model_head_logits(&session->model, features, rows, logits));
+        REL_TRY(metrics_add(metrics, logits, set->labels + first, (uint64_t)rows));
+    }
+    metrics_finish(metrics);
+    return REL_OK;
+}
+
+rel_status evaluate_features(struct session *session, enum data_split split,
+                             const struct feature_mask *mask, struct evaluation *evaluation) {
+    const struct feature_set *set = &session->features[split].set;
+    float *masked[MODEL_MODALITIES_MAX] = {NULL};
+    int modalities = session->config.modalities;
+    *evaluation = (struct evaluation){.modalities = modalities};
+    float *logits = rel_alloc(ROWS, (size_t)session->info->classes * sizeof(float));
+    rel_status status = logits ? mask_rows(session, mask, masked) : REL_ERR_MEMORY;
+    if (status == REL_OK)
+        status = measure(session, set, masked, (1u << modalities) - 1, logits, &evaluation->all);
+    for (int m = 0; m < modalities && status == REL_OK; m++)
+        status = measure(session, set, masked, 1u << m, logits, &evaluation->alone[m]);
+    for (int m = 0; m < modalities; m++) rel_free(masked[m]);
+    rel_free(logits);
+    if (status != REL_OK) evaluation_release(evaluation);
+    return status;
+}
+
+json_t *evaluation_json(const struct evaluation *evaluation, const struct session *session) {
+    json_t *json = metrics_json(&evaluation->all), *modalities = json_object();
+    for (int m = 0; m < evaluation->modalities; m++)
+        json_object_set_new(modalities, session->model.config.inputs[m].name,
+                            metrics_json(&evaluation->alone[m]));
+    json_object_set_new(json, "modalities", modalities);
+    return json;
+}
+
+void evaluation_release(struct evaluation *evaluation) {
+    metrics_release(&evaluation->all);
+    for (int m = 0; m < MODEL_MODALITIES_MAX; m++) metrics_release(&evaluation->alone[m]);
+    *evaluation = (struct evaluation){0};
+}

@@ -1,0 +1,33 @@
+/* Evaluation: all modalities together, and each on its own with the others masked. */
+#ifndef REL_TRAIN_EVALUATE_H
+#define REL_TRAIN_EVALUATE_H
+
+#include "train/metrics.h"
+#include "train/session.h"
+
+/* What stands for a modality that is switched off. */
+struct feature_mask {
+    float *values[MODEL_MODALITIES_MAX]; /* [dimensions[m]] */
+};
+rel_status feature_mask_init(struct feature_mask *mask,
+                             const struct session *session); /* all zero */
+/* Column means of the features kept by session_pass for the training split. */
+void feature_mask_set_means(struct feature_mask *mask, const struct session *session);
+void feature_mask_release(struct feature_mask *mask);
+
+struct evaluation {
+    int modalities;
+    struct metrics all;
+    struct metrics alone[MODEL_MODALITIES_MAX]; /* modality m, the others masked */
+};
+
+/* From the features that session_pass kept for `split`. With one modality `alone` is what `all` is.
+ */
+rel_status evaluate_features(struct session *session, enum data_split split,
+                             const struct feature_mask *mask, struct evaluation *evaluation);
+/* {"samples", "loss", "accuracy", "macro_f1", "modalities": {NAME: {"accuracy", "macro_f1", ...}}}
+ */
+json_t *evaluation_json(const struct evaluation *evaluation, const struct session *session);
+void evaluation_release(struct evaluation *evaluation);
+
+#endif

@@ -1,0 +1,22 @@
+/* log.jsonl: one JSON object a line, append-only. Whatever depends on the clock stands under
+ * "timing". */
+#ifndef REL_TRAIN_RUN_LOG_H
+#define REL_TRAIN_RUN_LOG_H
+
+#include "base/base.h"
+
+struct run_log {
+    FILE *file;
+    char *path;
+    uint64_t lines;
+};
+
+/* Opens for appending behind the first `lines` lines; what stands behind them is cut off.
+ * ERR_FORMAT when there are fewer. */
+rel_status run_log_open(struct run_log *log, const char *path, uint64_t lines);
+/* Takes over `event`. ERR_IO when the disk is full. */
+rel_status run_log_write(struct run_log *log, json_t *event);
+rel_status run_log_sync(struct run_log *log); /* flush and fsync */
+void run_log_close(struct run_log *log);
+
+#endif

@@ -1,0 +1,40 @@
+/* A session: a configuration brought to life. Holds the store, the compute runtime and the model,
+ * and passes a split through the encoders. Training and everything that is done with a run later
+ * stand on it. */
+#ifndef REL_TRAIN_SESSION_H
+#define REL_TRAIN_SESSION_H
+
+#include "train/train_config.h"
+
+struct session {
+    struct train_config config;
+    struct store *store;
+    const struct store_info *info;
+    struct nn_runtime *runtime;
+    struct model model;
+    struct session_features {
+        struct feature_set set;
+        uint64_t capacity; /* samples that the arrays hold */
+    } features[SPLIT_COUNT];
+};
+
+/* Opens the store, resolves the settings against it and makes the model (its weights still to be
+ * drawn or read). `training`: with gradients and the method's planes. */
+rel_status session_open(struct session *session, const char *store_path, struct settings *settings,
+                        bool training);
+void session_close(struct session *session);
+
+uint64_t session_samples(const struct session *session, enum data_split split);
+
+/* A loader over a split for this session's modalities, in the store's order of modalities. */
+rel_status session_loader(struct session *session, enum data_split split, bool training,
+                          struct loader **loader);
+/* A batch's inputs in the run's order of modalities. */
+void session_inputs(const struct session *session, const struct batch *batch, const float **inputs);
+
+/* Eval-mode pass without augmentation over a whole split: features and labels, kept in
+ * session->features[split]. Reports progress under `label`. ERR_INTERRUPTED between batches when
+ * asked to stop. */
+rel_status session_pass(struct session *session, enum data_split split, const char *label);
+
+#endif

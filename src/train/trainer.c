@@ -1,0 +1,282 @@
+#include "train/trainer_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *trainer_path(const struct trainer *trainer, const char *name) {
+    return fs_join(trainer->request->out, name);
+}
+
+const struct train_options *trainer_options(const struct trainer *trainer) {
+    return &trainer->session.config.options;
+}
+
+/* --- the run folder --- */
+
+/* Top-level options that a resumed run may change: they do not touch the result, or only say how
+ * long to go on. */
+static bool line_is_free(const char *line) {
+    static const char *const keys[] = {
+        "epochs:", "loader_threads:", "checkpoint_minutes:", "data:"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (strncmp(line, keys[i], strlen(keys[i])) == 0) return true;
+    return false;
+}
+
+/* ERR_USAGE naming the first line that differs. */
+static rel_status configs_compare(const char *path, char *kept, char *wanted) {
+    char *kept_rest = NULL, *wanted_rest = NULL;
+    char *a = strtok_r(kept, "\n", &kept_rest), *b = strtok_r(wanted, "\n", &wanted_rest);
+    while (a || b) {
+        bool equal = a && b && (strcmp(a, b) == 0 || (line_is_free(a) && line_is_free(b)));
+        if (!equal)
+            return rel_fail(REL_ERR_USAGE,
+                            "%s: the run to resume says \"%s\", this command \"%s\" (give the same "
+                            "configuration, or another --out)",
+                            path, a ? a : "nothing", b ? b : "nothing");
+        a = strtok_r(NULL, "\n", &kept_rest);
+        b = strtok_r(NULL, "\n", &wanted_rest);
+    }
+    return REL_OK;
+}
+
+static rel_status folder_prepare(struct trainer *trainer) {
+    struct rel_text text = {0};
+    char *path = trainer_path(trainer, "config.yaml"),
+         *folder = trainer_path(trainer, "checkpoint"), *kept = NULL;
+    size_t size = 0;
+    rel_status status = path && folder ? REL_OK : REL_ERR_MEMORY;
+    if (status == REL_OK)
+        status = train_config_write(&trainer->session.config, trainer->session.info, &text);
+    if (status == REL_OK && fs_exists(path)) {
+        if (!trainer->request->resume)
+            status =
+                rel_fail(REL_ERR_USAGE,
+                         "%s: already holds a run (go on with --resume, or name another --out)",
+                         trainer->request->out);
+        if (status == REL_OK) status = fs_read(path, SETTINGS_FILE_MAX, &kept, &size);
+        char *wanted = status == REL_OK ? rel_strdup(text.data) : NULL;
+        if (status == REL_OK)
+            status = wanted ? configs_compare(path, kept, wanted) : REL_ERR_MEMORY;
+        rel_free(wanted);
+    }
+    if (status == REL_OK) status = fs_make_folders(folder);
+    if (status == REL_OK) status = fs_write_atomic(path, text.data, text.length);
+    rel_free(kept);
+    rel_free(folder);
+    rel_free(path);
+    rel_text_release(&text);
+    return status;
+}
+
+/* --- bringing it to life --- */
+
+static rel_status features_service(void *context, enum feature_split split,
+                                   struct feature_set *features) {
+    struct trainer *trainer = context;
+    enum data_split from = split == FEATURES_TRAIN ? SPLIT_TRAIN : SPLIT_VAL;
+    REL_TRY(session_pass(&trainer->session, from,
+                         split == FEATURES_TRAIN ? "diagnose training" : "diagnose validation"));
+    *features = trainer->session.features[from].set;
+    return REL_OK;
+}
+
+static rel_status settings_gather(const struct train_request *request, struct settings *settings) {
+    if (request->config) REL_TRY(settings_read_yaml(settings, request->config));
+    for (int i = 0; i < request->set_count; i++)
+        REL_TRY(settings_set(settings, request->sets[i], "--set"));
+    return REL_OK;
+}
+
+/* The store: --data, else the configuration's. Kept in the configuration as an absolute path, so
+ * that a run can be evaluated from any folder. */
+static rel_status store_choose(const struct train_request *request, struct settings *settings,
+                               char **path) {
+    struct setting *setting = settings_find(settings, "data");
+    const char *wanted = request->data                    ? request->data
+                         : setting && setting->count == 1 ? setting->items[0]
+                                                          : NULL;
+    if (!wanted) return rel_fail(REL_ERR_USAGE, "no data (name a store: --data STORE)");
+    char *real = realpath(wanted, NULL);
+    if (!real) return rel_fail(REL_ERR_NOT_FOUND, "%s: cannot open: %s", wanted, strerror(errno));
+    *path = rel_strdup(real);
+    free(real);
+    return *path ? REL_OK : REL_ERR_MEMORY;
+}
+
+static rel_status splits_check(const struct trainer *trainer) {
+    const struct session *session = &trainer->session;
+    uint64_t train = session_samples(session, SPLIT_TRAIN);
+    if (train == 0)
+        return rel_fail(REL_ERR_STATE,
+                        "the store has no training samples (its manifest needs a train split)");
+    if (trainer->steps_per_epoch == 0)
+        return rel_fail(
+            REL_ERR_USAGE,
+            "%llu training samples are fewer than one batch of %lld (lower batch, or set "
+            "drop_last=false)",
+            (unsigned long long)train, (long long)trainer_options(trainer)->batch);
+    if ((session->config.method->needs & METHOD_NEEDS_VALIDATION) &&
+        session_samples(session, SPLIT_VAL) == 0)
+        return rel_fail(REL_ERR_STATE,
+                        "method %s needs a validation split and the store has none (prepare it "
+                        "with --val-fraction 0.1)",
+                        session->config.method->name);
+    return REL_OK;
+}
+
+static rel_status arrays_allocate(struct trainer *trainer) {
+    const struct session *session = &trainer->session;
+    trainer->weights = rel_alloc((size_t)trainer_options(trainer)->batch, sizeof *trainer->weights);
+    trainer->diagnoses = json_array();
+    if (!trainer->weights || !trainer->diagnoses)
+        return rel_fail(REL_ERR_MEMORY, "cannot begin the run");
+    for (int m = 0; m < session->config.modalities; m++) {
+        trainer->feature_sums[m] = rel_alloc((size_t)session->model.dimensions[m], sizeof(double));
+        if (!trainer->feature_sums[m]) return REL_ERR_MEMORY;
+    }
+    return REL_OK;
+}
+
+static rel_status method_begin(struct trainer *trainer) {
+    struct session *session = &trainer->session;
+    trainer->services = (struct method_services){
+        .trainer = trainer,
+        .model = &session->model,
+        .classes = session->info->classes,
+        .threads = nn_runtime_threads(session->runtime),
+        .seed = (uint64_t)session->config.options.seed,
+        .steps_per_epoch = trainer->steps_per_epoch,
+        .first_plane = PLANE_EXTRA + NN_SGD_PLANES,
+        .features = features_service,
+    };
+    trainer->method = (struct method_run){.method = session->config.method,
+                                          .options = session->config.method_options,
+                                          .services = &trainer->services};
+    return trainer->method.method->start ? trainer->method.method->start(&trainer->method) : REL_OK;
+}
+
+static rel_status log_begin(struct trainer *trainer, uint64_t lines) {
+    char *path = trainer_path(trainer, "log.jsonl");
+    rel_status status = path ? run_log_open(&trainer->log, path, lines) : REL_ERR_MEMORY;
+    rel_free(path);
+    if (status != REL_OK || lines > 0) return status;
+    return run_log_write(&trainer->log,
+                         json_pack("{s:s, s:s, s:I, s:s, s:I}", "event", "start", "method",
+                                   trainer->method.method->name, "seed",
+                                   (json_int_t)trainer_options(trainer)->seed, "data",
+                                   trainer->session.info->fingerprint, "steps_per_epoch",
+                                   (json_int_t)trainer->steps_per_epoch));
+}
+
+static rel_status weights_begin(struct trainer *trainer) {
+    uint64_t lines = 0;
+    char *path = trainer_path(trainer, "checkpoint/last.safetensors");
+    if (!path) return REL_ERR_MEMORY;
+    bool resume = trainer->request->resume && fs_exists(path);
+    rel_free(path);
+    if (resume)
+        REL_TRY(trainer_load(trainer, &lines));
+    else
+        model_draw(&trainer->session.model, (uint64_t)trainer_options(trainer)->seed);
+    return log_begin(trainer, lines);
+}
+
+static rel_status trainer_init(struct trainer *trainer, const struct train_request *request) {
+    struct settings settings = {0};
+    char *store = NULL;
+    *trainer = (struct trainer){.request = request, .run_started = clock_seconds()};
+    rel_status status = settings_gather(request, &settings);
+    if (status == REL_OK) status = store_choose(request, &settings, &store);
+    if (status == REL_OK) status = session_open(&trainer->session, store, &settings, true);
+    if (status == REL_OK) {
+        rel_free(trainer->session.config.options.data);
+        trainer->session.config.options.data = store;
+        store = NULL;
+    }
+    rel_free(store);
+    settings_release(&settings);
+    REL_TRY(status);
+    REL_TRY(session_loader(&trainer->session, SPLIT_TRAIN, true, &trainer->loader));
+    trainer->steps_per_epoch = loader_batches(trainer->loader);
+    REL_TRY(splits_check(trainer));
+    REL_TRY(folder_prepare(trainer));
+    REL_TRY(arrays_allocate(trainer));
+    REL_TRY(method_begin(trainer));
+    return weights_begin(trainer);
+}
+
+static void trainer_release(struct trainer *trainer) {
+    if (trainer->method.method && trainer->method.method->release)
+        trainer->method.method->release(&trainer->method);
+    run_log_close(&trainer->log);
+    loader_close(trainer->loader);
+    json_decref(trainer->diagnoses);
+    rel_free(trainer->weights);
+    for (int m = 0; m < MODEL_MODALITIES_MAX; m++) rel_free(trainer->feature_sums[m]);
+    session_close(&trainer->session);
+}
+
+/* --- the loop --- */
+
+/* Saves when asked to stop, or when it has been long enough. */
+static rel_status step_checkpoint(struct trainer *trainer) {
+    double minutes = trainer_options(trainer)->checkpoint_minutes;
+    if (interrupt_requested()) {
+        REL_TRY(trainer_save(trainer));
+        return rel_fail(
+            REL_ERR_INTERRUPTED,
+            "stopped in epoch %u after step %llu; the checkpoint is written (go on with "
+            "--resume)",
+            trainer->state.epoch + 1, (unsigned long long)trainer->state.step);
+    }
+    if (minutes > 0 && clock_seconds() - trainer->checkpointed > 60 * minutes)
+        return trainer_save(trainer);
+    return REL_OK;
+}
+
+static rel_status epoch_steps(struct trainer *trainer) {
+    char label[64], note[32];
+    rel_status status = REL_OK;
+    snprintf(label, sizeof label, "epoch %u/%lld", trainer->state.epoch + 1,
+             (long long)trainer_options(trainer)->epochs);
+    REL_TRY(loader_start(trainer->loader, trainer->state.epoch, trainer->state.step));
+    progress_begin(label, "batches", trainer->steps_per_epoch);
+    while (status == REL_OK && trainer->state.step < trainer->steps_per_epoch) {
+        const struct batch *batch = NULL;
+        status = loader_next(trainer->loader, &batch);
+        if (status == REL_OK && !batch)
+            status = rel_fail(REL_ERR_INTERNAL, "the loader ended early");
+        if (status != REL_OK) break;
+        status = trainer_step(trainer, batch);
+        loader_give_back(trainer->loader, batch);
+        if (status != REL_OK) break;
+        snprintf(note, sizeof note, "loss %.4f",
+                 trainer->state.loss_sum / (double)trainer->state.seen);
+        progress_update(trainer->state.step, note);
+        status = step_checkpoint(trainer);
+    }
+    progress_end(NULL);
+    return status;
+}
+
+static rel_status trainer_loop(struct trainer *trainer, json_t **summary) {
+    uint32_t epochs = (uint32_t)trainer_options(trainer)->epochs;
+    trainer->checkpointed = clock_seconds();
+    while (trainer->state.epoch < epochs) {
+        trainer->started = clock_seconds();
+        REL_TRY(epoch_steps(trainer));
+        REL_TRY(trainer_epoch_end(trainer));
+    }
+    return trainer_finish(trainer, summary);
+}
+
+rel_status train_run(const struct train_request *request, json_t **summary) {
+    struct trainer trainer;
+    *summary = NULL;
+    rel_status status = trainer_init(&trainer, request);
+    if (status == REL_OK) status = trainer_loop(&trainer, summary);
+    trainer_release(&trainer);
+    return status;
+}

@@ -1,0 +1,181 @@
+#include "train/trainer_private.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Validation's mask while training goes on: the mean over this epoch's training batches. */
+static rel_status epoch_mask(const struct trainer *trainer, struct feature_mask *mask) {
+    const struct session *session = &trainer->session;
+    REL_TRY(feature_mask_init(mask, session));
+    if (trainer_options(trainer)->mask == MASK_ZERO || trainer->state.seen == 0) return REL_OK;
+    for (int m = 0; m < session->config.modalities; m++)
+        for (int d = 0; d < session->model.dimensions[m]; d++)
+            mask->values[m][d] = (float)(trainer->feature_sums[m][d] / (double)trainer->state.seen);
+    return REL_OK;
+}
+
+static rel_status epoch_validate(struct trainer *trainer, json_t **measures) {
+    struct trainer_state *state = &trainer->state;
+    struct session *session = &trainer->session;
+    struct feature_mask mask;
+    struct evaluation evaluation;
+    *measures = json_null();
+    if (session_samples(session, SPLIT_VAL) == 0) {
+        state->best = (struct trainer_best){.found = true, .epoch = state->epoch};
+        return trainer_save_best(trainer, NULL);
+    }
+    REL_TRY(session_pass(session, SPLIT_VAL, "validate"));
+    rel_status status = epoch_mask(trainer, &mask);
+    if (status == REL_OK) status = evaluate_features(session, SPLIT_VAL, &mask, &evaluation);
+    feature_mask_release(&mask);
+    REL_TRY(status);
+    double accuracy = evaluation.all.accuracy, loss = evaluation.all.loss;
+    struct trainer_best *best = &state->best;
+    bool better = !best->found || accuracy > best->accuracy ||
+                  (accuracy == best->accuracy && loss < best->loss);
+    *measures = evaluation_json(&evaluation, session);
+    evaluation_release(&evaluation);
+    if (!better) return REL_OK;
+    *best = (struct trainer_best){true, state->epoch, accuracy, loss};
+    return trainer_save_best(trainer, NULL);
+}
+
+static void epoch_note(const struct trainer *trainer, const json_t *validation, double seconds) {
+    const struct trainer_state *state = &trainer->state;
+    uint32_t epochs = (uint32_t)trainer_options(trainer)->epochs, left = epochs - state->epoch - 1;
+    double seen = state->seen ? (double)state->seen : 1;
+    char measured[64] = "";
+    if (json_is_object(validation))
+        snprintf(measured, sizeof measured, ", validation %.2f %%",
+                 100 * json_real_value(json_object_get(validation, "accuracy")));
+    rel_log(REL_LOG_NOTE, "epoch %u/%u: loss %.4f, train %.2f %%%s (%.1f s, about %.0f s left)",
+            state->epoch + 1, epochs, state->loss_sum / seen, 100 * (double)state->correct / seen,
+            measured, seconds, seconds * left);
+}
+
+static rel_status epoch_log(struct trainer *trainer, json_t *validation, double seconds) {
+    const struct trainer_state *state = &trainer->state;
+    double seen = state->seen ? (double)state->seen : 1;
+    epoch_note(trainer, validation, seconds);
+    return run_log_write(&trainer->log,
+                         json_pack("{s:s, s:I, s:{s:I, s:o, s:f}, s:o, s:b, s:{s:f, s:f}}", "event",
+                                   "epoch", "epoch", (json_int_t)state->epoch + 1, "train",
+                                   "samples", (json_int_t)state->seen, "loss",
+                                   json_number(state->loss_sum / seen), "accuracy",
+                                   (double)state->correct / seen, "validation", validation, "best",
+                                   state->best.epoch == state->epoch, "timing", "seconds", seconds,
+                                   "loader_wait_seconds", loader_wait_seconds(trainer->loader)));
+}
+
+static rel_status method_epoch_end(struct trainer *trainer) {
+    const struct method *method = trainer->method.method;
+    json_t *record = NULL;
+    if (!method->epoch_end) return REL_OK;
+    REL_TRY(method->epoch_end(&trainer->method, trainer->state.epoch, &record));
+    if (!record) return REL_OK;
+    json_object_set_new(record, "epoch", json_integer((json_int_t)trainer->state.epoch + 1));
+    json_array_append(trainer->diagnoses, record);
+    json_t *event = json_pack("{s:s}", "event", "method");
+    json_object_update(event, record);
+    json_decref(record);
+    return run_log_write(&trainer->log, event);
+}
+
+rel_status trainer_epoch_end(struct trainer *trainer) {
+    const struct trainer_state before = trainer->state;
+    uint64_t lines = trainer->log.lines;
+    json_t *validation = NULL;
+    double started = trainer->started;
+    rel_status status = epoch_validate(trainer, &validation);
+    if (status == REL_OK) status = epoch_log(trainer, validation, clock_seconds() - started);
+    if (status == REL_OK) status = method_epoch_end(trainer);
+    if (status == REL_ERR_INTERRUPTED) {
+        /* Back to the end of the last step: what was done since is done again on resume. */
+        struct rel_error error;
+        rel_error_save(&error, status);
+        trainer->state = before;
+        uint64_t written = trainer->log.lines;
+        trainer->log.lines = lines;
+        rel_status saved = trainer_save(trainer);
+        trainer->log.lines = written;
+        return saved == REL_OK ? rel_error_restore(&error) : saved;
+    }
+    REL_TRY(status);
+    trainer->state = (struct trainer_state){.epoch = before.epoch + 1, .best = trainer->state.best};
+    for (int m = 0; m < trainer->session.config.modalities; m++)
+        memset(trainer->feature_sums[m], 0,
+               (size_t)trainer->session.model.dimensions[m] * sizeof(double));
+    return trainer_save(trainer);
+}
+
+/* --- after the last epoch --- */
+
+static rel_status split_measure(struct trainer *trainer, enum data_split split,
+                                const struct feature_mask *mask, json_t **measures) {
+    struct session *session = &trainer->session;
+    struct evaluation evaluation;
+    *measures = json_null();
+    if (session_samples(session, split) == 0) return REL_OK;
+    REL_TRY(session_pass(session, split, split == SPLIT_TEST ? "test" : "validate"));
+    REL_TRY(evaluate_features(session, split, mask, &evaluation));
+    *measures = evaluation_json(&evaluation, session);
+    evaluation_release(&evaluation);
+    return REL_OK;
+}
+
+static json_t *data_json(const struct store_info *info) {
+    json_t *samples = json_object();
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        json_object_set_new(samples, data_split_names[split],
+                            json_integer((json_int_t)info->samples[split]));
+    return json_pack("{s:s, s:s, s:I, s:o, s:I}", "recipe", info->recipe, "fingerprint",
+                     info->fingerprint, "classes", (json_int_t)info->classes, "samples", samples,
+                     "missing", (json_int_t)info->missing);
+}
+
+static json_t *summary_json(const struct trainer *trainer, json_t *validation, json_t *test) {
+    const struct session *session = &trainer->session;
+    const struct train_options *options = trainer_options(trainer);
+    json_t *modalities = json_array();
+    for (int m = 0; m < session->config.modalities; m++)
+        json_array_append_new(modalities, json_string(session->model.config.inputs[m].name));
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return json_pack("{s:s, s:I, s:I, s:o, s:I, s:o, s:s, s:I, s:o, s:o, s:O, s:{s:f, s:I, s:I}}",
+                     "method", session->config.method->name, "seed", (json_int_t)options->seed,
+                     "epochs", (json_int_t)options->epochs, "modalities", modalities, "parameters",
+                     (json_int_t)model_parameter_count(&session->model), "data",
+                     data_json(session->info), "compute", nn_library_version(), "best_epoch",
+                     (json_int_t)trainer->state.best.epoch + 1, "validation", validation, "test",
+                     test, "diagnoses", trainer->diagnoses, "timing", "seconds",
+                     clock_seconds() - trainer->run_started, "peak_rss_kib",
+                     (json_int_t)usage.ru_maxrss, "threads", (json_int_t)trainer->services.threads);
+}
+
+rel_status trainer_finish(struct trainer *trainer, json_t **summary) {
+    struct session *session = &trainer->session;
+    struct feature_mask mask;
+    json_t *validation = NULL, *test = NULL;
+    REL_TRY(trainer_load_best(trainer));
+    REL_TRY(feature_mask_init(&mask, session));
+    rel_status status = REL_OK;
+    if (trainer_options(trainer)->mask == MASK_MEAN) {
+        REL_TRY_CLEANUP(session_pass(session, SPLIT_TRAIN, "mean features"));
+        feature_mask_set_means(&mask, session);
+    }
+    REL_TRY_CLEANUP(trainer_save_best(trainer, &mask));
+    REL_TRY_CLEANUP(split_measure(trainer, SPLIT_VAL, &mask, &validation));
+    REL_TRY_CLEANUP(split_measure(trainer, SPLIT_TEST, &mask, &test));
+    *summary = summary_json(trainer, validation, test);
+    validation = test = NULL;
+    if (!*summary) status = rel_fail(REL_ERR_MEMORY, "cannot compose the summary");
+    char *path = trainer_path(trainer, "summary.json");
+    if (status == REL_OK) status = path ? json_write(path, *summary) : REL_ERR_MEMORY;
+    rel_free(path);
+cleanup:
+    json_decref(validation);
+    json_decref(test);
+    feature_mask_release(&mask);
+    return status;
+}

@@ -1,0 +1,61 @@
+/* The trainer's inside: what its files share. */
+#ifndef REL_TRAIN_TRAINER_PRIVATE_H
+#define REL_TRAIN_TRAINER_PRIVATE_H
+
+#include "train/checkpoint.h"
+#include "train/evaluate.h"
+#include "train/run_log.h"
+#include "train/session.h"
+#include "train/trainer.h"
+
+struct trainer_best {
+    bool found;
+    uint32_t epoch; /* zero-based */
+    double accuracy, loss;
+};
+
+/* All that a resume needs besides arrays and the method's own state. */
+struct trainer_state {
+    uint32_t epoch;         /* zero-based, the one under way */
+    uint64_t step;          /* done in it */
+    double loss_sum;        /* of its steps, weighted by samples */
+    uint64_t correct, seen; /* of its samples */
+    struct trainer_best best;
+};
+
+struct trainer {
+    const struct train_request *request;
+    struct session session;
+    struct loader *loader; /* training split */
+    uint64_t steps_per_epoch;
+    struct method_services services;
+    struct method_run method;
+    struct run_log log;
+    struct trainer_state state;
+    json_t *diagnoses; /* array: what epoch_end recorded */
+    double
+        *feature_sums[MODEL_MODALITIES_MAX]; /* [dimensions[m]] of this epoch's training features */
+    float *weights;                          /* [batch] sample weights of a step */
+    double run_started, started,
+        checkpointed; /* clock_seconds: of the run, the epoch, the last checkpoint */
+};
+
+char *trainer_path(const struct trainer *trainer, const char *name); /* OUT/name; rel_free it */
+const struct train_options *trainer_options(const struct trainer *trainer);
+
+/* trainer_step.c */
+rel_status trainer_step(struct trainer *trainer, const struct batch *batch);
+
+/* trainer_epoch.c: what follows the last step of an epoch; raises state.epoch. */
+rel_status trainer_epoch_end(struct trainer *trainer);
+/* With the best model in place: its measures. */
+rel_status trainer_finish(struct trainer *trainer, json_t **summary);
+
+/* trainer_state.c */
+rel_status trainer_save(struct trainer *trainer); /* checkpoint/last.safetensors */
+rel_status trainer_save_best(struct trainer *trainer,
+                             const struct feature_mask *mask); /* mask NULL: not known */
+rel_status trainer_load(struct trainer *trainer, uint64_t *log_lines);
+rel_status trainer_load_best(struct trainer *trainer);
+
+#endif

@@ -1,0 +1,142 @@
+#include "train/trainer_private.h"
+
+#include <string.h>
+
+enum { ARRAYS_MAX = 2 * MODEL_MODALITIES_MAX };
+
+static json_t *best_json(const struct trainer_best *best) {
+    if (!best->found) return json_null();
+    return json_pack("{s:I, s:f, s:f}", "epoch", (json_int_t)best->epoch, "accuracy",
+                     best->accuracy, "loss", best->loss);
+}
+
+static rel_status state_json(const struct trainer *trainer, json_t **out) {
+    const struct trainer_state *state = &trainer->state;
+    const struct method_run *run = &trainer->method;
+    json_t *method = json_null();
+    if (run->method->save) REL_TRY(run->method->save(run, &method));
+    *out = json_pack(
+        "{s:s, s:s, s:I, s:I, s:f, s:I, s:I, s:o, s:I, s:O, s:o}", "method", run->method->name,
+        "data", trainer->session.info->fingerprint, "epoch", (json_int_t)state->epoch, "step",
+        (json_int_t)state->step, "loss_sum", state->loss_sum, "correct", (json_int_t)state->correct,
+        "seen", (json_int_t)state->seen, "best", best_json(&state->best), "log_lines",
+        (json_int_t)trainer->log.lines, "diagnoses", trainer->diagnoses, "method_state", method);
+    return *out ? REL_OK : rel_fail(REL_ERR_MEMORY, "cannot compose the checkpoint's state");
+}
+
+/* Arrays beside the parameters: sums of this epoch's training features, or a mask. */
+static int arrays_describe(const struct session *session, const char *kind,
+                           enum safetensors_dtype dtype, void *const *data,
+                           struct checkpoint_array *arrays) {
+    for (int m = 0; m < session->config.modalities; m++) {
+        arrays[m] = (struct checkpoint_array){
+            .dtype = dtype, .count = (size_t)session->model.dimensions[m], .data = data[m]};
+        snprintf(arrays[m].name, sizeof arrays[m].name, "%s:%s", kind,
+                 session->model.config.inputs[m].name);
+    }
+    return session->config.modalities;
+}
+
+rel_status trainer_save(struct trainer *trainer) {
+    struct checkpoint_array arrays[ARRAYS_MAX];
+    json_t *state = NULL;
+    REL_TRY(run_log_sync(&trainer->log));
+    REL_TRY(state_json(trainer, &state));
+    int count = arrays_describe(&trainer->session, "feature_sum", SAFETENSORS_F64,
+                                (void *const *)trainer->feature_sums, arrays);
+    char *path = trainer_path(trainer, "checkpoint/last.safetensors");
+    rel_status status = path ? checkpoint_save(path, &trainer->session.model, true, NN_SGD_PLANES,
+                                               arrays, count, state)
+                             : REL_ERR_MEMORY;
+    rel_free(path);
+    json_decref(state);
+    trainer->checkpointed = clock_seconds();
+    return status;
+}
+
+rel_status trainer_save_best(struct trainer *trainer, const struct feature_mask *mask) {
+    struct checkpoint_array arrays[ARRAYS_MAX];
+    int count = mask ? arrays_describe(&trainer->session, "mask", SAFETENSORS_F32,
+                                       (void *const *)mask->values, arrays)
+                     : 0;
+    json_t *state =
+        json_pack("{s:s, s:s, s:o}", "method", trainer->method.method->name, "data",
+                  trainer->session.info->fingerprint, "best", best_json(&trainer->state.best));
+    char *path = trainer_path(trainer, "checkpoint/best.safetensors");
+    rel_status status = path && state ? checkpoint_save(path, &trainer->session.model, false, 0,
+                                                        arrays, count, state)
+                                      : rel_fail(REL_ERR_MEMORY, "cannot keep the best model");
+    rel_free(path);
+    json_decref(state);
+    return status;
+}
+
+rel_status trainer_load_best(struct trainer *trainer) {
+    char *path = trainer_path(trainer, "checkpoint/best.safetensors");
+    if (!path) return REL_ERR_MEMORY;
+    rel_status status =
+        checkpoint_load(path, &trainer->session.model, false, 0, NULL, 0, true, NULL);
+    rel_free(path);
+    return status;
+}
+
+static bool state_unpack(struct trainer_state *state, const json_t *json, json_int_t *log_lines) {
+    json_int_t epoch, step, correct, seen, best_epoch;
+    json_t *best;
+    if (json_unpack((json_t *)json, "{s:I, s:I, s:F, s:I, s:I, s:o, s:I}", "epoch", &epoch, "step",
+                    &step, "loss_sum", &state->loss_sum, "correct", &correct, "seen", &seen, "best",
+                    &best, "log_lines", log_lines))
+        return false;
+    if (epoch < 0 || epoch > UINT32_MAX || step < 0 || correct < 0 || seen < correct ||
+        *log_lines < 0)
+        return false;
+    state->epoch = (uint32_t)epoch;
+    state->step = (uint64_t)step;
+    state->correct = (uint64_t)correct;
+    state->seen = (uint64_t)seen;
+    if (json_is_null(best)) return true;
+    if (json_unpack(best, "{s:I, s:F, s:F}", "epoch", &best_epoch, "accuracy",
+                    &state->best.accuracy, "loss", &state->best.loss) ||
+        best_epoch < 0 || best_epoch > UINT32_MAX)
+        return false;
+    state->best.found = true;
+    state->best.epoch = (uint32_t)best_epoch;
+    return true;
+}
+
+static rel_status state_apply(struct trainer *trainer, const char *path, const json_t *json,
+                              uint64_t *log_lines) {
+    const char *data = json_string_value(json_object_get(json, "data"));
+    json_t *diagnoses = json_object_get(json, "diagnoses");
+    json_int_t lines = 0;
+    if (!data || strcmp(data, trainer->session.info->fingerprint) != 0)
+        return rel_fail(
+            REL_ERR_STATE,
+            "%s: was trained on another data set than this store (name the store it began with)",
+            path);
+    if (!state_unpack(&trainer->state, json, &lines) || !json_is_array(diagnoses) ||
+        trainer->state.step > trainer->steps_per_epoch)
+        return rel_fail(REL_ERR_FORMAT, "%s: its state makes no sense (damaged checkpoint)", path);
+    *log_lines = (uint64_t)lines;
+    json_decref(trainer->diagnoses);
+    trainer->diagnoses = json_incref(diagnoses);
+    if (trainer->method.method->load)
+        return trainer->method.method->load(&trainer->method,
+                                            json_object_get(json, "method_state"));
+    return REL_OK;
+}
+
+rel_status trainer_load(struct trainer *trainer, uint64_t *log_lines) {
+    struct checkpoint_array arrays[ARRAYS_MAX];
+    json_t *state = NULL;
+    int count = arrays_describe(&trainer->session, "feature_sum", SAFETENSORS_F64,
+                                (void *const *)trainer->feature_sums, arrays);
+    char *path = trainer_path(trainer, "checkpoint/last.safetensors");
+    if (!path) return REL_ERR_MEMORY;
+    rel_status status = checkpoint_load(path, &trainer->session.model, true, NN_SGD_PLANES, arrays,
+                                        count, false, &state);
+    if (status == REL_OK) status = state_apply(trainer, path, state, log_lines);
+    rel_free(path);
+    json_decref(state);
+    return status;
+}

@@ -1,0 +1,128 @@
+#include "train/trainer_private.h"
+
+#include <math.h>
+
+static rel_status loss_gradient(struct trainer *trainer, const struct method_step *step,
+                                struct method_loss *loss) {
+    const float *logits = model_logits(step->plan);
+    float *gradient = model_logits_gradient(step->plan);
+    for (int m = 0; m < trainer->session.config.modalities; m++)
+        if (loss->head == 2u << m) {
+            logits = model_auxiliary_logits(step->plan, m);
+            gradient = model_auxiliary_logits_gradient(step->plan, m);
+        }
+    const float *weights = trainer->method.method->before_step ? step->weights : NULL;
+    return nn_softmax_cross_entropy(logits, step->labels, weights, step->batch,
+                                    trainer->services.classes, (float)loss->scale, &loss->value,
+                                    gradient);
+}
+
+/* Sends every loss back. Losses of one plane and one set of encoders go together; a plane that an
+ * earlier group of this step wrote is added to. */
+static rel_status losses_backward(struct trainer *trainer, struct method_step *step) {
+    bool sent[METHOD_LOSSES_MAX] = {false}, written[PARAM_PLANES_MAX] = {false};
+    for (int i = 0; i < step->loss_count; i++) {
+        if (sent[i]) continue;
+        const struct method_loss *first = &step->losses[i];
+        unsigned heads = 0;
+        for (int j = i; j < step->loss_count; j++) {
+            struct method_loss *loss = &step->losses[j];
+            if (loss->plane != first->plane || loss->active != first->active) continue;
+            REL_TRY(loss_gradient(trainer, step, loss));
+            heads |= loss->head;
+            sent[j] = true;
+        }
+        REL_TRY(
+            model_backward(step->plan, heads, first->active, first->plane, written[first->plane]));
+        written[first->plane] = true;
+    }
+    return REL_OK;
+}
+
+static rel_status loss_check(const struct trainer *trainer, const struct method_step *step,
+                             const struct batch *batch) {
+    for (int i = 0; i < step->loss_count; i++)
+        if (!isfinite(step->losses[i].value))
+            return rel_fail(
+                REL_ERR_NUMERIC,
+                "epoch %u, step %llu: the loss is not a number, first sample \"%s\" (lower "
+                "optimizer.lr, or "
+                "look at the data; the last checkpoint is kept)",
+                step->epoch + 1, (unsigned long long)step->step + 1,
+                store_sample_id(trainer->session.store, SPLIT_TRAIN, batch->samples[0]));
+    return REL_OK;
+}
+
+static void statistics_add(struct trainer *trainer, const struct method_step *step) {
+    struct trainer_state *state = &trainer->state;
+    const struct session *session = &trainer->session;
+    int classes = trainer->services.classes;
+    for (int i = 0; i < step->batch; i++) {
+        const float *row = model_logits(step->plan) + (size_t)i * (size_t)classes;
+        int best = 0;
+        for (int k = 1; k < classes; k++)
+            if (row[k] > row[best]) best = k;
+        state->correct += best == step->labels[i];
+    }
+    for (int l = 0; l < step->loss_count; l++)
+        if (step->losses[l].head == MODEL_HEAD_JOINT)
+            state->loss_sum += step->losses[l].value * step->batch;
+    state->seen += (uint64_t)step->batch;
+    for (int m = 0; m < session->config.modalities; m++) {
+        size_t dimension = (size_t)session->model.dimensions[m];
+        const float *features = model_features(step->plan, m);
+        for (size_t i = 0; i < (size_t)step->batch; i++)
+            for (size_t d = 0; d < dimension; d++)
+                trainer->feature_sums[m][d] += features[i * dimension + d];
+    }
+}
+
+static rel_status step_log(struct trainer *trainer, const struct method_step *step,
+                           double seconds) {
+    json_t *event =
+        json_pack("{s:s, s:I, s:I, s:o}", "event", "step", "epoch", (json_int_t)step->epoch + 1,
+                  "step", (json_int_t)step->step + 1, "loss", json_number(step->losses[0].value));
+    if (step->loss_count > 1) {
+        json_t *losses = json_array();
+        for (int i = 0; i < step->loss_count; i++)
+            json_array_append_new(losses, json_number(step->losses[i].value));
+        json_object_set_new(event, "losses", losses);
+    }
+    json_object_set_new(event, "timing", json_pack("{s:f}", "seconds", seconds));
+    return run_log_write(&trainer->log, event);
+}
+
+rel_status trainer_step(struct trainer *trainer, const struct batch *batch) {
+    double started = clock_seconds();
+    struct session *session = &trainer->session;
+    struct method_run *run = &trainer->method;
+    const struct method *method = run->method;
+    const struct train_options *options = trainer_options(trainer);
+    unsigned all = (1u << session->config.modalities) - 1;
+    const float *inputs[MODEL_MODALITIES_MAX];
+    struct method_step step = {.epoch = trainer->state.epoch,
+                               .step = trainer->state.step,
+                               .batch = batch->count,
+                               .labels = batch->labels,
+                               .active = all,
+                               .weights = trainer->weights};
+    for (int i = 0; i < batch->count; i++) step.weights[i] = 1;
+    REL_TRY(model_plan_get(&session->model, NN_TRAINING, batch->count, &step.plan));
+    if (method->before_step) REL_TRY(method->before_step(run, &step));
+    step.losses[step.loss_count++] = (struct method_loss){
+        .head = MODEL_HEAD_JOINT, .active = step.active, .scale = 1, .plane = PLANE_GRADIENT};
+    session_inputs(session, batch, inputs);
+    REL_TRY(model_forward(step.plan, inputs, step.active));
+    if (method->after_forward) REL_TRY(method->after_forward(run, &step));
+    REL_TRY(losses_backward(trainer, &step));
+    REL_TRY(loss_check(trainer, &step, batch));
+    if (method->after_backward) REL_TRY(method->after_backward(run, &step));
+
+    const struct nn_sgd sgd = {options->learning_rate, options->momentum, options->weight_decay};
+    struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
+    int count = model_arenas(&session->model, arenas);
+    for (int a = 0; a < count; a++) nn_sgd_step(&sgd, arenas[a], trainer->services.threads);
+    statistics_add(trainer, &step);
+    trainer->state.step++;
+    return step_log(trainer, &step, clock_seconds() - started);
+}
