@@ -19,7 +19,7 @@ PKGS    := libavformat libavcodec libavutil libswresample libswscale libpng libj
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Wstrict-prototypes -Wmissing-prototypes
 HARDEN  ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 # Absolute paths stay out of the program.
-CFLAGS_ALL := -std=c17 -D_GNU_SOURCE $(OPT) -g -fopenmp -pthread -fPIE -ffile-prefix-map=$(CURDIR)/= $(HARDEN) $(WARN) \
+CFLAGS_ALL := -std=c17 -D_GNU_SOURCE $(OPT) -g -fopenmp -pthread -fPIE -ffile-prefix-map=$(CURDIR)=. $(HARDEN) $(WARN) \
               -Isrc $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA)
 LDFLAGS_ALL := -fopenmp -pthread -pie -Wl,-z,relro,-z,now $(EXTRA)
 LDLIBS_ALL  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lm

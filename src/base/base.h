@@ -13,6 +13,7 @@
  *   progress.h  progress events and the interrupt flag
  *   json.h      helpers over jansson
  *   threads.h   a bounded pool of worker threads that returns results in order
+ *   version.h   the version of this program
  */
 #ifndef REL_BASE_H
 #define REL_BASE_H
@@ -29,5 +30,6 @@
 #include "base/settings.h"
 #include "base/status.h"
 #include "base/threads.h"
+#include "base/version.h"
 
 #endif

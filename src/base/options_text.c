@@ -136,14 +136,16 @@ static rel_status append_label(const struct rel_option *option, bool as_flag,
     return rel_text_append(label, "%s%s", as_flag ? " " : ": ", meta);
 }
 
-static rel_status append_description(const struct rel_option *option,
+static rel_status append_description(const struct rel_option *option, bool as_flag,
                                      struct rel_text *description) {
     bool number = option->type == OPTION_INT || option->type == OPTION_REAL ||
                   option->type == OPTION_INTS || option->type == OPTION_REALS;
     description->length = 0;
     REL_TRY(rel_text_append(description, "%s", option->help));
     bool bounded = number && (option->minimum != 0 || option->maximum != 0);
-    bool has_default = option->default_value && option->default_value[0];
+    bool is_switch = as_flag && option->type == OPTION_BOOL;
+    bool has_default = option->default_value && option->default_value[0] &&
+                       !(is_switch && strcmp(option->default_value, "false") == 0);
     if (!bounded && !has_default && !option->required) return REL_OK;
     const char *separator = " (";
     if (has_default) {
@@ -193,7 +195,7 @@ rel_status options_help(const struct rel_option *table, size_t count, bool as_fl
     if (indent == 0) indent = LABEL_MAX;
     for (size_t i = 0; i < count; i++) {
         REL_TRY_CLEANUP(append_label(&table[i], as_flags, &label));
-        REL_TRY_CLEANUP(append_description(&table[i], &description));
+        REL_TRY_CLEANUP(append_description(&table[i], as_flags, &description));
         bool fits = (int)label.length + 2 <= indent;
         REL_TRY_CLEANUP(rel_text_append(text, "%-*s", fits ? indent : 0, label.data));
         if (!fits) REL_TRY_CLEANUP(rel_text_append(text, "\n%*s", indent, ""));

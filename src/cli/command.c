@@ -1,0 +1,170 @@
+#include "cli/command.h"
+
+#include "cli/terminal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+/* In the order in which help shows them. How to add one: see command.h. */
+const struct command *const command_table[] = {
+    &cmd_diagnose,
+    &cmd_help,
+    NULL,
+};
+const size_t command_count = sizeof command_table / sizeof *command_table - 1;
+
+const struct command *command_find(const char *name) {
+    for (size_t i = 0; i < command_count; i++)
+        if (strcmp(command_table[i]->name, name) == 0) return command_table[i];
+    return NULL;
+}
+
+rel_status command_unknown(const char *name) {
+    const char *names[64];
+    size_t count = 0;
+    for (; count < command_count && count < 64; count++) names[count] = command_table[count]->name;
+    const char *nearest = rel_nearest(name, names, count);
+    if (nearest)
+        return rel_fail(REL_ERR_USAGE, "%s: there is no such command (did you mean `%s`?)", name,
+                        nearest);
+    return rel_fail(REL_ERR_USAGE, "%s: there is no such command (`relearn help` lists them)",
+                    name);
+}
+
+void command_add_section(struct command_sections *sections, const struct rel_option *options,
+                         size_t count, const char *title, ...) {
+    if (sections->count == COMMAND_SECTIONS_MAX) return;
+    struct command_section *section = &sections->list[sections->count++];
+    va_list arguments;
+    va_start(arguments, title);
+    vsnprintf(section->title, sizeof section->title, title, arguments);
+    va_end(arguments);
+    section->options = options;
+    section->count = count;
+}
+
+/* --- arguments --- */
+
+/* A command's flags and the common ones as one table over one block of memory: the command's
+ * struct, then struct common_options. */
+struct flags {
+    struct rel_option *table; /* [count] */
+    size_t count;
+    void *values;
+    struct common_options *common; /* inside values */
+};
+
+/* Where the common options lie behind a command's own struct. */
+static size_t common_offset(const struct command *command) {
+    return (command->options_size + 15) / 16 * 16;
+}
+
+rel_status command_flag_table(const struct command *command, struct rel_option **table,
+                              size_t *count) {
+    size_t own = command->option_count ? *command->option_count : 0;
+    size_t common = common_option_count(command);
+    struct rel_option *rows = rel_alloc(own + common, sizeof *rows);
+    if (!rows) return REL_ERR_MEMORY;
+    if (own) memcpy(rows, command->options, own * sizeof *rows);
+    memcpy(rows + own, common_option_table, common * sizeof *rows);
+    for (size_t i = own; i < own + common; i++) rows[i].offset += common_offset(command);
+    *table = rows;
+    *count = own + common;
+    return REL_OK;
+}
+
+static rel_status flags_init(struct flags *flags, const struct command *command) {
+    *flags = (struct flags){.table = NULL};
+    REL_TRY(command_flag_table(command, &flags->table, &flags->count));
+    flags->values = rel_alloc(1, common_offset(command) + sizeof(struct common_options));
+    if (!flags->values) return REL_ERR_MEMORY;
+    flags->common = (void *)((char *)flags->values + common_offset(command));
+    return options_default(flags->table, flags->count, flags->values);
+}
+
+static void flags_release(struct flags *flags) {
+    if (flags->values) options_release(flags->table, flags->count, flags->values);
+    rel_free(flags->values);
+    rel_free(flags->table);
+}
+
+/* Looked for before anything is checked, so that help comes however incomplete the rest is. */
+static bool asks_for_help(int argc, char **argv) {
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+    return false;
+}
+
+static rel_status check_positionals(const struct command *command, int count) {
+    if (count < command->min_positionals)
+        return rel_fail(REL_ERR_USAGE, "%s: an argument is missing (usage: relearn %s %s)",
+                        command->name, command->name, command->usage);
+    return REL_OK;
+}
+
+rel_status command_run(const struct command *command, int argc, char **argv) {
+    if (asks_for_help(argc, argv)) {
+        struct rel_text text = {0};
+        rel_status status = manual_command(command, &text, terminal_columns(STDOUT_FILENO));
+        if (status == REL_OK) output_text("%s", text.data);
+        rel_text_release(&text);
+        return status;
+    }
+    struct flags flags;
+    struct invocation invocation = {.command = command};
+    rel_status status;
+    REL_TRY_CLEANUP(flags_init(&flags, command));
+    REL_TRY_CLEANUP(options_parse_arguments(flags.table, flags.count, argc, argv, flags.values,
+                                            invocation.positionals, command->max_positionals,
+                                            &invocation.positional_count));
+    REL_TRY_CLEANUP(check_positionals(command, invocation.positional_count));
+    if (flags.common->quiet) terminal_set_quiet();
+    invocation.json = flags.common->json;
+    invocation.options = flags.values;
+    status = command->run(&invocation);
+cleanup:
+    flags_release(&flags);
+    return status;
+}
+
+/* --- results --- */
+
+void output_text(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+}
+
+rel_status output_json(json_t *document) {
+    if (!document) return rel_fail(REL_ERR_MEMORY, "result: out of memory");
+    struct rel_text text = {0};
+    rel_status status = json_append_line(document, true, &text);
+    if (status == REL_OK) output_text("%s\n", text.data);
+    rel_text_release(&text);
+    json_decref(document);
+    return status;
+}
+
+static bool reader_has_gone(void) {
+    struct pollfd descriptor = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&descriptor, 1, 0) == 1 && (descriptor.revents & POLLERR);
+}
+
+rel_status output_close(void) {
+    bool lost = ferror(stdout) != 0, gone = reader_has_gone();
+    errno = 0;
+    if (fclose(stdout) != 0) lost = true;
+    if (!lost) return REL_OK;
+    if (gone) {
+        struct sigaction action = {.sa_handler = SIG_DFL};
+        sigaction(SIGPIPE, &action, NULL);
+        raise(SIGPIPE);
+    }
+    return rel_fail(REL_ERR_IO, "standard output: %s (is the disk full?)",
+                    errno ? strerror(errno) : "writing failed");
+}
