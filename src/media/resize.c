@@ -22,7 +22,7 @@ void resize_workspace_release(struct resize_workspace *workspace) {
 
 /* Makes *memory hold at least `count` elements; its contents are not kept. */
 static rel_status ensure(void **memory, size_t *capacity, size_t count, size_t size) {
-    if (count <= *capacity) return REL_OK;
+    if (*memory && count <= *capacity) return REL_OK;
     void *grown = rel_alloc(count, size);
     if (!grown) return REL_ERR_MEMORY;
     rel_free(*memory);

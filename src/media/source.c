@@ -133,7 +133,7 @@ static rel_status source_probe(struct source *source, int64_t max_pixels) {
     unsigned count = source->format->nb_streams;
     AVDictionary **options = NULL;
     if (count > 0) {
-        options = rel_alloc(count, sizeof *options);
+        options = rel_alloc(count, sizeof(AVDictionary *));
         if (!options) return REL_ERR_MEMORY;
     }
     for (unsigned i = 0; i < count; i++) av_dict_set_int(&options[i], "max_pixels", max_pixels, 0);

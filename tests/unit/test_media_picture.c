@@ -27,7 +27,7 @@ static void test_png_round_trip(void **state) {
         assert_int_equal(read.width, 200);
         assert_int_equal(read.height, 131);
         assert_int_equal(read.channels, channels);
-        assert_memory_equal(read.pixels, picture.pixels, (size_t)(200 * 131 * channels));
+        assert_memory_equal(read.pixels, picture.pixels, (size_t)200 * 131 * (size_t)channels);
         rel_text_release(&file);
         picture_release(&read);
         picture_release(&picture);
@@ -42,7 +42,7 @@ static double jpeg_loss(int channels, int quality, size_t *size) {
     assert_int_equal(picture_write_jpeg(&picture, quality, &file), REL_OK);
     assert_int_equal(picture_read_memory(file.data, file.length, NULL, &read), REL_OK);
     assert_int_equal(read.channels, channels);
-    size_t count = (size_t)(200 * 131 * channels);
+    size_t count = (size_t)200 * 131 * (size_t)channels;
     double sum = 0;
     for (size_t i = 0; i < count; i++) sum += abs(read.pixels[i] - picture.pixels[i]);
     *size = file.length;
