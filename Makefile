@@ -142,7 +142,7 @@ lint-layers:
 lint-banned:
 	tools/check_banned.sh
 lint-shell:
-	shellcheck -x tools/*.sh .ci/run .ci/long $(wildcard tests/*/*.sh demo/*.sh bench/*.sh)
+	shellcheck tools/*.sh .ci/run .ci/long $(wildcard tests/*/*.sh demo/*.sh bench/*.sh)
 # gcc's own folder comes last: there clang finds omp.h. What clang does not know it must not report.
 TIDY_FLAGS = $(filter-out -fstack-clash-protection -ffile-prefix-map=%,$(CFLAGS_ALL)) -Itests -DREL_ISA=baseline \
              -Wno-unknown-warning-option -idirafter $(shell $(CC) -print-file-name=include)

@@ -1,7 +1,6 @@
 #!/bin/sh
 # Refuses functions that overflow, hide errors, keep global state or are not reproducible; and, below
 # the command line, functions that print, exit or start a shell. A name in a comment or a string is no call.
-# shellcheck disable=SC2016  # the program is for awk
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,6 @@
 #!/bin/sh
 # Checks from the #includes that every folder of src/ uses only folders below it, and of another
 # folder only its public header "FOLDER/FOLDER.h".
-# shellcheck disable=SC2016  # the program is for awk
 set -eu
 cd "$(dirname "$0")/.."
 

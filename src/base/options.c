@@ -316,6 +316,14 @@ static bool flag_matches(const char *key, const char *word, size_t length) {
     return true;
 }
 
+/* An option as it is typed: "--n-init" for n_init. */
+enum { FLAG_NAME_MAX = 128 };
+static void flag_name(const char *key, char name[FLAG_NAME_MAX]) {
+    snprintf(name, FLAG_NAME_MAX, "--%s", key);
+    for (char *c = name; *c; c++)
+        if (*c == '_') *c = '-';
+}
+
 static const struct rel_option *flag_find(const struct rel_option *table, size_t count,
                                           const char *word, size_t length) {
     for (size_t i = 0; i < count; i++)
@@ -328,18 +336,17 @@ static rel_status flag_unknown(const struct rel_option *table, size_t count, con
     const char **words = rel_arena_alloc(&arena, count + 1, sizeof *words);
     if (!words) return REL_ERR_MEMORY;
     for (size_t i = 0; i < count; i++) {
-        char *word = rel_arena_strdup(&arena, table[i].key);
-        if (!word) break;
-        for (char *c = word; *c; c++)
-            if (*c == '_') *c = '-';
-        words[i] = word;
+        char word[FLAG_NAME_MAX];
+        flag_name(table[i].key, word);
+        words[i] = rel_arena_strdup(&arena, word);
+        if (!words[i]) break;
     }
-    char name[128];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
+    char name[FLAG_NAME_MAX];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(argument, "="), argument);
     const char *nearest = rel_nearest(name, words, count);
     rel_status status =
         nearest
-            ? rel_fail(REL_ERR_USAGE, "%s: no such option (did you mean --%s?)", argument, nearest)
+            ? rel_fail(REL_ERR_USAGE, "%s: no such option (did you mean %s?)", argument, nearest)
             : rel_fail(REL_ERR_USAGE, "%s: no such option (--help lists what there is)", argument);
     rel_arena_release(&arena);
     return status;
@@ -372,16 +379,23 @@ static rel_status flag_parse(const struct rel_option *table, size_t count, int a
             return rel_fail(REL_ERR_USAGE, "--%.*s: needs a value", (int)length, word);
         value = argv[++*at];
     }
-    if (option->type != OPTION_TEXTS) return options_set(option, "command line", value, target);
+    char name[FLAG_NAME_MAX];
+    flag_name(option->key, name);
+    struct rel_option typed = *option; /* so that messages name the flag */
+    typed.key = name;
+    if (option->type != OPTION_TEXTS) return options_set(&typed, "command line", value, target);
     if (first) list_clear(option, field_of(option, target));
-    return list_append(option, "command line", value, field_of(option, target));
+    return list_append(&typed, "command line", value, field_of(option, target));
 }
 
 static rel_status required_check(const struct rel_option *table, size_t count, const bool *given) {
-    for (size_t i = 0; i < count; i++)
-        if (table[i].required && !given[i])
-            return rel_fail(REL_ERR_USAGE, "--%s %s is missing (%s)", table[i].key,
-                            table[i].unit ? table[i].unit : "VALUE", table[i].help);
+    for (size_t i = 0; i < count; i++) {
+        if (!table[i].required || given[i]) continue;
+        char name[FLAG_NAME_MAX];
+        flag_name(table[i].key, name);
+        return rel_fail(REL_ERR_USAGE, "%s %s is missing (%s)", name,
+                        table[i].unit ? table[i].unit : "VALUE", table[i].help);
+    }
     return REL_OK;
 }
 

@@ -1,0 +1,54 @@
+# Helpers of the shell tests; tools/run_tests.sh sets RELEARN, TOOLS and TEST_TMP.
+# shellcheck shell=bash
+set -u
+: "${RELEARN:?run me by tools/run_tests.sh}" "${TOOLS:?}" "${TEST_TMP:?}"
+cd "$TEST_TMP" || exit 1
+
+# check NAME COMMAND...: the case passes when the command succeeds.
+check() {
+    local name=$1
+    shift
+    if "$@"; then
+        echo "ok $name"
+    else
+        echo "not ok $name"
+        echo "  failed: $*"
+        [ -e out ] && sed 's/^/  out: /' out | head -n 20
+        [ -e err ] && sed 's/^/  err: /' err | head -n 20
+    fi
+}
+
+skip() { echo "skip $1: $2"; }
+
+# relearn ARGUMENT...: runs the program; results in the files out and err, and in $code.
+relearn() {
+    "$RELEARN" "$@" >out 2>err </dev/null
+    code=$?
+}
+
+# fails CODE PATTERN ARGUMENT...: the program fails with this exit code, prints nothing on stdout, and
+# its last line on stderr is one error line that matches the extended regular expression.
+fails() {
+    local expected=$1 pattern=$2
+    shift 2
+    relearn "$@"
+    [ "$code" -eq "$expected" ] && [ ! -s out ] && tail -n 1 err | grep -Eq -- "^relearn: .*$pattern" &&
+        [ "$(grep -c '^relearn: ' err)" -eq 1 ] || { echo "  exit code $code"; false; }
+}
+
+# succeeds ARGUMENT...: exit code 0 and nothing on stderr.
+succeeds() {
+    relearn "$@"
+    [ "$code" -eq 0 ] && [ ! -s err ] || { echo "  exit code $code"; false; }
+}
+
+# prints PATTERN: the last output holds a line that matches.
+prints() { grep -Eq -- "$1" out; }
+
+# json PATH... on the last output.
+json() { "$TOOLS/json_get" "$@" <out; }
+json_is() { # VALUE PATH...
+    local value=$1
+    shift
+    [ "$(json "$@")" = "$value" ]
+}
