@@ -4,12 +4,13 @@
  *   1. op_thing.c: a struct with what it needs (sizes, indices of its parameters, kernels), the
  *      public `nn_thing` declared in nn.h, and at the end its descriptor `nn_op_thing`, which is
  *      also declared in the list below.
- *   2. nn_thing checks shapes (error: what, why, how to mend), declares its parameters with
- *      param_declare(graph->parameters, ...), calls nn_graph_add, and fills op->state.
- *   3. `plan` creates kernels and asks for private memory with nn_graph_request. Only `plan` may
- *      allocate.
+ *   2. nn_thing checks its inputs (nn_graph_check_input; errors say what, why, how to mend), calls
+ *      nn_graph_add, declares its parameters with nn_op_parameter, and fills op->state.
+ *   3. `plan` creates kernels and asks for private memory with nn_graph_request. Nothing is
+ *      allocated later.
  *   4. `forward` and `backward` read and write the arrays of struct nn_pass. A gradient is always
- *      overwritten, never added to: where a value is used more than once, the graph sums.
+ *      overwritten, never added to: where a value is used more than once, the graph sums. Only
+ *      gradients of parameters may have to be added to: ask nn_param_gradient.
  *   5. tests/unit/test_nn_thing.c checks the gradient by finite differences, and
  *      tests/oracle/make_nn_ops.py gives PyTorch's answer. */
 #ifndef REL_NN_OP_H
@@ -28,24 +29,23 @@ struct nn_op;
 /* What one call works on. Pointers are valid during the call only. */
 struct nn_pass {
     const float **in; /* [op->input_count] values of the inputs, each in its layout */
-    float *out;       /* value of the output; in backward only if op->keeps_output */
+    float *out;       /* value of the output; in backward only if op->keeps_output, else NULL */
     /* backward only: */
-    const float *out_gradient;        /* d loss / d out, layout of out */
-    const float *out_gradient_second; /* to be added to it; NULL unless type->takes_two_gradients */
-    float **in_gradients;   /* [op->input_count], to overwrite; NULL where none is wanted */
-    enum param_plane plane; /* for nn_param_gradient */
+    float *out_gradient;        /* d loss / d out, layout of out; blocked ones may be overwritten */
+    float *out_gradient_second; /* to be added to it; NULL unless type->takes_two_gradients */
+    float **in_gradients;       /* [op->input_count], to overwrite; NULL where none is wanted */
+    enum param_plane plane;     /* for nn_param_gradient */
 };
 
 /* One row per kind of operation. */
 struct nn_op_type {
     const char *name;         /* "linear" */
-    bool takes_two_gradients; /* backward adds out_gradient_second itself, in a pass it makes anyway
-                               */
+    bool takes_two_gradients; /* backward adds out_gradient_second in a pass that it makes anyway */
     rel_status (*plan)(struct nn_graph *graph, struct nn_op *op); /* may be NULL */
     rel_status (*forward)(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass);
     rel_status (*backward)(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass);
     void (*release)(struct nn_op *op); /* may be NULL; the state itself is freed by the graph */
-    /* Appends what was chosen, "fwd jit_wino bwd_d ...", no newline; may be NULL. */
+    /* Appends what was chosen, "forward jit_wino_4x3 ...", no newline; may be NULL. */
     rel_status (*describe)(const struct nn_op *op, struct rel_text *text);
 };
 
@@ -56,38 +56,42 @@ extern const struct nn_op_type nn_op_global_pool;
 extern const struct nn_op_type nn_op_linear;
 extern const struct nn_op_type nn_op_concat;
 
+typedef int nn_buffer;
+
 struct nn_op {
     const struct nn_op_type *type;
     char name[96];
     int input_count;
-    nn_value *inputs; /* [input_count] */
+    nn_value *inputs;           /* [input_count] */
+    nn_buffer *input_gradients; /* [input_count], NN_NONE where none is wanted */
+    bool *input_written;        /* [input_count] in this backward pass */
     nn_value out;
     void *state; /* of the type, zeroed by nn_graph_add */
-    /* Set by the adding function, for training: which values backward reads. */
+    /* Which values backward reads; set by the adding function. */
     bool keeps_inputs; /* all of them; default true */
     bool keeps_output; /* default false */
-    /* An input whose memory the output may take over (inference) and whose gradient may take over
-     * the output's gradient (training): elementwise use only. NN_NONE by default. Whether it
-     * was granted shows when the pointers are equal. */
-    int in_place_input;                       /* index into inputs */
-    double forward_seconds, backward_seconds; /* sums over timed calls */
+    /* Index of an input whose memory the output may take over in inference, and whose gradient may
+     * take over the output's in training: for elementwise use. NN_NONE by default. Whether it was
+     * granted shows when the pointers are equal. */
+    int in_place_input;
+    double forward_seconds, backward_seconds; /* sums over calls */
     long forward_calls, backward_calls;
 };
 
-/* Private memory of operations, and the memory of values and gradients. */
 enum nn_lifetime {
-    NN_PERSISTENT, /* of the graph, from plan to release, zeroed once */
-    NN_KEPT,       /* written by forward, read by backward */
-    NN_TEMPORARY,  /* within one call of forward or backward */
+    NN_PERSISTENT,         /* of the graph, from plan to release, zeroed once */
+    NN_KEPT,               /* written by forward, read by backward */
+    NN_TEMPORARY_FORWARD,  /* within one call of forward */
+    NN_TEMPORARY_BACKWARD, /* within one call of backward */
 };
-typedef int nn_buffer;
 
+/* Memory of values, of gradients, or private to an operation; laid out by graph_plan.c. */
 struct nn_buffer_info {
     size_t bytes;
     enum nn_lifetime lifetime;
-    int first, last;   /* moments at which it is in use, see graph_plan.c */
+    int first, last;   /* moments at which a temporary is in use */
     size_t offset;     /* in the memory that its lifetime selects */
-    nn_buffer same_as; /* shares that buffer's place; NN_NONE: has its own */
+    nn_buffer same_as; /* lies where that one lies; NN_NONE: has its own place */
 };
 
 struct nn_value_info {
@@ -95,14 +99,10 @@ struct nn_value_info {
     enum nn_layout layout;
     size_t count; /* floats */
     int producer; /* index of an operation */
-    int uses;     /* by how many inputs of operations */
     bool needs_gradient;
     const float *bound; /* caller's memory, of inputs */
     nn_buffer data;     /* NN_NONE for inputs */
-    /* Contributions to the gradient: the first goes to parts[0], every other to parts[1]; before a
-     * third comes the two are added into parts[0]. */
-    nn_buffer parts[2];
-    int contributions; /* so far in this backward pass */
+    nn_buffer gradient; /* of features: the sum over all uses, or what the caller wrote */
 };
 
 struct nn_graph {
@@ -115,13 +115,15 @@ struct nn_graph {
     size_t value_count, value_capacity;
     struct nn_buffer_info *memory; /* [memory_count] */
     size_t memory_count, memory_capacity;
-    char *persistent, *kept; /* the runtime's workspace holds the temporaries */
+    char *persistent, *kept; /* temporaries lie in the runtime's workspace */
     size_t persistent_bytes, kept_bytes, temporary_bytes;
-    bool planned, accumulate;
-    bool *param_written;   /* [parameters->count] in this backward pass */
-    const float **pass_in; /* [largest input_count] */
+    size_t planning; /* index of the operation whose `plan` runs */
+    bool planned;
+    /* of the running pass */
+    bool accumulate;
+    bool *param_written; /* [parameters->count] */
+    const float **pass_in;
     float **pass_in_gradients;
-    size_t pass_inputs;
 };
 
 /* Appends an operation with zeroed state of `state_size` bytes. The output has `shape` and
@@ -129,14 +131,19 @@ struct nn_graph {
 rel_status nn_graph_add(struct nn_graph *graph, const struct nn_op_type *type, const char *name,
                         const nn_value *inputs, int input_count, const struct rel_shape *shape,
                         enum nn_layout layout, size_t state_size, struct nn_op **op);
-/* ERR_INTERNAL unless `value` exists in the graph, the graph is not planned, and the layout is one
- * of the given bits (1 << NN_FEATURES | ...). */
-rel_status nn_graph_check_input(const struct nn_graph *graph, nn_value value, unsigned layouts,
-                                const char *what);
-/* Asks for `bytes` of memory, in `plan` only. */
+/* Fails unless the graph is not planned yet and `value` exists and has one of the layouts
+ * (1u << NN_FEATURES | ...). `name` is the operation's, for the message. */
+rel_status nn_graph_check_input(const struct nn_graph *graph, const char *name, nn_value value,
+                                unsigned layouts);
+/* Declares parameter `name` of `op` in the graph's parameters; the gradient flows to `op` then. */
+rel_status nn_op_parameter(struct nn_graph *graph, struct nn_op *op, const char *name,
+                           const struct rel_shape *shape, struct param_distribution distribution,
+                           size_t *index);
+/* Asks for memory; in `plan` only. nn_buffer_data tells where it lies; in forward and backward
+ * only. */
 rel_status nn_graph_request(struct nn_graph *graph, size_t bytes, enum nn_lifetime lifetime,
                             nn_buffer *buffer);
-void *nn_buffer_data(const struct nn_graph *graph, nn_buffer buffer); /* in forward, backward */
+void *nn_buffer_data(const struct nn_graph *graph, nn_buffer buffer);
 /* Where parameter `index` wants its gradient in this backward pass, and whether to add to what is
  * there. */
 float *nn_param_gradient(struct nn_graph *graph, const struct nn_pass *pass, size_t index,
