@@ -1,11 +1,11 @@
 /* data: from folders and lists of media to batches of numbers.
  *
  * In order of use:
- *   prepare    a recipe reads a source folder and writes a store (manifest; one file and one table
- * row per recipe) store      one SQLite file: samples, classes, splits, shapes, statistics,
- * checksums transform  what happens to a sample between store and network: resize, crop, flip,
- * normalise loader     threads that turn a split into batches, the same whatever their number synth
- * writes a data set of generated media whose information ceilings are known
+ *   prepare    a recipe reads a source folder and writes a store (one file and one table row each)
+ *   store      one SQLite file: samples, classes, splits, shapes, statistics, checksums
+ *   transform  what happens to a sample between store and network: resize, crop, flip, normalise
+ *   loader     threads that turn a split into batches, the same whatever their number
+ *   synth      writes a data set of generated media whose information ceilings are known
  *
  * data knows nothing of networks. Shapes it states, values it delivers as float32 in
  * [frames][channels][height][width] or [features]. */
@@ -34,13 +34,25 @@ struct transform_options {
     struct option_reals crop_scale, crop_ratio; /* of CROP_RESIZED */
     int64_t pad;
     double flip; /* probability of a horizontal flip, per frame */
-    struct option_reals mean,
-        deviation; /* per channel, after / 255; one value serves all channels */
+    /* Per channel, after / 255. One value serves all channels, three serve one by their average. */
+    struct option_reals mean, deviation;
     /* vector */
     bool standardize; /* minus mean, divided by deviation of the training split */
 };
 extern const struct rel_option transform_option_table[];
 extern const size_t transform_option_count;
+/* The rows of the table that mean something for a kind; count is 0 for DATA_LOGMEL. */
+void transform_options_of(int kind, const struct rel_option **table, size_t *count);
+/* ERR_USAGE for options that do not fit together; `name` is the modality's, for the message. */
+rel_status transform_check(int kind, const struct transform_options *options, const char *name);
+
+/* --- frames from pictures and videos, when they are prepared --- */
+
+struct frames_options {
+    double fps;           /* frames a second taken from a video file */
+    int64_t stored_side;  /* pixels of the shorter side of a stored video frame; 0: as it is */
+    int64_t jpeg_quality; /* of stored video frames */
+};
 
 /* --- store --- */
 
@@ -48,7 +60,8 @@ struct data_modality {
     char name[DATA_NAME_MAX];
     int kind; /* enum data_kind */
     struct transform_options transform;
-    struct logmel_options logmel; /* DATA_LOGMEL */
+    struct logmel_options logmel;        /* DATA_LOGMEL */
+    struct frames_options frames_source; /* DATA_FRAMES */
     /* What the loader delivers, from the above: */
     bool is_vector;
     int frames, channels, height, width; /* log-mel: 1 x 1 x time x mel bins */
@@ -69,12 +82,14 @@ struct store_info {
 };
 
 struct store;
-rel_status
-store_open(const char *path,
-           struct store **store); /* read only; one connection per caller thread inside */
+/* Opens for reading only. ERR_NOT_FOUND, ERR_IO; ERR_VERSION: written by another version of this
+ * program; ERR_FORMAT: not a store, truncated, damaged. Media are checked when they are read. The
+ * store may be shared by threads; every loader worker has a connection of its own. */
+rel_status store_open(const char *path, struct store **store);
 const struct store_info *store_info(const struct store *store);
-const char *store_sample_id(const struct store *store, enum data_split split,
-                            uint64_t index); /* "" if out of range */
+/* "" if out of range */
+const char *store_sample_id(const struct store *store, enum data_split split, uint64_t index);
+/* -1 if out of range */
 int32_t store_label(const struct store *store, enum data_split split, uint64_t index);
 void store_close(struct store *store);
 
@@ -107,10 +122,12 @@ struct loader;
 rel_status loader_open(struct store *store, const struct loader_config *config,
                        struct loader **loader);
 uint64_t loader_batches(const struct loader *loader); /* per epoch */
-/* Begins epoch `epoch` at batch `first` (0, or where a stopped run was). Ends a running epoch. */
+/* Begins epoch `epoch` at batch `first` (0, or where a stopped run was). Ends a running epoch,
+ * whose batches must not be used or given back any more. */
 rel_status loader_start(struct loader *loader, uint32_t epoch, uint64_t first);
-/* The next batch, in order; *batch is NULL behind the last one. Give every batch back before the
- * next-but-`window` one. */
+/* The next batch, in order; *batch is NULL behind the last one. Up to 3 batches may be out at a
+ * time; with more, no memory is left to make another. A sample that cannot be read ends the epoch
+ * with an error that names it. */
 rel_status loader_next(struct loader *loader, const struct batch **batch);
 void loader_give_back(struct loader *loader, const struct batch *batch);
 /* Seconds that loader_next waited since loader_open: shows whether the loader is the bottleneck. */
@@ -131,6 +148,7 @@ struct prepare_options {
     int64_t seed;
     int64_t jobs;       /* worker threads; 0: all CPUs */
     bool allow_missing; /* count and report missing or unreadable media instead of failing */
+    bool force;         /* replace an existing store */
 };
 extern const struct rel_option prepare_option_table[];
 extern const size_t prepare_option_count;

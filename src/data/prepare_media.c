@@ -1,0 +1,294 @@
+/* Media files to what a store keeps: pictures as they are, video frames as JPEG, sound as log-mel,
+ * vectors as float32. */
+#include "data/prepare.h"
+#include "io/npy.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* SQLite's own bound on a cell is 1e9 bytes. */
+enum { CELL_BYTES_MAX = 1000000000, PICTURE_BYTES_MAX = 256 << 20, VECTOR_BYTES_MAX = 64 << 20 };
+
+/* --- sources --- */
+
+void prepare_hash_text(XXH128_hash_t hash, char text[STORE_HASH_MAX]) {
+    snprintf(text, STORE_HASH_MAX, "%016llx%016llx", (unsigned long long)hash.high64,
+             (unsigned long long)hash.low64);
+}
+
+static rel_status add_source(struct prepare_sources *sources, const char *shown, const char *name,
+                             uint64_t bytes, XXH128_hash_t hash) {
+    REL_TRY(rel_reserve((void **)&sources->list, &sources->capacity, sources->count,
+                        sizeof *sources->list));
+    char *path = NULL;
+    if (name) {
+        char *joined = fs_join(shown, name);
+        if (!joined) return REL_ERR_MEMORY;
+        path = rel_arena_strdup(&sources->paths, joined);
+        rel_free(joined);
+    } else {
+        path = rel_arena_strdup(&sources->paths, shown);
+    }
+    if (!path) return REL_ERR_MEMORY;
+    struct store_source *source = &sources->list[sources->count++];
+    source->path = path;
+    source->bytes = bytes;
+    prepare_hash_text(hash, source->hash);
+    return REL_OK;
+}
+
+/* For files that a library opens by name. */
+static rel_status add_source_file(struct prepare_sources *sources, const char *path,
+                                  const char *shown) {
+    enum { BLOCK = 1 << 16 };
+    rel_status status = REL_OK;
+    uint64_t bytes = 0;
+    XXH3_state_t *state = XXH3_createState();
+    char *block = rel_alloc(BLOCK, 1);
+    FILE *file = fopen(path, "rb");
+    if (!state || !block) {
+        status = rel_fail(REL_ERR_MEMORY, "%s: out of memory", path);
+    } else if (!file) {
+        status = rel_fail(REL_ERR_IO, "%s: %s", path, strerror(errno));
+    } else {
+        size_t got;
+        XXH3_128bits_reset(state);
+        while ((got = fread(block, 1, BLOCK, file)) > 0) {
+            XXH3_128bits_update(state, block, got);
+            bytes += got;
+        }
+        if (ferror(file)) status = rel_fail(REL_ERR_IO, "%s: cannot be read", path);
+    }
+    if (status == REL_OK)
+        status = add_source(sources, shown, NULL, bytes, XXH3_128bits_digest(state));
+    if (file) fclose(file);
+    rel_free(block);
+    XXH3_freeState(state);
+    return status;
+}
+
+/* --- cells --- */
+
+static rel_status add_item(struct prepare_cell *cell, const void *bytes, size_t size) {
+    if (size > CELL_BYTES_MAX - cell->data.length)
+        return rel_fail(REL_ERR_LIMIT, "more than 1 GB for one sample (take fewer frames)");
+    REL_TRY(rel_reserve((void **)&cell->sizes, &cell->capacity, cell->items, sizeof *cell->sizes));
+    REL_TRY(rel_text_append_bytes(&cell->data, bytes, size));
+    cell->sizes[cell->items++] = (uint32_t)size;
+    return REL_OK;
+}
+
+/* A picture is decoded once here, so that one that is damaged shows now and not while training. */
+static rel_status add_picture(struct prepare_decoder *decoder, const char *path, const char *shown,
+                              const char *name, struct prepare_cell *cell,
+                              struct prepare_sources *sources) {
+    char *bytes;
+    size_t size;
+    REL_TRY(fs_read(path, PICTURE_BYTES_MAX, &bytes, &size));
+    rel_status status = picture_read_memory(bytes, size, NULL, &decoder->picture);
+    if (status == REL_OK) status = add_item(cell, bytes, size);
+    if (status != REL_OK) status = rel_fail_in(status, "%s", path);
+    if (status == REL_OK)
+        status = add_source(sources, shown, name, size, XXH3_128bits(bytes, size));
+    rel_free(bytes);
+    cell->frames += status == REL_OK;
+    return status;
+}
+
+static bool is_picture_name(const char *name) {
+    return fs_has_extension(name, "jpg") || fs_has_extension(name, "jpeg") ||
+           fs_has_extension(name, "png");
+}
+
+static rel_status add_folder(struct prepare_decoder *decoder, const char *path, const char *shown,
+                             struct prepare_cell *cell, struct prepare_sources *sources) {
+    struct fs_names names = {0};
+    REL_TRY(fs_list(path, &names));
+    rel_status status = REL_OK;
+    for (size_t i = 0; i < names.count && status == REL_OK; i++) {
+        if (!is_picture_name(names.names[i])) continue;
+        char *file = fs_join(path, names.names[i]);
+        status = file ? add_picture(decoder, file, shown, names.names[i], cell, sources)
+                      : REL_ERR_MEMORY;
+        rel_free(file);
+    }
+    if (status == REL_OK && cell->items == 0)
+        status = rel_fail(REL_ERR_FORMAT, "%s: no .jpg, .jpeg or .png in this folder", path);
+    fs_names_release(&names);
+    return status;
+}
+
+struct video_taker {
+    struct prepare_decoder *decoder;
+    const struct frames_options *options;
+    struct prepare_cell *cell;
+};
+
+static int scaled(int side, int64_t wanted, int shorter) {
+    int64_t size = (side * wanted + shorter / 2) / shorter;
+    return size > 0 ? (int)size : 1;
+}
+
+static rel_status take_video_frame(const struct video_frame *frame, int64_t number, void *context) {
+    struct video_taker *taker = context;
+    const struct picture *picture = &frame->picture;
+    int shorter = picture->width < picture->height ? picture->width : picture->height;
+    int64_t wanted = taker->options->stored_side;
+    struct rel_text jpeg = {0};
+    (void)number;
+    if (interrupt_requested()) return rel_fail(REL_ERR_INTERRUPTED, "interrupted");
+    if (wanted > 0 && wanted < shorter) {
+        REL_TRY(picture_resize(&taker->decoder->resize, picture, NULL,
+                               scaled(picture->width, wanted, shorter),
+                               scaled(picture->height, wanted, shorter), &taker->decoder->resized));
+        picture = &taker->decoder->resized;
+    }
+    rel_status status = picture_write_jpeg(picture, (int)taker->options->jpeg_quality, &jpeg);
+    if (status == REL_OK) status = add_item(taker->cell, jpeg.data, jpeg.length);
+    taker->cell->frames += status == REL_OK;
+    rel_text_release(&jpeg);
+    return status;
+}
+
+static rel_status add_video(struct prepare_decoder *decoder, const struct frames_options *options,
+                            const char *path, const char *shown, struct prepare_cell *cell,
+                            struct prepare_sources *sources) {
+    struct video_taker taker = {decoder, options, cell};
+    struct video_info info = {0};
+    REL_TRY(video_frames_at(path, NULL, options->fps, take_video_frame, &taker, &info));
+    if (info.damaged > 0)
+        rel_log(REL_LOG_WARNING, "%s: %d damaged packets were left out: %s", path, info.damaged,
+                info.complaint);
+    return add_source_file(sources, path, shown);
+}
+
+/* Contents decide, not names; but a file named like a picture is to be one. */
+static rel_status is_picture_file(const char *path, bool *picture) {
+    unsigned char head[8];
+    FILE *file = fopen(path, "rb");
+    if (!file) return rel_fail(REL_ERR_IO, "%s: %s", path, strerror(errno));
+    size_t got = fread(head, 1, sizeof head, file);
+    fclose(file);
+    if (got == 0) return rel_fail(REL_ERR_FORMAT, "%s: the file is empty", path);
+    *picture = is_picture_name(path) || (got >= 3 && memcmp(head, "\xff\xd8\xff", 3) == 0) ||
+               (got == 8 && memcmp(head, "\x89PNG\r\n\x1a\n", 8) == 0);
+    return REL_OK;
+}
+
+static rel_status add_frames(struct prepare_decoder *decoder, const struct data_modality *modality,
+                             const char *path, const char *shown, struct prepare_cell *cell,
+                             struct prepare_sources *sources) {
+    bool picture = false;
+    if (fs_is_folder(path)) return add_folder(decoder, path, shown, cell, sources);
+    REL_TRY(is_picture_file(path, &picture));
+    if (picture) return add_picture(decoder, path, shown, NULL, cell, sources);
+    return add_video(decoder, &modality->frames_source, path, shown, cell, sources);
+}
+
+static rel_status add_sound(struct prepare_decoder *decoder, const struct data_modality *modality,
+                            int number, const char *path, const char *shown,
+                            struct prepare_cell *cell, struct prepare_sources *sources) {
+    const struct audio_options options = {.sample_rate = (int)modality->logmel.sample_rate};
+    struct audio_clip clip = {0};
+    size_t values = (size_t)modality->logmel.frames * (size_t)modality->logmel.mel_bins;
+    REL_TRY(audio_read(path, &options, &clip));
+    if (clip.damaged > 0)
+        rel_log(REL_LOG_WARNING, "%s: %d damaged packets were left out: %s", path, clip.damaged,
+                clip.complaint);
+    rel_status status = logmel_compute(decoder->logmel[number], &clip, decoder->features);
+    if (status == REL_OK)
+        status = add_item(cell, decoder->features, values * sizeof *decoder->features);
+    if (status != REL_OK) status = rel_fail_in(status, "%s", path);
+    cell->audio_seconds = (double)clip.samples / clip.sample_rate;
+    audio_clip_release(&clip);
+    return status == REL_OK ? add_source_file(sources, path, shown) : status;
+}
+
+/* A vector of any number type, [n], [1][n] or [n][1]. rel_free *values. */
+static rel_status read_vector(const char *path, float **values, size_t *count) {
+    struct npy_array array = {0};
+    size_t rows;
+    REL_TRY(npy_read(path, VECTOR_BYTES_MAX, &array));
+    rel_status status = REL_OK;
+    size_t longest = 1;
+    for (int d = 0; d < array.ndims; d++)
+        if (array.shape[d] > longest) longest = array.shape[d];
+    if (array.ndims < 1 || array.ndims > 2 || array.count == 0 || longest != array.count) {
+        status =
+            rel_fail(REL_ERR_FORMAT, "%s: %d dimensions, %zu values (give one vector per sample)",
+                     path, array.ndims, array.count);
+    } else {
+        array.ndims = 2;
+        array.shape[0] = 1;
+        array.shape[1] = array.count;
+        array.fortran_order = false; /* the same for one row */
+        status = npy_as_floats(&array, values, &rows, count);
+    }
+    npy_release(&array);
+    return status;
+}
+
+rel_status prepare_vector_width(const char *path, int *features) {
+    float *values = NULL;
+    size_t count = 0;
+    REL_TRY(read_vector(path, &values, &count));
+    rel_free(values);
+    *features = (int)count; /* at most VECTOR_BYTES_MAX */
+    return REL_OK;
+}
+
+static rel_status add_vector(const struct data_modality *modality, const char *path,
+                             const char *shown, struct prepare_cell *cell,
+                             struct prepare_sources *sources) {
+    float *values = NULL;
+    size_t count = 0;
+    REL_TRY(read_vector(path, &values, &count));
+    rel_status status = REL_OK;
+    if (count != (size_t)modality->features)
+        status = rel_fail(REL_ERR_FORMAT, "%s: %zu values, but other samples have %d", path, count,
+                          modality->features);
+    else
+        status = add_item(cell, values, count * sizeof *values);
+    rel_free(values);
+    return status == REL_OK ? add_source_file(sources, path, shown) : status;
+}
+
+rel_status prepare_read_cell(struct prepare_decoder *decoder, const struct data_modality *modality,
+                             int number, const char *path, const char *shown,
+                             struct prepare_cell *cell, struct prepare_sources *sources) {
+    cell->data.length = 0;
+    cell->items = 0;
+    cell->frames = 0;
+    cell->audio_seconds = 0;
+    switch (modality->kind) {
+    case DATA_LOGMEL:
+        return add_sound(decoder, modality, number, path, shown, cell, sources);
+    case DATA_FRAMES:
+        return add_frames(decoder, modality, path, shown, cell, sources);
+    default:
+        return add_vector(modality, path, shown, cell, sources);
+    }
+}
+
+rel_status prepare_decoder_init(struct prepare_decoder *decoder, const struct prepare_plan *plan) {
+    size_t largest = 0;
+    for (int m = 0; m < plan->modalities; m++) {
+        const struct data_modality *modality = &plan->list[m];
+        if (modality->kind != DATA_LOGMEL) continue;
+        size_t values = (size_t)modality->height * (size_t)modality->width;
+        if (values > largest) largest = values;
+        REL_TRY(logmel_create(&decoder->logmel[m], &modality->logmel));
+    }
+    if (largest == 0) return REL_OK;
+    decoder->features = rel_alloc(largest, sizeof *decoder->features);
+    return decoder->features ? REL_OK : REL_ERR_MEMORY;
+}
+
+void prepare_decoder_release(struct prepare_decoder *decoder) {
+    for (int m = 0; m < DATA_MODALITIES_MAX; m++) logmel_destroy(decoder->logmel[m]);
+    rel_free(decoder->features);
+    picture_release(&decoder->picture);
+    picture_release(&decoder->resized);
+    resize_workspace_release(&decoder->resize);
+    *decoder = (struct prepare_decoder){0};
+}

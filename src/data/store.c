@@ -1,0 +1,247 @@
+/* An open store: its description and sample list in memory, its media read cell by cell. */
+#include "data/modality.h"
+#include "data/store_db.h"
+
+#include <string.h>
+
+struct sample_list {
+    struct store_sample *samples; // [count]
+    size_t count, capacity;
+};
+
+struct store {
+    char *path;
+    sqlite3 *db; /* while opening */
+    struct store_info info;
+    struct sample_list splits[SPLIT_COUNT];
+    struct rel_arena arena; /* names and ids */
+};
+
+static rel_status keep_text(struct store *store, sqlite3_stmt *statement, int column,
+                            const char **text) {
+    const char *value = (const char *)sqlite3_column_text(statement, column);
+    if (sqlite3_column_type(statement, column) != SQLITE_TEXT || !value)
+        return store_damaged(store->path, "a name is missing");
+    char *copy = rel_arena_strdup(&store->arena, value);
+    if (!copy) return REL_ERR_MEMORY;
+    *text = copy;
+    return REL_OK;
+}
+
+/* Calls `take` for every row of a query. */
+typedef rel_status (*row_taker)(struct store *store, sqlite3_stmt *statement);
+
+static rel_status for_each_row(struct store *store, const char *sql, row_taker take) {
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    rel_status status = store_db_prepare(store->db, store->path, sql, &statement);
+    while (status == REL_OK) {
+        status = store_db_step(store->db, store->path, statement, &row);
+        if (status != REL_OK || !row) break;
+        status = take(store, statement);
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static rel_status take_class(struct store *store, sqlite3_stmt *statement) {
+    struct store_info *info = &store->info;
+    const char *name = NULL;
+    if (sqlite3_column_int64(statement, 0) != info->classes)
+        return store_damaged(store->path, "classes are not numbered from 0");
+    REL_TRY(keep_text(store, statement, 1, &name));
+    size_t count = (size_t)info->classes;
+    REL_TRY(rel_regrow((void **)&info->class_names, count, count + 1, sizeof *info->class_names));
+    info->class_names[info->classes++] = (char *)name;
+    return REL_OK;
+}
+
+static rel_status take_modality(struct store *store, sqlite3_stmt *statement) {
+    struct store_info *info = &store->info;
+    const char *name = NULL, *kind = NULL, *options = NULL;
+    if (info->modalities >= DATA_MODALITIES_MAX ||
+        sqlite3_column_int64(statement, 0) != info->modalities)
+        return store_damaged(store->path, "modalities are not numbered from 0, or too many");
+    struct data_modality *modality = &info->list[info->modalities];
+    REL_TRY(keep_text(store, statement, 1, &name));
+    REL_TRY(keep_text(store, statement, 2, &kind));
+    REL_TRY(keep_text(store, statement, 4, &options));
+    int64_t features = sqlite3_column_int64(statement, 3);
+    modality->kind = modality_kind_parse(kind);
+    if (!modality_name_good(name) || modality->kind < 0 || features < 0 || features > INT32_MAX ||
+        (modality->kind == DATA_VECTOR) != (features > 0))
+        return store_damaged(store->path, "a modality that is none");
+    strcpy(modality->name, name);
+    modality->features = (int)features;
+    rel_status status = modality_parse(modality, options, strlen(options));
+    if (status != REL_OK) return rel_fail_in(status, "%s: damaged store", store->path);
+    info->modalities++;
+    return REL_OK;
+}
+
+static rel_status take_sample(struct store *store, sqlite3_stmt *statement) {
+    int64_t split = sqlite3_column_int64(statement, 2);
+    int64_t label = sqlite3_column_int64(statement, 4);
+    if (split < 0 || split >= SPLIT_COUNT || label < 0 || label >= store->info.classes)
+        return store_damaged(store->path, "a sample of no known split or class");
+    struct sample_list *list = &store->splits[split];
+    if (sqlite3_column_int64(statement, 3) != (int64_t)list->count)
+        return store_damaged(store->path, "a sample is missing or out of order");
+    REL_TRY(
+        rel_reserve((void **)&list->samples, &list->capacity, list->count, sizeof *list->samples));
+    struct store_sample *sample = &list->samples[list->count];
+    sample->row = sqlite3_column_int64(statement, 0);
+    sample->label = (int32_t)label;
+    REL_TRY(keep_text(store, statement, 1, &sample->id));
+    list->count++;
+    return REL_OK;
+}
+
+static rel_status read_meta(struct store *store, const char *key, char *text, size_t size) {
+    char *value;
+    REL_TRY(store_db_meta(store->db, store->path, key, &value));
+    bool good = value && strlen(value) < size;
+    if (good) strcpy(text, value);
+    rel_free(value);
+    return good ? REL_OK : store_damaged(store->path, "its description is incomplete");
+}
+
+/* Every sample has a cell for every modality; one that is missing would surface hours later. */
+static rel_status check_counts(struct store *store) {
+    int64_t cells;
+    uint64_t samples = 0;
+    REL_TRY(store_db_integer(store->db, store->path, "SELECT count(*) FROM media", &cells));
+    for (int s = 0; s < SPLIT_COUNT; s++)
+        samples += store->info.samples[s] = store->splits[s].count;
+    if (samples == 0 || store->info.modalities == 0)
+        return store_damaged(store->path, "there are no samples in it");
+    if ((uint64_t)cells != samples * (uint64_t)store->info.modalities)
+        return store_damaged(store->path, "media are missing");
+    return REL_OK;
+}
+
+static rel_status read_all(struct store *store) {
+    struct store_info *info = &store->info;
+    int64_t missing;
+    info->version = STORE_VERSION;
+    REL_TRY(read_meta(store, "recipe", info->recipe, sizeof info->recipe));
+    REL_TRY(read_meta(store, "fingerprint", info->fingerprint, sizeof info->fingerprint));
+    REL_TRY(store_db_integer(store->db, store->path,
+                             "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'missing'",
+                             &missing));
+    info->missing = (uint64_t)missing;
+    REL_TRY(for_each_row(store, "SELECT class, name FROM classes ORDER BY class", take_class));
+    REL_TRY(for_each_row(
+        store, "SELECT modality, name, kind, features, options FROM modalities ORDER BY modality",
+        take_modality));
+    REL_TRY(for_each_row(
+        store, "SELECT sample, id, split, position, class FROM samples ORDER BY split, position",
+        take_sample));
+    return check_counts(store);
+}
+
+rel_status store_open(const char *path, struct store **store) {
+    rel_status status = REL_OK;
+    struct store *opened = rel_alloc(1, sizeof *opened);
+    *store = NULL;
+    if (!opened) return REL_ERR_MEMORY;
+    opened->path = rel_strdup(path);
+    if (!opened->path) {
+        status = REL_ERR_MEMORY;
+        goto cleanup;
+    }
+    REL_TRY_CLEANUP(store_db_open(path, &opened->db));
+    status = read_all(opened);
+    sqlite3_close(opened->db);
+    opened->db = NULL;
+cleanup:
+    if (status == REL_OK)
+        *store = opened;
+    else
+        store_close(opened);
+    return status;
+}
+
+void store_close(struct store *store) {
+    if (!store) return;
+    for (int s = 0; s < SPLIT_COUNT; s++) rel_free(store->splits[s].samples);
+    rel_free(store->info.class_names);
+    rel_arena_release(&store->arena);
+    rel_free(store->path);
+    rel_free(store);
+}
+
+const struct store_info *store_info(const struct store *store) { return &store->info; }
+
+const char *store_path(const struct store *store) { return store->path; }
+
+const struct store_sample *store_sample(const struct store *store, enum data_split split,
+                                        uint64_t index) {
+    if ((unsigned)split >= SPLIT_COUNT || index >= store->splits[split].count) return NULL;
+    return &store->splits[split].samples[index];
+}
+
+const char *store_sample_id(const struct store *store, enum data_split split, uint64_t index) {
+    const struct store_sample *sample = store_sample(store, split, index);
+    return sample ? sample->id : "";
+}
+
+int32_t store_label(const struct store *store, enum data_split split, uint64_t index) {
+    const struct store_sample *sample = store_sample(store, split, index);
+    return sample ? sample->label : -1;
+}
+
+/* --- one thread's connection --- */
+
+rel_status store_reader_open(struct store_reader *reader, const struct store *store) {
+    *reader = (struct store_reader){.path = store->path};
+    rel_status status = store_db_open(reader->path, &reader->db);
+    if (status == REL_OK)
+        status = store_db_prepare(reader->db, reader->path,
+                                  "SELECT checksum, items, sizes, data FROM media WHERE sample = ? "
+                                  "AND modality = ?",
+                                  &reader->select);
+    if (status != REL_OK) store_reader_close(reader);
+    return status;
+}
+
+void store_reader_close(struct store_reader *reader) {
+    sqlite3_finalize(reader->select);
+    sqlite3_close(reader->db);
+    *reader = (struct store_reader){0};
+}
+
+static rel_status verify(const struct store_media *media, size_t size_bytes, uint64_t checksum,
+                         const char *path) {
+    uint64_t sum = 0;
+    if (media->items == 0 || !media->sizes || !media->data ||
+        size_bytes != media->items * sizeof *media->sizes)
+        return store_damaged(path, "media without sizes");
+    for (uint32_t i = 0; i < media->items; i++) {
+        uint32_t size;
+        memcpy(&size, (const char *)media->sizes + i * sizeof size, sizeof size);
+        sum += size;
+    }
+    if (sum != media->bytes || store_checksum(media) != checksum)
+        return store_damaged(path, "the checksum does not match");
+    return REL_OK;
+}
+
+rel_status store_reader_read(struct store_reader *reader, int64_t row, int modality,
+                             struct store_media *media) {
+    bool found;
+    sqlite3_stmt *select = reader->select;
+    sqlite3_reset(select);
+    sqlite3_bind_int64(select, 1, row);
+    sqlite3_bind_int(select, 2, modality);
+    REL_TRY(store_db_step(reader->db, reader->path, select, &found));
+    if (!found) return store_damaged(reader->path, "media are missing");
+    uint64_t checksum = (uint64_t)sqlite3_column_int64(select, 0);
+    int64_t items = sqlite3_column_int64(select, 1);
+    media->items = items > 0 && items <= UINT32_MAX ? (uint32_t)items : 0;
+    media->sizes = sqlite3_column_blob(select, 2);
+    size_t size_bytes = (size_t)sqlite3_column_bytes(select, 2);
+    media->data = sqlite3_column_blob(select, 3);
+    media->bytes = (size_t)sqlite3_column_bytes(select, 3);
+    return verify(media, size_bytes, checksum, reader->path);
+}
