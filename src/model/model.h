@@ -65,6 +65,7 @@ struct model {
     struct param_arena auxiliary[MODEL_MODALITIES_MAX];
     int dimensions[MODEL_MODALITIES_MAX]; /* feature dimension of each encoder */
     struct model_plan *plans;             /* list, newest first */
+    struct model_plan *head_plan;         /* of model_head_logits */
 };
 
 rel_status model_init(struct model *model, struct nn_runtime *runtime,
