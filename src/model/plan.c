@@ -27,7 +27,8 @@ struct model_plan {
     } encoders[MODEL_MODALITIES_MAX];
     struct head_graph
         heads[MODEL_MODALITIES_MAX + 1]; /* 0: the joint one; 1 + m: auxiliary head m */
-    unsigned active;                     /* of the last forward */
+    int head_count;
+    unsigned active; /* of the last forward */
 };
 
 static rel_status encoder_build(struct model_plan *plan, int m) {
