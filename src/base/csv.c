@@ -16,23 +16,15 @@ struct parser {
 
 static rel_status text_check(const char *name, const char *text, size_t size) {
     int line = 1;
-    for (size_t i = 0; i < size;) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == 0)
+    uint32_t code;
+    for (size_t i = 0, length; i < size; i += length) {
+        if (text[i] == 0)
             return rel_fail(REL_ERR_FORMAT, "%s:%d: a zero byte (not a text file)", name, line);
-        line += c == '\n';
-        int more = c < 0x80                ? 0
-                   : c >= 0xf0 && c < 0xf5 ? 3
-                   : c >= 0xe0 && c < 0xf0 ? 2
-                   : c >= 0xc2 && c < 0xe0 ? 1
-                                           : -1;
-        for (int k = 1; k <= more; k++)
-            if (i + (size_t)k >= size || ((unsigned char)text[i + (size_t)k] & 0xc0) != 0x80)
-                more = -1;
-        if (more < 0)
+        length = rel_utf8_decode(text + i, size - i, &code);
+        if (length == 0)
             return rel_fail(REL_ERR_FORMAT, "%s:%d: not UTF-8 (save the file as UTF-8)", name,
                             line);
-        i += (size_t)more + 1;
+        line += text[i] == '\n';
     }
     return REL_OK;
 }

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,8 +22,15 @@ static rel_status fail_errno(const char *path, const char *what) {
 
 rel_status fs_read(const char *path, size_t limit, char **data, size_t *size) {
     *data = NULL;
-    FILE *file = fopen(path, "re");
-    if (!file) return fail_errno(path, "cannot open");
+    *size = 0;
+    /* Not to wait for somebody to write into a pipe. */
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) return fail_errno(path, "cannot open");
+    FILE *file = fdopen(descriptor, "r");
+    if (!file) {
+        close(descriptor);
+        return rel_fail(REL_ERR_MEMORY, "%s: cannot open", path);
+    }
     struct stat info;
     rel_status status = REL_OK;
     char *bytes = NULL;
@@ -73,28 +81,31 @@ static rel_status folder_sync(const char *path) {
     return status;
 }
 
+/* Makes a new file beside `path`, with the permissions that any new file gets. */
+static rel_status temporary_make(const char *path, char **temporary, int *descriptor) {
+    static atomic_uint number;
+    do {
+        rel_free(*temporary);
+        *temporary =
+            rel_format("%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&number, 1));
+        if (!*temporary) return REL_ERR_MEMORY;
+        *descriptor = open(*temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (*descriptor < 0 && errno == EEXIST);
+    if (*descriptor >= 0) return REL_OK;
+    rel_status status = fail_errno(path, "cannot write beside it");
+    rel_free(*temporary);
+    *temporary = NULL;
+    return status;
+}
+
 rel_status fs_atomic_open(struct fs_atomic *atomic, const char *path) {
-    *atomic =
-        (struct fs_atomic){.path = rel_strdup(path), .temporary = rel_format("%s.XXXXXX", path)};
-    rel_status status = atomic->path && atomic->temporary ? REL_OK : REL_ERR_MEMORY;
     int descriptor = -1;
-    if (status == REL_OK) {
-        descriptor = mkostemp(atomic->temporary, O_CLOEXEC);
-        if (descriptor < 0) {
-            status = fail_errno(path, "cannot write beside it");
-            rel_free(atomic->temporary);
-            atomic->temporary = NULL;
-        }
-    }
-    if (status == REL_OK) {
-        mode_t mask = umask(0);
-        umask(mask);
-        fchmod(descriptor, 0666 & ~mask);
-        atomic->file = fdopen(descriptor, "w");
-        if (!atomic->file) {
-            close(descriptor);
-            status = rel_fail(REL_ERR_MEMORY, "%s: cannot open", path);
-        }
+    *atomic = (struct fs_atomic){.path = rel_strdup(path)};
+    rel_status status =
+        atomic->path ? temporary_make(path, &atomic->temporary, &descriptor) : REL_ERR_MEMORY;
+    if (status == REL_OK && !(atomic->file = fdopen(descriptor, "w"))) {
+        close(descriptor);
+        status = rel_fail(REL_ERR_MEMORY, "%s: cannot open", path);
     }
     if (status != REL_OK) fs_atomic_abort(atomic);
     return status;
@@ -102,7 +113,9 @@ rel_status fs_atomic_open(struct fs_atomic *atomic, const char *path) {
 
 rel_status fs_atomic_commit(struct fs_atomic *atomic) {
     rel_status status = REL_OK;
-    if (ferror(atomic->file) || fflush(atomic->file) != 0 || fsync(fileno(atomic->file)) != 0)
+    if (ferror(atomic->file)) /* errno is that of somebody else by now */
+        status = rel_fail(REL_ERR_IO, "%s: a write failed (is the disk full?)", atomic->path);
+    else if (fflush(atomic->file) != 0 || fsync(fileno(atomic->file)) != 0)
         status = fail_errno(atomic->path, "cannot write");
     int closed = fclose(atomic->file);
     atomic->file = NULL;

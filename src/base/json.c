@@ -10,6 +10,7 @@ rel_status json_read(const char *path, size_t limit, json_t **document) {
     char *text;
     size_t size;
     json_error_t error;
+    *document = NULL;
     REL_TRY(fs_read(path, limit, &text, &size));
     *document = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     rel_free(text);

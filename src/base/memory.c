@@ -111,7 +111,7 @@ void *rel_arena_alloc(struct rel_arena *arena, size_t count, size_t size) {
     struct rel_arena_block *block = arena->block;
     if (!block || block->size - block->used < rounded) {
         size_t room = rounded > ARENA_BLOCK ? rounded : ARENA_BLOCK;
-        if (!rel_size_add(room, sizeof *block, &whole)) return NULL;
+        if (!rel_size_add(room, sizeof *block, &whole)) whole = SIZE_MAX; /* refused below */
         block = rel_alloc(1, whole);
         if (!block) return NULL;
         block->size = room;
@@ -171,4 +171,19 @@ rel_status rel_text_append(struct rel_text *text, const char *format, ...) {
 void rel_text_release(struct rel_text *text) {
     rel_free(text->data);
     *text = (struct rel_text){0};
+}
+
+size_t rel_utf8_decode(const char *text, size_t size, uint32_t *code) {
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000}; /* of so many bytes */
+    if (size == 0) return 0;
+    uint32_t first = (unsigned char)text[0];
+    size_t length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (length == 0 || first > 0xf4 || length > size) return 0;
+    *code = length == 1 ? first : first & (0x7fu >> length);
+    for (size_t i = 1; i < length; i++) {
+        if (((unsigned char)text[i] & 0xc0) != 0x80) return 0;
+        *code = *code << 6 | ((unsigned char)text[i] & 0x3f);
+    }
+    bool surrogate = *code >= 0xd800 && *code < 0xe000;
+    return *code < smallest[length] || *code > 0x10ffff || surrogate ? 0 : length;
 }

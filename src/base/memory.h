@@ -55,4 +55,8 @@ rel_status rel_text_append(struct rel_text *text, const char *format, ...)
 rel_status rel_text_append_bytes(struct rel_text *text, const void *bytes, size_t size);
 void rel_text_release(struct rel_text *text);
 
+/* Bytes (1 to 4) of the UTF-8 code point that `text` begins with and its number in *code; 0 when
+ * these bytes are no UTF-8 or `size` is 0. Overlong forms and surrogates are none. */
+size_t rel_utf8_decode(const char *text, size_t size, uint32_t *code);
+
 #endif

@@ -89,8 +89,8 @@ static rel_status range_check(const struct rel_option *option, const char *origi
     if ((option->minimum == 0 && option->maximum == 0) ||
         (value >= option->minimum && value <= option->maximum))
         return REL_OK;
-    return rel_fail(REL_ERR_USAGE, "%s: %s: %g is out of range (%g to %g%s%s)", origin, option->key,
-                    value, option->minimum, option->maximum, option->unit ? " " : "",
+    return rel_fail(REL_ERR_USAGE, "%s: %s: %.15g is out of range (%.10g to %.10g%s%s)", origin,
+                    option->key, value, option->minimum, option->maximum, option->unit ? " " : "",
                     option->unit ? option->unit : "");
 }
 
@@ -211,6 +211,8 @@ rel_status options_set(const struct rel_option *option, const char *origin, cons
     char *assignment = rel_format("value=%s", value);
     if (!assignment) return REL_ERR_MEMORY;
     rel_status status = settings_set(&settings, assignment, origin);
+    if (status == REL_OK && (settings.count != 1 || strcmp(settings.list[0].key, "value") != 0))
+        status = kind_wrong(option, origin, value, "a list");
     if (status == REL_OK) status = setting_apply(option, &settings.list[0], target);
     settings_release(&settings);
     rel_free(assignment);
@@ -335,18 +337,19 @@ static rel_status flag_unknown(const struct rel_option *table, size_t count, con
     struct rel_arena arena = {0};
     const char **words = rel_arena_alloc(&arena, count + 1, sizeof *words);
     if (!words) return REL_ERR_MEMORY;
-    for (size_t i = 0; i < count; i++) {
+    size_t known = 0;
+    for (; known < count; known++) {
         char word[FLAG_NAME_MAX];
-        flag_name(table[i].key, word);
-        words[i] = rel_arena_strdup(&arena, word);
-        if (!words[i]) break;
+        flag_name(table[known].key, word);
+        words[known] = rel_arena_strdup(&arena, word + 2);
+        if (!words[known]) break;
     }
     char name[FLAG_NAME_MAX];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(argument, "="), argument);
-    const char *nearest = rel_nearest(name, words, count);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
+    const char *nearest = rel_nearest(name, words, known);
     rel_status status =
         nearest
-            ? rel_fail(REL_ERR_USAGE, "%s: no such option (did you mean %s?)", argument, nearest)
+            ? rel_fail(REL_ERR_USAGE, "%s: no such option (did you mean --%s?)", argument, nearest)
             : rel_fail(REL_ERR_USAGE, "%s: no such option (--help lists what there is)", argument);
     rel_arena_release(&arena);
     return status;

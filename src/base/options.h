@@ -57,7 +57,8 @@ rel_status options_apply(const struct rel_option *table, size_t count, const cha
 rel_status options_set(const struct rel_option *option, const char *origin, const char *value,
                        void *target);
 /* Appends "key: value" lines in YAML, nested by dots, `indent` spaces in. Reading it back gives the
- * same struct. */
+ * same struct, so keys of one mapping must stand together in the table. A text that is no UTF-8 is
+ * ERR_USAGE. */
 rel_status options_write_yaml(const struct rel_option *table, size_t count, const void *target,
                               int indent, struct rel_text *text);
 /* Copies the values (owned texts are duplicated); `destination` must be zeroed or defaulted. */

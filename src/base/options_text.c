@@ -19,16 +19,25 @@ static bool is_plain(const char *text) {
     return true;
 }
 
+/* In double quotes, with what YAML would fold or refuse written as escapes. */
 static rel_status append_text(const char *value, struct rel_text *text) {
     if (is_plain(value)) return rel_text_append_bytes(text, value, strlen(value));
     REL_TRY(rel_text_append(text, "\""));
-    for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            REL_TRY(rel_text_append(text, "\\%c", *c));
-        else if (*c < 0x20 || *c == 0x7f)
-            REL_TRY(rel_text_append(text, "\\x%02x", *c));
+    uint32_t code;
+    for (size_t size = strlen(value), length; size > 0; value += length, size -= length) {
+        length = rel_utf8_decode(value, size, &code);
+        if (length == 0)
+            return rel_fail(REL_ERR_USAGE, "%s: not UTF-8, so it cannot be written to YAML", value);
+        bool special =
+            code == 0x2028 || code == 0x2029 || code == 0xfeff || code == 0xfffe || code == 0xffff;
+        if (code == '"' || code == '\\')
+            REL_TRY(rel_text_append(text, "\\%c", (int)code));
+        else if (code < 0x20 || (code >= 0x7f && code < 0xa0))
+            REL_TRY(rel_text_append(text, "\\x%02x", (unsigned)code));
+        else if (special)
+            REL_TRY(rel_text_append(text, "\\u%04x", (unsigned)code));
         else
-            REL_TRY(rel_text_append_bytes(text, c, 1));
+            REL_TRY(rel_text_append_bytes(text, value, length));
     }
     return rel_text_append(text, "\"");
 }

@@ -1,7 +1,7 @@
 #include "base/progress.h"
 
 #include <pthread.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -11,10 +11,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static progress_sink current_sink;
 static void *current_context;
 static struct progress_event current;
-static char label_kept[128], note_kept[128];
+static char label_kept[128], unit_kept[32], note_kept[128];
 static double reported;
 
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted; /* lock-free, so a signal handler may set it */
 
 double clock_seconds(void) {
     struct timespec now;
@@ -42,7 +42,8 @@ static void report(const char *note) {
 void progress_begin(const char *label, const char *unit, uint64_t total) {
     pthread_mutex_lock(&lock);
     snprintf(label_kept, sizeof label_kept, "%s", label);
-    current = (struct progress_event){.label = label_kept, .unit = unit, .total = total};
+    snprintf(unit_kept, sizeof unit_kept, "%s", unit);
+    current = (struct progress_event){.label = label_kept, .unit = unit_kept, .total = total};
     report(NULL);
     pthread_mutex_unlock(&lock);
 }
@@ -50,7 +51,7 @@ void progress_begin(const char *label, const char *unit, uint64_t total) {
 void progress_update(uint64_t done, const char *note) {
     pthread_mutex_lock(&lock);
     current.done = done;
-    if (current_sink && clock_seconds() - reported >= interval) report(note);
+    if (current.label && current_sink && clock_seconds() - reported >= interval) report(note);
     pthread_mutex_unlock(&lock);
 }
 
@@ -62,6 +63,6 @@ void progress_end(const char *note) {
     pthread_mutex_unlock(&lock);
 }
 
-void interrupt_request(void) { interrupted = 1; }
-bool interrupt_requested(void) { return interrupted != 0; }
-void interrupt_clear(void) { interrupted = 0; }
+void interrupt_request(void) { atomic_store(&interrupted, true); }
+bool interrupt_requested(void) { return atomic_load(&interrupted); }
+void interrupt_clear(void) { atomic_store(&interrupted, false); }

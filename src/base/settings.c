@@ -12,7 +12,7 @@ enum { DEPTH_MAX = 8, ITEMS_MAX = 4096 };
 struct reader {
     struct settings *settings;
     const char *name;
-    bool show_line; /* origin is "name:line", else "name" */
+    const char *assignment; /* "key=value" when this is no file: without lines, then */
     yaml_parser_t yaml;
     yaml_event_t event;
     bool has_event;
@@ -20,7 +20,8 @@ struct reader {
 };
 
 static rel_status fail_at(const struct reader *reader, size_t line, const char *what) {
-    if (!reader->show_line) return rel_fail(REL_ERR_USAGE, "%s: %s", reader->name, what);
+    if (reader->assignment)
+        return rel_fail(REL_ERR_USAGE, "%s %s: %s", reader->name, reader->assignment, what);
     return rel_fail(REL_ERR_USAGE, "%s:%zu: %s", reader->name, line + 1, what);
 }
 
@@ -57,22 +58,26 @@ static rel_status scalar_copy(struct reader *reader, char **text) {
     return *text ? REL_OK : REL_ERR_MEMORY;
 }
 
+static rel_status fail_twice(const struct reader *reader, const char *key, size_t line) {
+    char what[256];
+    snprintf(what, sizeof what, "%.200s stands here twice", key);
+    return fail_at(reader, line, what);
+}
+
 static rel_status setting_add(struct reader *reader, const char *key, size_t line,
                               struct setting **out) {
     struct settings *settings = reader->settings;
     for (size_t i = reader->first; i < settings->count; i++)
-        if (strcmp(settings->list[i].key, key) == 0) {
-            char what[256];
-            snprintf(what, sizeof what, "%.200s stands here twice", key);
-            return fail_at(reader, line, what);
-        }
+        if (strcmp(settings->list[i].key, key) == 0) return fail_twice(reader, key, line);
+    if (settings->count - reader->first >= SETTINGS_COUNT_MAX)
+        return fail_at(reader, line, "too many keys (4096 are allowed)");
     REL_TRY(rel_reserve((void **)&settings->list, &settings->capacity, settings->count,
                         sizeof *settings->list));
     char origin[512];
-    if (reader->show_line)
-        snprintf(origin, sizeof origin, "%s:%zu", reader->name, line + 1);
-    else
+    if (reader->assignment)
         snprintf(origin, sizeof origin, "%s", reader->name);
+    else
+        snprintf(origin, sizeof origin, "%s:%zu", reader->name, line + 1);
     struct setting *setting = &settings->list[settings->count];
     *setting = (struct setting){.key = rel_arena_strdup(&settings->arena, key),
                                 .origin = rel_arena_strdup(&settings->arena, origin)};
@@ -144,29 +149,57 @@ static rel_status value_read(struct reader *reader, const char *key, int depth) 
     }
 }
 
-static rel_status mapping_read(struct reader *reader, const char *prefix, int depth) {
-    if (depth > DEPTH_MAX) return fail_at(reader, reader->event.start_mark.line, "nested too deep");
-    size_t line = reader->event.start_mark.line, before = reader->settings->count;
-    for (;;) {
-        REL_TRY(event_next(reader));
-        if (reader->event.type == YAML_MAPPING_END_EVENT) break;
-        if (reader->event.type != YAML_SCALAR_EVENT)
-            return fail_at(reader, reader->event.start_mark.line, "a key must be a plain word");
-        char *part = NULL;
-        REL_TRY(scalar_copy(reader, &part));
-        if (!part[0]) return fail_at(reader, reader->event.start_mark.line, "an empty key");
-        char *key = prefix[0] ? rel_format("%s.%s", prefix, part) : rel_strdup(part);
-        if (!key) return REL_ERR_MEMORY;
-        rel_status status = event_next(reader);
-        if (status == REL_OK) status = value_read(reader, key, depth);
-        rel_free(key);
-        REL_TRY(status);
-    }
-    if (before != reader->settings->count || !prefix[0]) return REL_OK;
-    struct setting *empty;
-    REL_TRY(setting_add(reader, prefix, line, &empty));
-    empty->is_mapping = true;
+/* The names that one mapping had so far. */
+struct names {
+    char **list;
+    size_t count, capacity;
+};
+
+static rel_status name_read(struct reader *reader, struct names *names, char **name) {
+    size_t line = reader->event.start_mark.line;
+    if (reader->event.type != YAML_SCALAR_EVENT)
+        return fail_at(reader, line, "a key must be a plain word");
+    REL_TRY(scalar_copy(reader, name));
+    if (!(*name)[0]) return fail_at(reader, line, "an empty key");
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->list[i], *name) == 0) return fail_twice(reader, *name, line);
+    REL_TRY(
+        rel_reserve((void **)&names->list, &names->capacity, names->count, sizeof *names->list));
+    names->list[names->count++] = *name;
     return REL_OK;
+}
+
+/* One `name: value`; the name's event is the reader's. */
+static rel_status pair_read(struct reader *reader, const char *prefix, int depth,
+                            struct names *names) {
+    char *name = NULL;
+    REL_TRY(name_read(reader, names, &name));
+    char *key = prefix[0] ? rel_format("%s.%s", prefix, name) : rel_strdup(name);
+    if (!key) return REL_ERR_MEMORY;
+    rel_status status = event_next(reader);
+    if (status == REL_OK) status = value_read(reader, key, depth);
+    rel_free(key);
+    return status;
+}
+
+static rel_status mapping_read(struct reader *reader, const char *prefix, int depth) {
+    size_t line = reader->event.start_mark.line;
+    if (depth > DEPTH_MAX) return fail_at(reader, line, "nested too deep");
+    struct names names = {0};
+    rel_status status = REL_OK;
+    for (;;) {
+        REL_TRY_CLEANUP(event_next(reader));
+        if (reader->event.type == YAML_MAPPING_END_EVENT) break;
+        REL_TRY_CLEANUP(pair_read(reader, prefix, depth, &names));
+    }
+    if (names.count == 0 && prefix[0]) {
+        struct setting *empty;
+        REL_TRY_CLEANUP(setting_add(reader, prefix, line, &empty));
+        empty->is_mapping = true;
+    }
+cleanup:
+    rel_free(names.list);
+    return status;
 }
 
 /* Whole documents: STREAM-START DOCUMENT-START (mapping or nothing) DOCUMENT-END STREAM-END. With
@@ -200,10 +233,10 @@ static rel_status document_read(struct reader *reader, const char *key) {
     return REL_OK;
 }
 
-static rel_status yaml_parse(struct settings *settings, const char *name, bool show_line,
+static rel_status yaml_parse(struct settings *settings, const char *name, const char *assignment,
                              const char *key, const char *text, size_t size) {
     struct reader reader = {
-        .settings = settings, .name = name, .show_line = show_line, .first = settings->count};
+        .settings = settings, .name = name, .assignment = assignment, .first = settings->count};
     if (!yaml_parser_initialize(&reader.yaml))
         return rel_fail(REL_ERR_MEMORY, "%s: cannot read YAML", name);
     yaml_parser_set_encoding(&reader.yaml, YAML_UTF8_ENCODING);
@@ -216,7 +249,7 @@ static rel_status yaml_parse(struct settings *settings, const char *name, bool s
 
 rel_status settings_parse_yaml(struct settings *settings, const char *name, const char *text,
                                size_t size) {
-    return yaml_parse(settings, name, true, NULL, text, size);
+    return yaml_parse(settings, name, NULL, NULL, text, size);
 }
 
 rel_status settings_read_yaml(struct settings *settings, const char *path) {
@@ -234,7 +267,8 @@ rel_status settings_set(struct settings *settings, const char *assignment, const
         return rel_fail(REL_ERR_USAGE, "%s %s: must be KEY=VALUE", origin, assignment);
     char *key = rel_format("%.*s", (int)(equals - assignment), assignment);
     if (!key) return REL_ERR_MEMORY;
-    rel_status status = yaml_parse(settings, origin, false, key, equals + 1, strlen(equals + 1));
+    rel_status status =
+        yaml_parse(settings, origin, assignment, key, equals + 1, strlen(equals + 1));
     rel_free(key);
     return status;
 }
@@ -275,11 +309,20 @@ rel_status settings_children(struct settings *settings, const char *prefix, char
     return REL_OK;
 }
 
+static bool known_inside(const char *key, const char *const *known, size_t known_count) {
+    size_t length = strlen(key);
+    for (size_t i = 0; i < known_count; i++)
+        if (strncmp(known[i], key, length) == 0 && known[i][length] == '.') return true;
+    return false;
+}
+
 rel_status settings_check_used(const struct settings *settings, const char *const *known,
                                size_t known_count) {
     for (size_t i = 0; i < settings->count; i++) {
         const struct setting *setting = &settings->list[i];
-        if (setting->used) continue;
+        if (setting->used ||
+            (setting->is_mapping && known_inside(setting->key, known, known_count)))
+            continue;
         const char *nearest = rel_nearest(setting->key, known, known_count);
         if (nearest)
             return rel_fail(REL_ERR_USAGE, "%s: unknown key \"%s\" (did you mean \"%s\"?)",

@@ -2,8 +2,8 @@
  * later ones win.
  *
  * A YAML mapping becomes dotted keys (`encoders.audio.width`), a sequence of scalars becomes one
- * value with several items. Anchors, aliases, tags and sequences of mappings are refused: they have
- * no use here and can be bombs. */
+ * value with several items. A key that stands twice in one mapping, anchors, aliases, tags and
+ * sequences of mappings are refused: they have no use here and can be bombs. */
 #ifndef REL_BASE_SETTINGS_H
 #define REL_BASE_SETTINGS_H
 
@@ -26,6 +26,7 @@ struct settings {
 };
 
 enum { SETTINGS_FILE_MAX = 1 << 20 }; /* bytes */
+enum { SETTINGS_COUNT_MAX = 4096 };   /* keys of one file */
 
 rel_status settings_read_yaml(struct settings *settings, const char *path);
 rel_status settings_parse_yaml(struct settings *settings, const char *name, const char *text,
@@ -43,7 +44,7 @@ rel_status settings_children(struct settings *settings, const char *prefix, char
                              int *count);
 
 /* ERR_USAGE naming the first unused setting, its origin and the nearest of `known` keys (edit
- * distance). */
+ * distance). An empty mapping is accepted where known keys lie inside it. */
 rel_status settings_check_used(const struct settings *settings, const char *const *known,
                                size_t known_count);
 

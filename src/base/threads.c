@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-enum slot_state { SLOT_FREE, SLOT_RUNNING, SLOT_DONE };
+enum slot_state { SLOT_FREE, SLOT_RUNNING, SLOT_DONE, SLOT_TAKEN };
 
 struct slot {
     enum slot_state state;
@@ -87,18 +87,20 @@ rel_status ordered_take(struct ordered_pool *pool, uint64_t *job, int *slot) {
     if (pool->next_take >= pool->config.jobs) return REL_OK;
     *job = pool->next_take;
     int mine = slot_of(pool, *job);
-    if (pool->config.workers == 0) {
-        if (pool->slots[mine].state != SLOT_FREE)
-            return rel_fail(REL_ERR_INTERNAL, "a pool's slots were not given back");
-        pool->slots[mine].state = SLOT_DONE;
+    pthread_mutex_lock(&pool->lock);
+    bool held = pool->slots[mine].state == SLOT_TAKEN;
+    if (!held && pool->config.workers == 0) pool->slots[mine].state = SLOT_TAKEN;
+    if (held || pool->config.workers == 0) {
+        pthread_mutex_unlock(&pool->lock);
+        if (held) return rel_fail(REL_ERR_INTERNAL, "a pool's slots were not given back");
         pool->next_take++;
         *slot = mine;
         return pool->config.run(pool->config.context, 0, *job, mine);
     }
-    pthread_mutex_lock(&pool->lock);
     while (pool->next_start <= *job || pool->slots[mine].state != SLOT_DONE)
         pthread_cond_wait(&pool->finished, &pool->lock);
     pool->next_take++;
+    pool->slots[mine].state = SLOT_TAKEN;
     rel_status status = pool->slots[mine].error.code;
     if (status != REL_OK) rel_error_restore(&pool->slots[mine].error);
     pthread_mutex_unlock(&pool->lock);

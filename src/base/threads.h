@@ -23,7 +23,9 @@ struct ordered_pool_config {
 
 rel_status ordered_pool_start(struct ordered_pool **pool, const struct ordered_pool_config *config);
 /* Waits for the next job in order. *slot is the caller's until ordered_give_back. A job's failure
- * is returned here, with its message, when its turn comes. After the last job *slot is -1. */
+ * is returned here, with its message, when its turn comes; its slot, too, is to be given back if
+ * one goes on. After the last job *slot is -1. Taking more than `window` slots at a time is
+ * ERR_INTERNAL. For one thread. */
 rel_status ordered_take(struct ordered_pool *pool, uint64_t *job, int *slot);
 void ordered_give_back(struct ordered_pool *pool, int slot);
 void ordered_pool_stop(
