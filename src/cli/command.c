@@ -11,6 +11,7 @@
 
 /* In the order in which help shows them. How to add one: see command.h. */
 const struct command *const command_table[] = {
+    &cmd_compare,
     &cmd_diagnose,
     &cmd_help,
     NULL,

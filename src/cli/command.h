@@ -98,6 +98,7 @@ extern const struct rel_option common_option_table[];
 /* Without --json for commands that print no result. */
 size_t common_option_count(const struct command *command);
 
+extern const struct command cmd_compare;
 extern const struct command cmd_diagnose, cmd_help;
 
 #endif
