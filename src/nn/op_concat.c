@@ -12,7 +12,7 @@ rel_status nn_concat(struct nn_graph *graph, const nn_value *in, int count, nn_v
     int64_t batch = 0, width = 0;
     if (count < 1) return rel_fail(REL_ERR_INTERNAL, "concat: nothing to join");
     for (int i = 0; i < count; i++) {
-        REL_TRY(nn_graph_check_input(graph, in[i], 1u << NN_FEATURES, "concat"));
+        REL_TRY(nn_graph_check_input(graph, "concat", in[i], 1u << NN_FEATURES));
         struct rel_shape shape = nn_value_shape(graph, in[i]);
         if (i && shape.dims[0] != batch)
             return rel_fail(REL_ERR_INTERNAL, "concat: batches of different sizes");

@@ -21,7 +21,7 @@ rel_status nn_linear(struct nn_graph *graph, nn_value in, const char *name, int 
                      bool relu, nn_value *out) {
     char weight[112], bias[112];
     struct nn_op *op;
-    REL_TRY(nn_graph_check_input(graph, in, 1u << NN_FEATURES, name));
+    REL_TRY(nn_graph_check_input(graph, name, in, 1u << NN_FEATURES));
     if (out_features < 1)
         return rel_fail(REL_ERR_USAGE, "%s: %d outputs (give at least 1)", name, out_features);
     struct rel_shape shape = nn_value_shape(graph, in);
@@ -42,8 +42,8 @@ rel_status nn_linear(struct nn_graph *graph, nn_value in, const char *name, int 
     const char *dot = name[0] ? "." : "";
     snprintf(weight, sizeof weight, "%s%sweight", name, dot);
     snprintf(bias, sizeof bias, "%s%sbias", name, dot);
-    REL_TRY(param_declare(graph->parameters, weight, &matrix, uniform, &state->weight));
-    return param_declare(graph->parameters, bias, &vector, uniform, &state->bias);
+    REL_TRY(nn_op_parameter(graph, op, weight, &matrix, uniform, &state->weight));
+    return nn_op_parameter(graph, op, bias, &vector, uniform, &state->bias);
 }
 
 static rel_status linear_plan(struct nn_graph *graph, struct nn_op *op) {
@@ -54,7 +54,7 @@ static rel_status linear_plan(struct nn_graph *graph, struct nn_op *op) {
     state->masked = NN_NONE;
     if (graph->mode == NN_INFERENCE || !state->relu) return REL_OK;
     size_t bytes = (size_t)state->shape.batch * (size_t)state->shape.out * sizeof(float);
-    return nn_graph_request(graph, bytes, NN_TEMPORARY, &state->masked);
+    return nn_graph_request(graph, bytes, NN_TEMPORARY_BACKWARD, &state->masked);
 }
 
 static rel_status linear_run(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {

@@ -119,6 +119,8 @@ static rel_status modalities_resolve(struct train_config *config, const struct s
 static rel_status encoders_resolve(struct train_config *config, struct settings *settings,
                                    const struct store_info *info) {
     struct encoder_options common = {0};
+    const struct rel_option *table;
+    size_t count;
     REL_TRY(options_default(encoder_option_table, encoder_option_count, &common));
     REL_TRY(
         options_apply(encoder_option_table, encoder_option_count, "encoder", settings, &common));
@@ -130,8 +132,9 @@ static rel_status encoders_resolve(struct train_config *config, struct settings 
         REL_TRY(options_apply(encoder_option_table, encoder_option_count, prefix, settings, &mine));
         config->transforms[s] = info->list[s].transform;
         snprintf(prefix, sizeof prefix, "inputs.%s", info->list[s].name);
-        REL_TRY(options_apply(transform_option_table, transform_option_count, prefix, settings,
-                              &config->transforms[s]));
+        transform_options_of(info->list[s].kind, &table, &count);
+        REL_TRY(options_apply(table, count, prefix, settings, &config->transforms[s]));
+        REL_TRY(transform_check(info->list[s].kind, &config->transforms[s], info->list[s].name));
         if (config->store_mask & 1u << s) config->encoders[m++] = mine;
     }
     return REL_OK;
@@ -139,6 +142,8 @@ static rel_status encoders_resolve(struct train_config *config, struct settings 
 
 static rel_status known_keys(const struct store_info *info, struct rel_arena *arena,
                              const char ***keys, size_t *count) {
+    const struct rel_option *table;
+    size_t table_count;
     REL_TRY(options_known_keys(train_option_table, train_option_count, "", arena, keys, count));
     for (int i = 0; method_table[i]; i++)
         REL_TRY(options_known_keys(method_table[i]->options, method_table[i]->option_count,
@@ -151,8 +156,8 @@ static rel_status known_keys(const struct store_info *info, struct rel_arena *ar
         REL_TRY(options_known_keys(encoder_option_table, encoder_option_count, prefix, arena, keys,
                                    count));
         snprintf(prefix, sizeof prefix, "inputs.%s", info->list[s].name);
-        REL_TRY(options_known_keys(transform_option_table, transform_option_count, prefix, arena,
-                                   keys, count));
+        transform_options_of(info->list[s].kind, &table, &table_count);
+        REL_TRY(options_known_keys(table, table_count, prefix, arena, keys, count));
     }
     return REL_OK;
 }
@@ -183,6 +188,8 @@ cleanup:
 
 rel_status train_config_write(const struct train_config *config, const struct store_info *info,
                               struct rel_text *text) {
+    const struct rel_option *table;
+    size_t count;
     REL_TRY(options_write_yaml(train_option_table, train_option_count, &config->options, 0, text));
     if (config->method_options) {
         REL_TRY(rel_text_append(text, "%s:\n", config->method->name));
@@ -195,12 +202,14 @@ rel_status train_config_write(const struct train_config *config, const struct st
         REL_TRY(options_write_yaml(encoder_option_table, encoder_option_count, &config->encoders[m],
                                    4, text));
     }
-    REL_TRY(rel_text_append(text, "inputs:\n"));
+    bool any = false;
     for (int m = 0; m < config->modalities; m++) {
         int s = config->store_index[m];
-        REL_TRY(rel_text_append(text, "  %s:\n", info->list[s].name));
-        REL_TRY(options_write_yaml(transform_option_table, transform_option_count,
-                                   &config->transforms[s], 4, text));
+        transform_options_of(info->list[s].kind, &table, &count);
+        if (count == 0) continue;
+        REL_TRY(rel_text_append(text, "%s  %s:\n", any ? "" : "inputs:\n", info->list[s].name));
+        REL_TRY(options_write_yaml(table, count, &config->transforms[s], 4, text));
+        any = true;
     }
     return REL_OK;
 }
