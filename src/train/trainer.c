@@ -223,7 +223,9 @@ static void trainer_release(struct trainer *trainer) {
 /* Saves when asked to stop, or when it has been long enough. */
 static rel_status step_checkpoint(struct trainer *trainer) {
     double minutes = trainer_options(trainer)->checkpoint_minutes;
-    if (interrupt_requested()) {
+    uint64_t stop_after = trainer->request->stop_after;
+    trainer->steps_done++;
+    if (interrupt_requested() || (stop_after && trainer->steps_done == stop_after)) {
         REL_TRY(trainer_save(trainer));
         return rel_fail(
             REL_ERR_INTERRUPTED,

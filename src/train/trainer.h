@@ -13,9 +13,10 @@ struct train_request {
     const char *config;      /* YAML file, or NULL: defaults */
     const char *const *sets; /* [set_count] "key=value" */
     int set_count;
-    const char *data; /* store; NULL: the configuration's `data` */
-    const char *out;  /* run folder */
-    bool resume;      /* go on where `out` stopped; begins anew when it has no checkpoint yet */
+    const char *data;    /* store; NULL: the configuration's `data` */
+    const char *out;     /* run folder */
+    bool resume;         /* go on where `out` stopped; begins anew when it has no checkpoint yet */
+    uint64_t stop_after; /* steps of this call, then stop as on an interrupt; 0: never */
 };
 
 /* Trains and writes the run folder; *summary is what stands in summary.json. ERR_INTERRUPTED after

@@ -32,7 +32,8 @@ struct trainer {
     struct method_run method;
     struct run_log log;
     struct trainer_state state;
-    json_t *diagnoses; /* array: what epoch_end recorded */
+    uint64_t steps_done; /* in this call */
+    json_t *diagnoses;   /* array: what epoch_end recorded */
     double
         *feature_sums[MODEL_MODALITIES_MAX]; /* [dimensions[m]] of this epoch's training features */
     float *weights;                          /* [batch] sample weights of a step */

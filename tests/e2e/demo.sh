@@ -20,7 +20,7 @@ check() { # NAME COMMAND...
 demo() {
     BUILD=$(dirname "$RELEARN") DEMO_OUT=$out DEMO_SEEDS="${1:-0}" \
         DEMO_SYNTH="--train 64 --val 32 --test 32" \
-        DEMO_TRAIN="--set epochs=3 --set encoder.width=8 --set relearn.period=1 --set relearn.times=2" \
+        DEMO_TRAIN="--set epochs=3 --set encoder.width=16 --set relearn.period=1 --set relearn.times=2" \
         demo/run.sh >"$table" 2>"$log"
 }
 

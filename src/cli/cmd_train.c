@@ -1,0 +1,141 @@
+#include "cli/command.h"
+#include "train/train.h"
+
+#include <string.h>
+
+struct train_flags {
+    char *data, *out;
+    struct option_texts set;
+    bool resume;
+    int64_t stop_after;
+};
+
+#define FIELD(field) offsetof(struct train_flags, field)
+static const struct rel_option options[] = {
+    {.key = "data",
+     .type = OPTION_TEXT,
+     .offset = FIELD(data),
+     .unit = "STORE",
+     .help = "Store that `relearn prepare` wrote; without it the configuration's `data`."},
+    {.key = "out",
+     .type = OPTION_TEXT,
+     .offset = FIELD(out),
+     .unit = "RUN",
+     .help = "Folder for the run: configuration, log, checkpoints, summary.",
+     .required = true},
+    {.key = "set",
+     .type = OPTION_TEXTS,
+     .offset = FIELD(set),
+     .unit = "KEY=VALUE",
+     .help = "Sets one key of the configuration, over the file; may be repeated."},
+    {.key = "resume",
+     .type = OPTION_BOOL,
+     .offset = FIELD(resume),
+     .help =
+         "Goes on where the run in --out stopped; from the start when it has no checkpoint yet."},
+    {.key = "stop_after",
+     .type = OPTION_INT,
+     .offset = FIELD(stop_after),
+     .default_value = "0",
+     .minimum = 0,
+     .maximum = 9e15,
+     .unit = "steps",
+     .help =
+         "Stops after so many steps of this call, as Ctrl-C does: to train in slices. 0: never."},
+};
+static const size_t option_count = sizeof options / sizeof *options;
+
+static void sections(struct command_sections *sections) {
+    command_add_section(sections, train_option_table, train_option_count, "Configuration");
+    for (int i = 0; method_table[i]; i++)
+        if (method_table[i]->option_count)
+            command_add_section(sections, method_table[i]->options, method_table[i]->option_count,
+                                "Configuration, under %s:", method_table[i]->name);
+    command_add_section(
+        sections, encoder_option_table, encoder_option_count,
+        "Configuration, under encoder: for all modalities, or under encoders.NAME: for one");
+    command_add_section(sections, transform_option_table, transform_option_count,
+                        "Configuration, under inputs.NAME: what happens to a modality's samples");
+}
+
+static void append_methods(struct rel_text *text) {
+    rel_text_append(text, "\nMethods:\n");
+    for (int i = 0; method_table[i]; i++)
+        rel_text_append(text, "  %-12s %s\n", method_table[i]->name, method_table[i]->summary);
+}
+
+static void print_split(const char *name, const json_t *measures) {
+    const char *modality;
+    json_t *alone;
+    if (!json_is_object(measures)) return;
+    output_text("%-12s %8.2f %% accuracy, macro-F1 %.4f", name,
+                100 * json_real_value(json_object_get(measures, "accuracy")),
+                json_real_value(json_object_get(measures, "macro_f1")));
+    json_object_foreach(json_object_get(measures, "modalities"), modality, alone) output_text(
+        "; %s alone %.2f %%", modality, 100 * json_real_value(json_object_get(alone, "accuracy")));
+    output_text("\n");
+}
+
+static void print_diagnoses(const json_t *diagnoses) {
+    size_t i, m;
+    json_t *diagnosis, *modality;
+    json_array_foreach(diagnoses, i, diagnosis)
+        json_array_foreach(json_object_get(diagnosis, "modalities"), m, modality) output_text(
+            "epoch %-6lld %-12s purity %.4f train, %.4f validation; gap %.4f; alpha %.4f\n",
+            (long long)json_integer_value(json_object_get(diagnosis, "epoch")),
+            json_string_value(json_object_get(modality, "name")),
+            json_real_value(json_object_get(modality, "purity_train")),
+            json_real_value(json_object_get(modality, "purity_val")),
+            json_real_value(json_object_get(modality, "gap")),
+            json_real_value(json_object_get(modality, "alpha")));
+}
+
+static rel_status run(const struct invocation *invocation) {
+    const struct train_flags *flags = invocation->options;
+    const struct train_request request = {
+        .config = invocation->positional_count ? invocation->positionals[0] : NULL,
+        .sets = (const char *const *)flags->set.values,
+        .set_count = flags->set.count,
+        .data = flags->data,
+        .out = flags->out,
+        .resume = flags->resume,
+        .stop_after = (uint64_t)flags->stop_after,
+    };
+    json_t *summary;
+    REL_TRY(train_run(&request, &summary));
+    if (invocation->json) return output_json(summary);
+    print_diagnoses(json_object_get(summary, "diagnoses"));
+    output_text("best epoch   %lld\n",
+                (long long)json_integer_value(json_object_get(summary, "best_epoch")));
+    print_split("validation", json_object_get(summary, "validation"));
+    print_split("test", json_object_get(summary, "test"));
+    json_decref(summary);
+    return REL_OK;
+}
+
+const struct command cmd_train = {
+    .name = "train",
+    .summary = "train a model on a store, with a balancing method",
+    .usage = "[CONFIG.yaml] --data STORE --out RUN [--set KEY=VALUE]... [--resume]",
+    .description = "Trains one encoder per modality and a head, by the method that the "
+                   "configuration names. After every epoch "
+                   "the validation split is measured and the best model kept; after the last one "
+                   "the best model is measured on "
+                   "the test split, once.\n\n"
+                   "Ctrl-C writes a checkpoint and ends with exit code 130; --resume goes on from "
+                   "there, bit for bit as if nothing "
+                   "had happened. The folder then holds config.yaml (every option, resolved), "
+                   "log.jsonl, checkpoint/ and, at the "
+                   "end, summary.json.",
+    .examples =
+        "relearn train configs/avmnist/train.yaml --data avmnist.sqlite --out runs/relearn-0\n"
+        "relearn train --data avmnist.sqlite --out runs/joint-0 --set method=joint --set epochs=20",
+    .options = options,
+    .option_count = &option_count,
+    .options_size = sizeof(struct train_flags),
+    .max_positionals = 1,
+    .json = true,
+    .sections = sections,
+    .append_help = append_methods,
+    .run = run,
+};

@@ -1,0 +1,119 @@
+#!/bin/bash
+# Same seed, same bits: runs that were stopped and resumed, or read by other numbers of threads, equal one that ran through.
+# Called by tools/run_tests.sh, which sets RELEARN and TEST_TMP.
+set -u
+cd "$TEST_TMP" || exit 1
+log=$TEST_TMP/log
+steps=4 # an epoch: 64 samples, batch 16
+
+check() { # NAME COMMAND...
+    local name=$1
+    shift
+    if "$@" >>"$log" 2>&1; then
+        echo "ok $name"
+    else
+        echo "not ok $name"
+        tail -20 "$log"
+    fi
+}
+
+train() { # RUN FLAG...
+    local run=$1
+    shift
+    "$RELEARN" train --quiet --data store --out "$run" --set epochs=4 --set batch=16 --set optimizer.lr=0.02 \
+        --set encoder.width=16 --set encoder.blocks=[1,1] --set relearn.period=1 --set relearn.times=2 \
+        --set relearn.lambda=6 "$@"
+}
+
+# Everything but what depends on the clock, or says how it was called.
+plain() { sed -E 's/"timing": ?\{[^}]*\}//; /"timing": \{/,/\}/d' "$1"; }
+same() { # RUN RUN
+    local file
+    for file in checkpoint/last.safetensors checkpoint/best.safetensors; do
+        cmp "$1/$file" "$2/$file" || return 1
+    done
+    for file in log.jsonl summary.json; do
+        diff <(plain "$1/$file") <(plain "$2/$file") || return 1
+    done
+}
+different() { ! cmp -s "$1/checkpoint/last.safetensors" "$2/checkpoint/last.safetensors"; }
+stopped() { # RUN STEPS: stops there with 130, and a checkpoint
+    train "$1" --stop-after "$2" --resume
+    [ $? -eq 130 ] && [ -e "$1/checkpoint/last.safetensors" ] && [ ! -e "$1/summary.json" ]
+}
+resumed() { # RUN STEPS...: stops after so many steps each time, then goes to the end
+    local run=$1 n
+    shift
+    for n in "$@"; do stopped "$run" "$n" || return 1; done
+    train "$run" --resume && same whole "$run"
+}
+
+prepare() {
+    "$RELEARN" synth --quiet --out media --seed 3 --train 64 --val 32 --test 32 &&
+        "$RELEARN" prepare manifest --quiet --from media --to store
+}
+check "prepares" prepare
+check "trains" train whole
+twice() { train again && same whole again; }
+check "two runs give the same bits" twice
+seeds() { train other --set seed=1 && different whole other; }
+check "another seed gives other bits" seeds
+diagnosed() { [ "$(grep -c '"event":"method"' whole/log.jsonl)" -eq 2 ] && grep -q '"alpha"' whole/summary.json; }
+check "every diagnosis is in log and summary" diagnosed
+check "stopped inside an epoch" resumed inside 2
+check "stopped before the first checkpoint of an epoch's end" resumed early 1 1
+check "stopped between epochs" resumed between $((2 * steps))
+check "stopped five times" resumed often 3 3 3 3 3
+threads() { train threads4 --set loader_threads=4 && cmp whole/checkpoint/last.safetensors threads4/checkpoint/last.safetensors; }
+check "four loader threads give the same bits as two" threads
+none() { train threads0 --set loader_threads=0 && cmp whole/checkpoint/last.safetensors threads0/checkpoint/last.safetensors; }
+check "no loader thread gives the same bits, too" none
+
+# A real signal, somewhere in the middle.
+interrupted() {
+    train signal --set epochs=400 &
+    local pid=$! tries=0
+    while [ ! -e signal/checkpoint/last.safetensors ] && [ $((tries += 1)) -lt 600 ]; do sleep 0.1; done
+    kill -INT $pid
+    wait $pid
+    [ $? -eq 130 ] && grep -q '"event":"epoch"' signal/log.jsonl
+}
+check "Ctrl-C writes a checkpoint and ends with 130" interrupted
+going_on() { train signal --set epochs=400 --resume --stop-after 1; [ $? -eq 130 ]; }
+check "the interrupted run goes on" going_on
+
+refuses() { # CODE WORD COMMAND...: fails with that code and one line that has the word
+    local code=$1 word=$2 status
+    shift 2
+    "$@" 2>message
+    status=$?
+    cat message
+    [ $status -eq "$code" ] && [ "$(wc -l <message)" -eq 1 ] && grep -q -- "$word" message
+}
+check "a finished run is not overwritten" refuses 2 --resume train whole
+check "a resumed run keeps its configuration" refuses 2 batch train whole --resume --set batch=8
+torn() {
+    cp -r inside torn && rm torn/summary.json && truncate -s 100000 torn/checkpoint/last.safetensors &&
+        refuses 1 torn/checkpoint/last.safetensors train torn --resume
+}
+check "a torn checkpoint is named" torn
+no_val() {
+    sed -i '/,val,/d' media/manifest.csv && "$RELEARN" prepare manifest --quiet --from media --to no-val &&
+        refuses 1 val-fraction "$RELEARN" train --quiet --data no-val --out no-val-run
+}
+check "relearn without validation names the way out" no_val
+check "an unknown key gets the nearest one" refuses 2 optimizer.momentum train x --set optimizer.momentun=1
+check "an unknown method gets the nearest one" refuses 2 relearn train x --set method=relearm
+check "a missing store is named" refuses 1 nowhere "$RELEARN" train --data nowhere --out x
+
+evaluated() {
+    "$RELEARN" evaluate whole --json >evaluation.json &&
+        [ "$(sed -E 's/.*"accuracy":([0-9.]+).*"run".*/\1/; s/^\{"samples":[0-9]+,"loss":[^,]*,"accuracy":([0-9.]+).*/\1/' evaluation.json)" != "" ]
+}
+check "evaluates" evaluated
+agrees() { # the accuracy that training measured on test stands in the evaluation as well
+    local accuracy
+    accuracy=$(sed -n '/"test": {/,/"modalities"/s/.*"accuracy": \([0-9.]*\).*/\1/p' whole/summary.json | head -1)
+    [ -n "$accuracy" ] && grep -q "\"accuracy\":$accuracy," evaluation.json
+}
+check "evaluation repeats the summary" agrees
