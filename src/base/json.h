@@ -8,8 +8,8 @@
 
 /* Reads and parses a file; ERR_FORMAT with line and column when malformed. */
 rel_status json_read(const char *path, size_t limit, json_t **document);
-/* Writes indented by 2, keys in insertion order, atomically; NaN and infinity must not be in it
- * (jansson has none). */
+/* Writes indented by 2, keys in insertion order, reals with 9 significant digits, atomically. NaN
+ * and infinity must not be in it (jansson has none). */
 rel_status json_write(const char *path, const json_t *document);
 /* Compact, one line, in *text (appended, no newline). Reals print with 9 significant digits unless
  * `exact` (17). */
