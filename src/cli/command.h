@@ -1,0 +1,104 @@
+/* cli: what a user types. The only code that prints, reads arguments or exits.
+ *
+ * One file cmd_NAME.c per command, ending in its descriptor; one row per command in command.c.
+ * Results go to stdout, everything else to stderr. In order of use:
+ *   main.c       signals, dispatch, the exit code
+ *   command.c    the table of commands; arguments; results to stdout
+ *   manual.c     --help, `relearn help`, the man page: all from the same tables
+ *   terminal.c   warnings and the progress bar on stderr
+ *
+ * To add a command: write cmd_NAME.c that ends in `const struct command cmd_NAME`, declare it below
+ * and add it to command_table in command.c. Help, man page, suggestions and --json follow from the
+ * descriptor; tests/cli/ checks that every command's help prints. */
+#ifndef REL_CLI_COMMAND_H
+#define REL_CLI_COMMAND_H
+
+#include "base/base.h"
+
+enum { COMMAND_POSITIONALS_MAX = 64, COMMAND_SECTIONS_MAX = 32, COMMAND_TITLE_MAX = 160 };
+
+struct command;
+
+/* One call of a command, parsed and checked. */
+struct invocation {
+    const struct command *command;
+    void *options; /* the struct that command->options point into */
+    const char *positionals[COMMAND_POSITIONALS_MAX];
+    int positional_count;
+    bool json; /* print one JSON document instead of text */
+};
+
+/* Option tables that are no flags but belong into the help of a command: keys of a YAML file. */
+struct command_section {
+    char title[COMMAND_TITLE_MAX];
+    const struct rel_option *options;
+    size_t count;
+};
+struct command_sections {
+    struct command_section list[COMMAND_SECTIONS_MAX];
+    int count;
+};
+/* Appends one; what does not fit is left out. */
+void command_add_section(struct command_sections *sections, const struct rel_option *options,
+                         size_t count, const char *title, ...)
+    __attribute__((format(printf, 4, 5)));
+
+struct command {
+    const char *name, *summary; /* the summary begins in lower case and has no full stop */
+    const char *usage;          /* what follows "relearn NAME ": "STORE [--png DIR]" */
+    const char *description;    /* paragraphs, divided by an empty line; wrapped when shown */
+    const char *examples;       /* lines, shown as they are */
+    /* Flags. --help, --quiet and (where `json` is set) --json are added to them. */
+    const struct rel_option *options;
+    const size_t *option_count;
+    size_t options_size; /* of the struct */
+    int min_positionals, max_positionals;
+    bool json;                                           /* prints a result */
+    void (*sections)(struct command_sections *sections); /* NULL: none */
+    void (*append_help)(struct rel_text *text);          /* NULL: none; e.g. a list of recipes */
+    rel_status (*run)(const struct invocation *invocation);
+};
+
+extern const struct command *const command_table[]; /* NULL at the end */
+extern const size_t command_count;
+const struct command *command_find(const char *name); /* NULL if there is none */
+/* ERR_USAGE for a name that no command has, with the nearest one. */
+rel_status command_unknown(const char *name);
+
+/* Parses the arguments behind the command's name and runs it. `quiet` and whether help was asked
+ * for are handled here. */
+rel_status command_run(const struct command *command, int argc, char **argv);
+
+/* A command's flags and the common ones as one table [*count]; rel_free it. */
+rel_status command_flag_table(const struct command *command, struct rel_option **table,
+                              size_t *count);
+
+/* --- results --- */
+
+/* To stdout. A failing write is found at exit, once, so callers need not look. */
+void output_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Prints the document on one line and gives up the reference. NULL means out of memory, so that
+ * json_pack(...) can be passed as it is. */
+rel_status output_json(json_t *document);
+/* Flushes and closes stdout. ERR_IO when anything printed was lost, as on a full disk; does not
+ * return when the reader of a pipe has gone: then the process ends by SIGPIPE, as others do. */
+rel_status output_close(void);
+
+/* --- manual.c --- */
+
+void manual_overview(struct rel_text *text, int columns);
+rel_status manual_command(const struct command *command, struct rel_text *text, int columns);
+/* The whole manual page, in roff's man macros. */
+rel_status manual_page(struct rel_text *text);
+/* Flags that every command has, as a table: to show, and to parse behind a command's own. */
+struct common_options {
+    bool help, quiet, json;
+};
+extern const struct rel_option common_option_table[];
+/* Without --json for commands that print no result. */
+size_t common_option_count(const struct command *command);
+
+extern const struct command cmd_compare;
+extern const struct command cmd_diagnose, cmd_help;
+
+#endif
