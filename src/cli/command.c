@@ -10,12 +10,19 @@
 #include <unistd.h>
 
 /* In the order in which help shows them. How to add one: see command.h. */
+/* clang-format off */
 const struct command *const command_table[] = {
-    &cmd_compare,
+    &cmd_synth,
+    &cmd_prepare,
+    &cmd_inspect,
+    &cmd_train,
+    &cmd_evaluate,
     &cmd_diagnose,
+    &cmd_compare,
     &cmd_help,
     NULL,
 };
+/* clang-format on */
 const size_t command_count = sizeof command_table / sizeof *command_table - 1;
 
 const struct command *command_find(const char *name) {

@@ -99,6 +99,12 @@ extern const struct rel_option common_option_table[];
 size_t common_option_count(const struct command *command);
 
 extern const struct command cmd_compare;
-extern const struct command cmd_diagnose, cmd_help;
+extern const struct command cmd_diagnose;
+extern const struct command cmd_evaluate;
+extern const struct command cmd_help;
+extern const struct command cmd_inspect;
+extern const struct command cmd_prepare;
+extern const struct command cmd_synth;
+extern const struct command cmd_train;
 
 #endif
