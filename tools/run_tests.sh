@@ -18,6 +18,10 @@ mkdir -p "$logs"
 export RELEARN=$absolute/relearn TOOLS=$absolute/tests/tools LC_ALL=C.UTF-8 TZ=UTC
 unset NO_COLOR COLUMNS RELEARN_ISA
 passed=0 failed=0 skipped=0
+[ -x "$RELEARN" ] || {
+    echo "run_tests: $RELEARN is missing (run \`make check\`)" >&2
+    exit 1
+}
 
 # Reads a log; writes "passed failed skipped", then a line per failure and skip.
 count_cases() {
@@ -53,7 +57,7 @@ run() { # NAME COMMAND...
     printf '%-40s %3d passed%s%s  (%d s)\n' "$name" "$p" \
         "$([ "$f" -gt 0 ] && echo ", $f FAILED")" "$([ "$s" -gt 0 ] && echo ", $s skipped")" $(($(date +%s) - start))
     [ -n "$notes" ] && printf '%s\n' "$notes" | sed '/^$/d; s/^/    /'
-    [ "$f" -gt 0 ] && tail -n 60 "$log" | sed 's/^/    | /'
+    [ "$f" -gt 0 ] && tail -n 40 "$log" | sed 's/^/    | /'
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     chmod -R u+rwX "$TEST_TMP" 2>/dev/null
     rm -rf "$TEST_TMP"
