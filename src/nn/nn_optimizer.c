@@ -13,9 +13,10 @@ void nn_sgd_step(const struct nn_sgd *sgd, struct param_arena *arena, int thread
 }
 
 double nn_plane_norm_squared(const struct param_arena *arena, enum param_plane plane) {
+    const float *data = arena->planes[plane];
     double sum = 0;
-    for (size_t i = 0; i < arena->size; i++)
-        sum += (double)arena->planes[plane][i] * arena->planes[plane][i];
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < arena->size; i++) sum += (double)data[i] * data[i];
     return sum;
 }
 

@@ -1,6 +1,5 @@
 #include "tensor/tensor.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
@@ -86,6 +85,8 @@ static void param_draw(const struct param *param, float *value, uint64_t seed, u
 }
 
 void param_arena_draw(struct param_arena *arena, uint64_t seed, uint64_t first_index) {
+    /* A stream per parameter, so the values do not depend on the threads. */
+#pragma omp parallel for schedule(dynamic)
     for (size_t i = 0; i < arena->count; i++)
         param_draw(&arena->params[i], param_data(arena, PLANE_VALUE, i), seed, first_index + i);
     param_arena_snapshot_initial(arena);

@@ -1,0 +1,13 @@
+/* Golden files of tests/golden/data, written by tests/oracle. What is missing fails the test. */
+#ifndef TESTS_GOLDEN_FILE_H
+#define TESTS_GOLDEN_FILE_H
+
+#include <stddef.h>
+
+void golden_open(const char *name); /* in tests/golden/data */
+void golden_close(void);
+/* A whole tensor, which must have `count` values of this type. Good until golden_close. */
+const float *golden_floats(const char *name, size_t count);
+const double *golden_doubles(const char *name, size_t count);
+
+#endif
