@@ -67,7 +67,7 @@ static void hash_string(XXH3_state_t *state, const char *text) {
 static rel_status survey(struct preparation *preparation, XXH3_state_t *state) {
     struct prepare_plan *plan = preparation->plan;
     struct rel_text list = {0};
-    uint64_t missing = 0, listed = 0;
+    uint64_t missing = 0, listed = 0, whole = 0; /* files, files, samples */
     rel_status status = REL_OK;
     for (uint64_t i = 0; i < plan->count; i++) {
         struct prepare_item *item = &plan->items[i];
@@ -87,16 +87,16 @@ static rel_status survey(struct preparation *preparation, XXH3_state_t *state) {
             REL_TRY_CLEANUP(list_missing(item, item->paths[m], missing, &list));
             listed += list.length > before;
         }
+        whole += !item->missing;
     }
-    if (missing == 0 || preparation->options->allow_missing) goto cleanup;
+    if (missing == 0 || (preparation->options->allow_missing && whole > 0)) goto cleanup;
     char more[48] = "";
     if (missing > listed)
         snprintf(more, sizeof more, " and %llu more", (unsigned long long)(missing - listed));
-    status = rel_fail(REL_ERR_NOT_FOUND,
-                      "%s: %llu missing %s: %s%s (correct the list, or leave "
-                      "them out with --allow-missing)",
-                      plan->list_path, (unsigned long long)missing, missing > 1 ? "files" : "file",
-                      list.data, more);
+    status = rel_fail(REL_ERR_NOT_FOUND, "%s: %llu missing %s: %s%s (%s)", plan->list_path,
+                      (unsigned long long)missing, missing > 1 ? "files" : "file", list.data, more,
+                      whole > 0 ? "correct the list, or leave them out with --allow-missing"
+                                : "no sample is left; correct the list");
 cleanup:
     rel_text_release(&list);
     return status;

@@ -19,9 +19,11 @@ struct store {
 
 static rel_status keep_text(struct store *store, sqlite3_stmt *statement, int column,
                             const char **text) {
-    const char *value = (const char *)sqlite3_column_text(statement, column);
-    if (sqlite3_column_type(statement, column) != SQLITE_TEXT || !value)
+    /* The type first: asking for text may change it. */
+    if (sqlite3_column_type(statement, column) != SQLITE_TEXT)
         return store_damaged(store->path, "a name is missing");
+    const char *value = (const char *)sqlite3_column_text(statement, column);
+    if (!value) return rel_fail(REL_ERR_MEMORY, "%s: out of memory", store->path);
     char *copy = rel_arena_strdup(&store->arena, value);
     if (!copy) return REL_ERR_MEMORY;
     *text = copy;
