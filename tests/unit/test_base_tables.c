@@ -12,7 +12,7 @@
 
 static rel_status parse(const char *text, size_t size, struct csv_table *table) {
     /* On the heap and without a zero behind it, so that the sanitizer sees a step too far. */
-    char *copy = malloc(size ? size : 1);
+    char *copy = calloc(1, size ? size : 1);
     memcpy(copy, text, size);
     rel_status status = csv_parse("t.csv", copy, size, table);
     free(copy);
