@@ -143,13 +143,17 @@ lint-banned:
 	tools/check_banned.sh
 lint-shell:
 	shellcheck tools/*.sh .ci/run .ci/long $(wildcard tests/*/*.sh demo/*.sh bench/*.sh)
-# gcc's own folder comes last: there clang finds omp.h. What clang does not know it must not report.
+# clang has no omp.h of its own: it gets gcc's, alone, since gcc's other headers are not for clang.
+# cpu.c asks gcc's builtins about levels of x86-64 that this clang does not know.
+TIDY_SRC   = $(filter-out src/base/cpu.c,$(ALL_SRC))
 TIDY_FLAGS = $(filter-out -fstack-clash-protection -ffile-prefix-map=%,$(CFLAGS_ALL)) -Itests -DREL_ISA=baseline \
-             -Wno-unknown-warning-option -idirafter $(shell $(CC) -print-file-name=include)
+             -Wno-unknown-warning-option -idirafter $(BUILD)/tidy
 lint-tidy:
-	@printf '%s\n' $(ALL_SRC) | xargs -P 2 -n 8 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS) 2>$(BUILD)/tidy.$$$$ || \
-	  { cat $(BUILD)/tidy.$$$$; exit 1; }; rm -f $(BUILD)/tidy.$$$$' tidy
-	@echo "clang-tidy: $(words $(ALL_SRC)) files clean"
+	@mkdir -p $(BUILD)/tidy
+	@cp $(shell $(CC) -print-file-name=include)/omp.h $(BUILD)/tidy/omp.h
+	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS) \
+	  >$(BUILD)/tidy/$$$$ 2>&1 || { grep -v "warnings.* generated" $(BUILD)/tidy/$$$$; exit 1; }' tidy
+	@echo "clang-tidy: $(words $(TIDY_SRC)) files clean"
 
 # --- install ---
 

@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef rel_fail /* see status.h */
+#undef rel_fail_in
+
 static _Thread_local char message[REL_ERROR_MESSAGE_MAX];
 
 static const struct {

@@ -32,14 +32,18 @@ fails() {
     local expected=$1 pattern=$2
     shift 2
     relearn "$@"
-    [ "$code" -eq "$expected" ] && [ ! -s out ] && tail -n 1 err | grep -Eq -- "^relearn: .*$pattern" &&
-        [ "$(grep -c '^relearn: ' err)" -eq 1 ] || { echo "  exit code $code"; false; }
+    if [ "$code" -eq "$expected" ] && [ ! -s out ] && tail -n 1 err | grep -Eq -- "^relearn: .*$pattern" &&
+        [ "$(grep -c '^relearn: ' err)" -eq 1 ]; then return 0; fi
+    echo "  exit code $code"
+    return 1
 }
 
 # succeeds ARGUMENT...: exit code 0 and nothing on stderr.
 succeeds() {
     relearn "$@"
-    [ "$code" -eq 0 ] && [ ! -s err ] || { echo "  exit code $code"; false; }
+    if [ "$code" -eq 0 ] && [ ! -s err ]; then return 0; fi
+    echo "  exit code $code"
+    return 1
 }
 
 # prints PATTERN: the last output holds a line that matches.
