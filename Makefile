@@ -77,7 +77,7 @@ $(BUILD)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
 define isa_rule
 $(BUILD)/%.$(1).o: %.isa.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS_ALL) $$(ISA_FLAGS_$(1)) -ffp-contract=fast -DREL_ISA=$(1) -MMD -MP -c -o $$@ $$<
+	$$(CC) $$(CFLAGS_ALL) $$(ISA_FLAGS_$(1)) -ffp-contract=fast -Wno-psabi -DREL_ISA=$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 

@@ -28,7 +28,8 @@ struct nn_op;
 
 /* What one call works on. Pointers are valid during the call only. */
 struct nn_pass {
-    const float **in; /* [op->input_count] values of the inputs, each in its layout */
+    const float **in; /* [op->input_count] values of the inputs, each in its layout; in backward
+                       * those that op->keeps_inputs counts */
     float *out;       /* value of the output; in backward only if op->keeps_output, else NULL */
     /* backward only: */
     float *out_gradient;        /* d loss / d out, layout of out; blocked ones may be overwritten */
@@ -68,7 +69,7 @@ struct nn_op {
     nn_value out;
     void *state; /* of the type, zeroed by nn_graph_add */
     /* Which values backward reads; set by the adding function. */
-    bool keeps_inputs; /* all of them; default true */
+    int keeps_inputs;  /* that many of the first inputs; default all */
     bool keeps_output; /* default false */
     /* Index of an input whose memory the output may take over in inference, and whose gradient may
      * take over the output's in training: for elementwise use. NN_NONE by default. Whether it was

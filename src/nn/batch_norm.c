@@ -1,0 +1,204 @@
+#include "nn/batch_norm.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+/* From here on results are written past the caches, which they would only flush. */
+enum { STREAM_BYTES = 1 << 20 };
+
+size_t nn_batch_norm_partial_bytes(const struct nn_runtime *runtime, int channels) {
+    return (size_t)runtime->threads * 2 * (size_t)channels * sizeof(double);
+}
+
+size_t nn_batch_norm_state_bytes(int channels) {
+    return (size_t)channels * (2 * sizeof(double) + 5 * sizeof(float));
+}
+
+void nn_batch_norm_place(struct nn_batch_norm *norm, void *partial, void *state) {
+    size_t channels = (size_t)norm->channels;
+    norm->partial = partial;
+    norm->mean = state;
+    norm->inverse = norm->mean + channels;
+    norm->mean32 = (float *)(norm->inverse + channels);
+    norm->scale = norm->mean32 + channels;
+    norm->shift = norm->scale + channels;
+    norm->slope = norm->shift + channels;
+    norm->offset = norm->slope + channels;
+}
+
+/* Planes are dealt to threads in ranges, so that sums depend on the number of threads only. */
+struct range {
+    size_t first, end; /* planes */
+};
+
+static struct range range_of_thread(const struct nn_batch_norm *norm) {
+    size_t planes = (size_t)norm->batch * (size_t)(norm->channels / norm->runtime->block);
+    size_t thread = (size_t)omp_get_thread_num(), threads = (size_t)omp_get_num_threads();
+    return (struct range){planes * thread / threads, planes * (thread + 1) / threads};
+}
+
+static size_t plane_offset(const struct nn_batch_norm *norm, size_t plane) {
+    return plane * norm->pixels * (size_t)norm->runtime->block;
+}
+
+static size_t plane_channel(const struct nn_batch_norm *norm, size_t plane) {
+    size_t block = (size_t)norm->runtime->block;
+    return plane % ((size_t)norm->channels / block) * block;
+}
+
+static double count_per_channel(const struct nn_batch_norm *norm) {
+    return (double)norm->batch * (double)norm->pixels;
+}
+
+static bool stream_out(const struct nn_batch_norm *norm) {
+    return (size_t)norm->batch * (size_t)norm->channels * norm->pixels * sizeof(float) >=
+           STREAM_BYTES;
+}
+
+/* This thread's two rows of `partial`, set to zero. */
+static double *clear_partial(const struct nn_batch_norm *norm) {
+    size_t channels = (size_t)norm->channels;
+    double *rows = norm->partial + (size_t)omp_get_thread_num() * 2 * channels;
+    memset(rows, 0, 2 * channels * sizeof *rows);
+    return rows;
+}
+
+static double total_of(const struct nn_batch_norm *norm, int threads, int row, int channel) {
+    double total = 0;
+    for (int t = 0; t < threads; t++)
+        total += norm->partial[(t * 2 + row) * norm->channels + channel];
+    return total;
+}
+
+static void finish_statistics(struct nn_batch_norm *norm, int threads, const float *weight,
+                              const float *bias, float *running_mean, float *running_variance) {
+    double n = count_per_channel(norm);
+    for (int c = 0; c < norm->channels; c++) {
+        double mean = total_of(norm, threads, 0, c) / n;
+        double variance = total_of(norm, threads, 1, c) / n - mean * mean;
+        if (variance < 0) variance = 0; /* rounding; a NaN stays */
+        double inverse = 1 / sqrt(variance + NN_BN_EPSILON);
+        norm->mean[c] = mean;
+        norm->mean32[c] = (float)mean;
+        norm->inverse[c] = inverse;
+        norm->scale[c] = (float)(weight[c] * inverse);
+        norm->shift[c] = (float)(bias[c] - mean * weight[c] * inverse);
+        running_mean[c] = (float)((1 - NN_BN_MOMENTUM) * running_mean[c] + NN_BN_MOMENTUM * mean);
+        running_variance[c] = (float)((1 - NN_BN_MOMENTUM) * running_variance[c] +
+                                      NN_BN_MOMENTUM * variance * (n / (n - 1)));
+    }
+}
+
+void nn_batch_norm_forward(struct nn_batch_norm *norm, const float *x, const float *weight,
+                           const float *bias, const float *residual, bool relu, float *out,
+                           float *running_mean, float *running_variance) {
+    const struct nn_block_kernels *kernels = norm->runtime->kernels;
+    bool stream = stream_out(norm) && out != residual;
+#pragma omp parallel num_threads(norm->runtime->threads)
+    {
+        struct range range = range_of_thread(norm);
+        double *sum = clear_partial(norm), *square = sum + norm->channels;
+        for (size_t p = range.first; p < range.end; p++) {
+            size_t channel = plane_channel(norm, p);
+            kernels->sums(x + plane_offset(norm, p), norm->pixels, sum + channel, square + channel);
+        }
+#pragma omp barrier
+#pragma omp single
+        finish_statistics(norm, omp_get_num_threads(), weight, bias, running_mean,
+                          running_variance);
+        /* Backwards: what was read last is still in the cache. */
+        for (size_t p = range.end; p-- > range.first;) {
+            size_t channel = plane_channel(norm, p), at = plane_offset(norm, p);
+            kernels->normalize(x + at, norm->scale + channel, norm->shift + channel,
+                               residual ? residual + at : NULL, relu, stream, norm->pixels,
+                               out + at);
+        }
+        if (stream) kernels->fence();
+    }
+}
+
+/* With v the masked gradient, n values per channel and y = weight * (x - mean) * inverse + bias:
+ * d bias = sum v, d weight = inverse * sum v (x - mean),
+ * d x = scale * (v - d bias / n - (x - mean) * inverse * d weight / n). */
+static void finish_gradients(struct nn_batch_norm *norm, int threads,
+                             const struct nn_batch_norm_gradients *g) {
+    double n = count_per_channel(norm);
+    for (int c = 0; c < norm->channels; c++) {
+        double bias = total_of(norm, threads, 0, c);
+        double centred = total_of(norm, threads, 1, c) - norm->mean[c] * bias;
+        double weight = centred * norm->inverse[c], scale = norm->scale[c];
+        g->bias[c] = (float)(g->add_bias ? g->bias[c] + bias : bias);
+        g->weight[c] = (float)(g->add_weight ? g->weight[c] + weight : weight);
+        norm->slope[c] = (float)(-scale * norm->inverse[c] * weight / n);
+        norm->offset[c] = (float)(-scale * bias / n);
+    }
+}
+
+/* Where the masked gradient is written, NULL if nowhere: it is wanted by the residual, and spares
+ * the second pass a sum. */
+static float *masked_place(const struct nn_batch_norm_gradients *g) {
+    if (g->residual) {
+        bool there = g->residual == g->gradient && g->mask == NN_MASK_NONE && !g->second;
+        return there ? NULL : g->residual;
+    }
+    return g->second ? g->gradient : NULL;
+}
+
+static struct nn_gradient_plane gradient_plane(const struct nn_batch_norm *norm,
+                                               const struct nn_batch_norm_gradients *g,
+                                               size_t plane) {
+    size_t at = plane_offset(norm, plane), channel = plane_channel(norm, plane);
+    return (struct nn_gradient_plane){
+        .pixels = norm->pixels,
+        .mask = g->mask,
+        .x = g->x + at,
+        .out = g->mask == NN_MASK_OUTPUT ? g->out + at : NULL,
+        .scale = norm->scale + channel,
+        .shift = norm->shift + channel,
+        .gradient = g->gradient + at,
+        .second = g->second ? g->second + at : NULL,
+    };
+}
+
+void nn_batch_norm_backward(struct nn_batch_norm *norm, const struct nn_batch_norm_gradients *g) {
+    const struct nn_block_kernels *kernels = norm->runtime->kernels;
+    float *masked = masked_place(g);
+    bool stream = stream_out(norm);
+#pragma omp parallel num_threads(norm->runtime->threads)
+    {
+        struct range range = range_of_thread(norm);
+        double *sum = clear_partial(norm), *dot = sum + norm->channels;
+        for (size_t p = range.first; p < range.end; p++) {
+            struct nn_gradient_plane plane = gradient_plane(norm, g, p);
+            size_t channel = plane_channel(norm, p);
+            kernels->gradient_sums(&plane, masked ? masked + plane_offset(norm, p) : NULL, stream,
+                                   sum + channel, dot + channel);
+        }
+        if (stream) kernels->fence();
+#pragma omp barrier
+#pragma omp single
+        finish_gradients(norm, omp_get_num_threads(), g);
+        for (size_t p = range.end; p-- > range.first;) {
+            struct nn_gradient_plane plane = gradient_plane(norm, g, p);
+            size_t channel = plane_channel(norm, p), at = plane_offset(norm, p);
+            if (masked) {
+                plane.gradient = masked + at;
+                plane.mask = NN_MASK_NONE;
+            }
+            kernels->gradient_apply(&plane, norm->mean32 + channel, norm->slope + channel,
+                                    norm->offset + channel, stream, g->x_gradient + at);
+        }
+        if (stream) kernels->fence();
+    }
+}
+
+void nn_batch_norm_fold(int channels, const float *weight, const float *bias,
+                        const float *running_mean, const float *running_variance, float *scale,
+                        float *shift) {
+    for (int c = 0; c < channels; c++) {
+        double factor = weight[c] / sqrt(running_variance[c] + NN_BN_EPSILON);
+        scale[c] = (float)factor;
+        shift[c] = (float)(bias[c] - running_mean[c] * factor);
+    }
+}

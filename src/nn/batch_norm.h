@@ -1,0 +1,55 @@
+/* Batch norm over blocked activations, its residual add and its ReLU, in as few passes as there can
+ * be. Statistics and their gradients are summed in double. */
+#ifndef REL_NN_BATCH_NORM_H
+#define REL_NN_BATCH_NORM_H
+
+#include "nn/block_kernels.h"
+#include "nn/runtime.h"
+
+#define NN_BN_EPSILON  1e-5
+#define NN_BN_MOMENTUM 0.1
+
+struct nn_batch_norm {
+    const struct nn_runtime *runtime;
+    int batch, channels;
+    size_t pixels;   /* of one picture */
+    double *partial; /* [threads][2][channels], scratch of a call */
+    double *mean;    /* [channels] of the last forward */
+    double *inverse; /* [channels] 1 / sqrt(variance + epsilon) */
+    float *mean32;   /* [channels] */
+    float *scale;    /* [channels] weight * inverse */
+    float *shift;    /* [channels] bias - mean * scale */
+    float *slope;    /* [channels] of the gradient, scratch */
+    float *offset;   /* [channels] of the gradient, scratch */
+};
+
+size_t nn_batch_norm_partial_bytes(const struct nn_runtime *runtime, int channels);
+size_t nn_batch_norm_state_bytes(int channels);
+/* Sets the pointers into memory of those sizes. */
+void nn_batch_norm_place(struct nn_batch_norm *norm, void *partial, void *state);
+
+/* x, residual (may be NULL), out: [batch][channels / block][pixels][block]. weight, bias and the
+ * running statistics: [channels]; these move by momentum 0.1 towards the batch's mean and unbiased
+ * variance. out may be residual. */
+void nn_batch_norm_forward(struct nn_batch_norm *norm, const float *x, const float *weight,
+                           const float *bias, const float *residual, bool relu, float *out,
+                           float *running_mean, float *running_variance);
+
+struct nn_batch_norm_gradients {
+    enum nn_mask mask;
+    const float *x, *out; /* as in forward; out only for NN_MASK_OUTPUT */
+    float *gradient;      /* of out; may be overwritten */
+    const float *second;  /* to be added to it; may be NULL */
+    float *residual;   /* gets the gradient of the residual; NULL: not wanted; may be `gradient` */
+    float *x_gradient; /* gets the gradient of x; may be `gradient` if that is not residual */
+    float *weight, *bias;      /* [channels], get theirs */
+    bool add_weight, add_bias; /* add to what is there */
+};
+void nn_batch_norm_backward(struct nn_batch_norm *norm, const struct nn_batch_norm_gradients *g);
+
+/* The same function of x as inference applies it: scale and shift from running statistics. */
+void nn_batch_norm_fold(int channels, const float *weight, const float *bias,
+                        const float *running_mean, const float *running_variance, float *scale,
+                        float *shift);
+
+#endif

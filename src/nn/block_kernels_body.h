@@ -1,0 +1,308 @@
+/* Body of block8.isa.c and block16.isa.c, which define NN_BLOCK and NN_BLOCK_KERNELS. Vector types
+ * are as wide as a block, half a block, or half a block in double; the compiler splits what the
+ * instruction set has not. Functions with constant flags are made once and inlined per case. */
+#include "base/cpu.h"
+#include "nn/block_kernels.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum { BLOCK = NN_BLOCK, HALF = NN_BLOCK / 2 };
+
+typedef float block_f32 __attribute__((vector_size(NN_BLOCK * 4), may_alias));
+typedef int32_t block_i32 __attribute__((vector_size(NN_BLOCK * 4), may_alias));
+typedef uint8_t block_u8 __attribute__((vector_size(NN_BLOCK), may_alias));
+typedef int8_t block_i8 __attribute__((vector_size(NN_BLOCK), may_alias));
+typedef float half_f32 __attribute__((vector_size(NN_BLOCK * 2), may_alias));
+typedef int32_t half_i32 __attribute__((vector_size(NN_BLOCK * 2), may_alias));
+typedef double half_f64 __attribute__((vector_size(NN_BLOCK * 4), may_alias));
+typedef double half_f64_unaligned __attribute__((vector_size(NN_BLOCK * 4), may_alias, aligned(8)));
+typedef float half_f32_unaligned __attribute__((vector_size(NN_BLOCK * 2), may_alias, aligned(4)));
+typedef float block_f32_unaligned __attribute__((vector_size(NN_BLOCK * 4), may_alias, aligned(4)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE block_f32 load(const float *from) { return *(const block_f32 *)from; }
+INLINE block_f32 load_any(const float *from) { return *(const block_f32_unaligned *)from; }
+INLINE half_f32 load_half(const float *from) { return *(const half_f32 *)from; }
+INLINE half_f32 load_half_any(const float *from) { return *(const half_f32_unaligned *)from; }
+
+INLINE half_f64 widen(half_f32 x) {
+#if defined(__AVX512F__) && NN_BLOCK == 16
+    return (half_f64)_mm512_cvtps_pd((__m256)x); /* gcc 12 makes four instructions of the other */
+#elif defined(__AVX__) && NN_BLOCK == 8
+    return (half_f64)_mm256_cvtps_pd((__m128)x);
+#else
+    return __builtin_convertvector(x, half_f64);
+#endif
+}
+
+INLINE void store_half(float *to, half_f32 x, bool stream) {
+#if defined(__AVX__) && NN_BLOCK == 16
+    if (stream) {
+        _mm256_stream_ps(to, (__m256)x);
+        return;
+    }
+#else
+    (void)stream;
+#endif
+    *(half_f32 *)to = x;
+}
+
+INLINE void store(float *to, block_f32 x, bool stream) {
+#if defined(__AVX512F__) && NN_BLOCK == 16
+    if (stream) {
+        _mm512_stream_ps(to, (__m512)x);
+        return;
+    }
+#elif defined(__AVX__) && NN_BLOCK == 8
+    if (stream) {
+        _mm256_stream_ps(to, (__m256)x);
+        return;
+    }
+#else
+    (void)stream;
+#endif
+    *(block_f32 *)to = x;
+}
+
+static void fence(void) { _mm_sfence(); }
+
+INLINE block_f32 choose(block_i32 mask, block_f32 yes, block_f32 no) {
+    return (block_f32)((mask & (block_i32)yes) | (~mask & (block_i32)no));
+}
+
+INLINE void add_to(double *total, half_f64 x) {
+    *(half_f64_unaligned *)total = *(const half_f64_unaligned *)total + x;
+}
+
+static void sums(const float *x, size_t pixels, double *sum, double *square) {
+    half_f64 s[2][2] = {{{0}}},
+             q[2][2] = {{{0}}}; /* [pixel parity][half]: two chains of additions */
+    for (size_t p = 0; p + 2 <= pixels; p += 2)
+        for (int k = 0; k < 2; k++)
+            for (int h = 0; h < 2; h++) {
+                half_f64 v = widen(load_half(x + (p + k) * BLOCK + h * HALF));
+                s[k][h] += v;
+                q[k][h] += v * v;
+            }
+    for (int h = 0; h < 2; h++) {
+        if (pixels & 1) {
+            half_f64 v = widen(load_half(x + (pixels - 1) * BLOCK + h * HALF));
+            s[0][h] += v;
+            q[0][h] += v * v;
+        }
+        add_to(sum + h * HALF, s[0][h] + s[1][h]);
+        add_to(square + h * HALF, q[0][h] + q[1][h]);
+    }
+}
+
+INLINE void normalize_as(const float *x, const float *scale, const float *shift,
+                         const float *residual, bool add, bool relu, bool stream, size_t pixels,
+                         float *out) {
+    block_f32 a = load_any(scale), b = load_any(shift);
+    for (size_t i = 0; i < pixels * BLOCK; i += BLOCK) {
+        block_f32 v = load(x + i) * a + b;
+        if (add) v += load(residual + i);
+        if (relu) v = (block_f32)((block_i32)v & ~(v < 0.0F));
+        store(out + i, v, stream);
+    }
+}
+
+static void normalize(const float *x, const float *scale, const float *shift, const float *residual,
+                      bool relu, bool stream, size_t pixels, float *out) {
+#define CASE(add_, relu_, stream_)                                                                 \
+    if ((residual != NULL) == (add_) && relu == (relu_) && stream == (stream_))                    \
+    normalize_as(x, scale, shift, residual, add_, relu_, stream_, pixels, out)
+    CASE(false, true, false);
+    CASE(false, true, true);
+    CASE(true, true, false);
+    CASE(true, true, true);
+    CASE(false, false, false);
+    CASE(false, false, true);
+    CASE(true, false, false);
+    CASE(true, false, true);
+#undef CASE
+}
+
+/* Zero where the ReLU was shut; a NaN leaves it open. */
+INLINE half_f32 masked_half(const struct nn_gradient_plane *plane, enum nn_mask mask, half_f32 v,
+                            half_f32 x, size_t i, half_f32 scale, half_f32 shift) {
+    if (mask == NN_MASK_INPUT) return (half_f32)((half_i32)v & ~(x * scale + shift <= 0.0F));
+    if (mask == NN_MASK_OUTPUT)
+        return (half_f32)((half_i32)v & ~(load_half(plane->out + i) <= 0.0F));
+    return v;
+}
+
+INLINE void gradient_sums_as(const struct nn_gradient_plane *plane, enum nn_mask mask, bool two,
+                             float *masked, bool write, bool stream, double *sum, double *dot) {
+    half_f64 s[2] = {{0}}, d[2] = {{0}};
+    half_f32 scale[2] = {{0}}, shift[2] = {{0}};
+    for (int h = 0; h < 2 && mask == NN_MASK_INPUT; h++) {
+        scale[h] = load_half_any(plane->scale + h * HALF);
+        shift[h] = load_half_any(plane->shift + h * HALF);
+    }
+    for (size_t p = 0; p < plane->pixels; p++)
+        for (int h = 0; h < 2; h++) {
+            size_t i = p * BLOCK + h * HALF;
+            half_f32 x = load_half(plane->x + i), v = load_half(plane->gradient + i);
+            if (two) v += load_half(plane->second + i);
+            v = masked_half(plane, mask, v, x, i, scale[h], shift[h]);
+            if (write) store_half(masked + i, v, stream);
+            half_f64 wide = widen(v);
+            s[h] += wide;
+            d[h] += wide * widen(x);
+        }
+    for (int h = 0; h < 2; h++) {
+        add_to(sum + h * HALF, s[h]);
+        add_to(dot + h * HALF, d[h]);
+    }
+}
+
+static void gradient_sums(const struct nn_gradient_plane *plane, float *masked, bool stream,
+                          double *sum, double *dot) {
+    bool two = plane->second != NULL, write = masked != NULL;
+#define CASE(mask_, two_, write_, stream_)                                                         \
+    if (plane->mask == (mask_) && two == (two_) && write == (write_) && stream == (stream_))       \
+    gradient_sums_as(plane, mask_, two_, masked, write_, stream_, sum, dot)
+#define CASES(mask_)                                                                               \
+    CASE(mask_, false, false, false);                                                              \
+    CASE(mask_, false, false, true);                                                               \
+    CASE(mask_, false, true, false);                                                               \
+    CASE(mask_, false, true, true);                                                                \
+    CASE(mask_, true, false, false);                                                               \
+    CASE(mask_, true, false, true);                                                                \
+    CASE(mask_, true, true, false);                                                                \
+    CASE(mask_, true, true, true)
+    CASES(NN_MASK_NONE);
+    CASES(NN_MASK_INPUT);
+    CASES(NN_MASK_OUTPUT);
+#undef CASES
+#undef CASE
+}
+
+INLINE void gradient_apply_as(const struct nn_gradient_plane *plane, enum nn_mask mask,
+                              const float *mean, const float *slope, const float *offset,
+                              bool stream, float *out) {
+    block_f32 a = load_any(plane->scale), b = load_any(plane->shift);
+    block_f32 m = load_any(mean), c = load_any(slope), o = load_any(offset);
+    for (size_t i = 0; i < plane->pixels * BLOCK; i += BLOCK) {
+        block_f32 x = load(plane->x + i), v = load(plane->gradient + i);
+        if (mask == NN_MASK_INPUT) v = (block_f32)((block_i32)v & ~(x * a + b <= 0.0F));
+        if (mask == NN_MASK_OUTPUT) v = (block_f32)((block_i32)v & ~(load(plane->out + i) <= 0.0F));
+        store(out + i, a * v + ((x - m) * c + o), stream);
+    }
+}
+
+static void gradient_apply(const struct nn_gradient_plane *plane, const float *mean,
+                           const float *slope, const float *offset, bool stream, float *out) {
+#define CASE(mask_, stream_)                                                                       \
+    if (plane->mask == (mask_) && stream == (stream_))                                             \
+    gradient_apply_as(plane, mask_, mean, slope, offset, stream_, out)
+    CASE(NN_MASK_NONE, false);
+    CASE(NN_MASK_NONE, true);
+    CASE(NN_MASK_INPUT, false);
+    CASE(NN_MASK_INPUT, true);
+    CASE(NN_MASK_OUTPUT, false);
+    CASE(NN_MASK_OUTPUT, true);
+#undef CASE
+}
+
+/* --- max pooling --- */
+
+INLINE int larger(int a, int b) { return a > b ? a : b; }
+INLINE int smaller(int a, int b) { return a < b ? a : b; }
+
+INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, const float *x,
+                        float *out, uint8_t *tap) {
+    for (int i = 0; i < s->out_height; i++)
+        for (int j = 0; j < s->out_width; j++) {
+            int top = i * stride - s->padding, left = j * stride - s->padding;
+            int row0 = larger(0, -top), row1 = smaller(kernel, s->in_height - top);
+            int column0 = larger(0, -left), column1 = smaller(kernel, s->in_width - left);
+            block_f32 best = (block_f32){0} - __builtin_inff();
+            block_i32 place = (block_i32){0} + (row0 * kernel + column0);
+            for (int r = row0; r < row1; r++)
+                for (int c = column0; c < column1; c++) {
+                    block_f32 v = load(x + ((size_t)(top + r) * s->in_width + left + c) * BLOCK);
+                    block_i32 take = (v > best) | (v != v);
+                    best = choose(take, v, best);
+                    place = (take & (r * kernel + c)) | (~take & place);
+                }
+            size_t o = ((size_t)i * s->out_width + j) * BLOCK;
+            store(out + o, best, false);
+            if (tap) *(block_u8 *)(tap + o) = __builtin_convertvector(place, block_u8);
+        }
+}
+
+static void max_pool(const struct nn_pool_shape *shape, const float *x, float *out, uint8_t *tap) {
+    if (shape->kernel == 3 && shape->stride == 2)
+        max_pool_as(shape, 3, 2, x, out, tap);
+    else
+        max_pool_as(shape, shape->kernel, shape->stride, x, out, tap);
+}
+
+/* First and last window that covers a place; `at` counts from the padding's start. */
+INLINE int first_window(int at, int kernel, int stride) {
+    return at < kernel ? 0 : (at - kernel) / stride + 1;
+}
+INLINE int last_window(int at, int stride, int count) { return smaller(at / stride, count - 1); }
+
+INLINE void max_pool_backward_as(const struct nn_pool_shape *s, int kernel, int stride,
+                                 const uint8_t *tap, const float *gradient, const float *second,
+                                 bool two, bool stream, float *in_gradient) {
+    for (int i = 0; i < s->in_height; i++) {
+        int row = i + s->padding;
+        int top = first_window(row, kernel, stride);
+        int bottom = last_window(row, stride, s->out_height);
+        for (int j = 0; j < s->in_width; j++) {
+            int column = j + s->padding;
+            int left = first_window(column, kernel, stride);
+            int right = last_window(column, stride, s->out_width);
+            block_f32 total = {0};
+            for (int r = top; r <= bottom; r++)
+                for (int c = left; c <= right; c++) {
+                    size_t o = ((size_t)r * s->out_width + c) * BLOCK;
+                    int place = (row - r * stride) * kernel + (column - c * stride);
+                    block_i8 hit = *(const block_u8 *)(tap + o) == (uint8_t)place;
+                    block_f32 v = load(gradient + o);
+                    if (two) v += load(second + o);
+                    total += (block_f32)((block_i32)v & __builtin_convertvector(hit, block_i32));
+                }
+            store(in_gradient + ((size_t)i * s->in_width + j) * BLOCK, total, stream);
+        }
+    }
+}
+
+static void max_pool_backward(const struct nn_pool_shape *shape, const uint8_t *tap,
+                              const float *gradient, const float *second, bool stream,
+                              float *in_gradient) {
+#define CASE(kernel, stride, two_, stream_)                                                        \
+    if ((second != NULL) == (two_) && stream == (stream_))                                         \
+    max_pool_backward_as(shape, kernel, stride, tap, gradient, second, two_, stream_, in_gradient)
+    if (shape->kernel == 3 && shape->stride == 2) {
+        CASE(3, 2, false, false);
+        CASE(3, 2, false, true);
+        CASE(3, 2, true, false);
+        CASE(3, 2, true, true);
+    } else {
+        CASE(shape->kernel, shape->stride, false, false);
+        CASE(shape->kernel, shape->stride, false, true);
+        CASE(shape->kernel, shape->stride, true, false);
+        CASE(shape->kernel, shape->stride, true, true);
+    }
+#undef CASE
+}
+
+const struct nn_block_kernels *REL_ISA_NAME(NN_BLOCK_KERNELS)(void) {
+    static const struct nn_block_kernels kernels = {
+        .sums = sums,
+        .normalize = normalize,
+        .gradient_sums = gradient_sums,
+        .gradient_apply = gradient_apply,
+        .max_pool = max_pool,
+        .max_pool_backward = max_pool_backward,
+        .fence = fence,
+    };
+    return &kernels;
+}

@@ -1,0 +1,391 @@
+/* Convolution + batch norm (+ residual) (+ ReLU) as one operation. Training keeps the convolution's
+ * output; the batch norm's is recomputed where backward wants it. Inference folds the batch norm
+ * into the weights and a bias, and the convolution's kernel does the rest. */
+#include "nn/batch_norm.h"
+#include "nn/nn_op.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PLAIN_CHANNELS_MAX = 4 };
+
+struct conv_bn {
+    struct nn_conv_shape shape;
+    bool relu, residual;
+    size_t weight, norm_weight, norm_bias; /* in the parameters */
+    size_t running_mean, running_variance; /* in the buffers */
+    size_t weight_count;
+    struct nn_batch_norm norm;
+    struct nn_kernel *forward, *backward_data, *backward_weights;
+    struct nn_kernel *load_forward, *load_backward;   /* plain weights to a kernel's order */
+    struct nn_kernel *store, *store_add;              /* weight gradient to plain order */
+    nn_buffer forward_weights, backward_weights_copy; /* in the kernels' order; may be the same */
+    nn_buffer forward_scratch, backward_scratch;
+    nn_buffer convolved; /* training: output of the convolution */
+    nn_buffer partial, partial_backward, norm_state;
+    nn_buffer convolved_gradient, weight_gradient;
+    nn_buffer scaled_weights, folded; /* inference: plain weights; [2][out_channels] scale, bias */
+    bool loaded;
+    uint64_t parameters_version, buffers_version; /* of what was loaded */
+};
+
+/* --- adding --- */
+
+static rel_status check_spec(const struct nn_graph *graph, nn_value in,
+                             const struct nn_conv_bn *spec, const struct rel_shape *from) {
+    int block = nn_runtime_block(graph->runtime);
+    bool plain = graph->values[in].layout == NN_PLAIN;
+    if (!graph->buffers)
+        return rel_fail(REL_ERR_INTERNAL, "%s: the graph has no arena for running statistics",
+                        spec->conv);
+    if (spec->kernel < 1 || spec->stride < 1 || spec->padding < 0 || spec->padding >= spec->kernel)
+        return rel_fail(REL_ERR_USAGE,
+                        "%s: kernel %d, stride %d, padding %d cannot be (kernel and stride at "
+                        "least 1, padding below the kernel)",
+                        spec->conv, spec->kernel, spec->stride, spec->padding);
+    if (spec->out_channels < 1 || spec->out_channels % block)
+        return rel_fail(REL_ERR_USAGE, "%s: %d output channels (must be a multiple of %d)",
+                        spec->conv, spec->out_channels, block);
+    if (plain && from->dims[1] > PLAIN_CHANNELS_MAX)
+        return rel_fail(REL_ERR_USAGE, "%s: an input of %lld channels (at most %d)", spec->conv,
+                        (long long)from->dims[1], PLAIN_CHANNELS_MAX);
+    for (int i = 2; i < 4; i++)
+        if (from->dims[i] + 2 * (int64_t)spec->padding < spec->kernel)
+            return rel_fail(REL_ERR_USAGE, "%s: the input, %lldx%lld, is smaller than the kernel",
+                            spec->conv, (long long)from->dims[2], (long long)from->dims[3]);
+    return REL_OK;
+}
+
+static struct nn_conv_shape conv_shape(const struct nn_graph *graph, nn_value in,
+                                       const struct nn_conv_bn *spec,
+                                       const struct rel_shape *from) {
+    struct nn_conv_shape shape = {
+        .batch = (int)from->dims[0],
+        .in_channels = (int)from->dims[1],
+        .in_height = (int)from->dims[2],
+        .in_width = (int)from->dims[3],
+        .out_channels = spec->out_channels,
+        .kernel = spec->kernel,
+        .stride = spec->stride,
+        .padding = spec->padding,
+        .block = nn_runtime_block(graph->runtime),
+        .plain_input = graph->values[in].layout == NN_PLAIN,
+    };
+    shape.out_height = (shape.in_height + 2 * spec->padding - spec->kernel) / spec->stride + 1;
+    shape.out_width = (shape.in_width + 2 * spec->padding - spec->kernel) / spec->stride + 1;
+    return shape;
+}
+
+static rel_status full_name(char *name, size_t size, const char *prefix, const char *suffix) {
+    if ((size_t)snprintf(name, size, "%s.%s", prefix, suffix) >= size)
+        return rel_fail(REL_ERR_USAGE, "%s.%s: the name is too long", prefix, suffix);
+    return REL_OK;
+}
+
+static rel_status declare(struct nn_graph *graph, struct nn_op *op, const struct nn_conv_bn *spec) {
+    struct conv_bn *state = op->state;
+    char name[sizeof op->name];
+    double fan_out = (double)spec->out_channels * spec->kernel * spec->kernel;
+    struct param_distribution kaiming = {PARAM_NORMAL, 0, sqrt(2 / fan_out)};
+    struct param_distribution around_one = {PARAM_NORMAL, 1, 0.02};
+    struct param_distribution zero = {PARAM_CONSTANT, 0, 0}, one = {PARAM_CONSTANT, 1, 0};
+    struct rel_shape weight =
+        rel_shape_make(4, spec->out_channels, state->shape.in_channels, spec->kernel, spec->kernel);
+    struct rel_shape channels = rel_shape_make(1, spec->out_channels);
+    REL_TRY(rel_shape_count(&weight, &state->weight_count));
+    REL_TRY(full_name(name, sizeof name, spec->conv, "weight"));
+    REL_TRY(nn_op_parameter(graph, op, name, &weight, kaiming, &state->weight));
+    REL_TRY(full_name(name, sizeof name, spec->bn, "weight"));
+    REL_TRY(nn_op_parameter(graph, op, name, &channels, around_one, &state->norm_weight));
+    REL_TRY(full_name(name, sizeof name, spec->bn, "bias"));
+    REL_TRY(nn_op_parameter(graph, op, name, &channels, zero, &state->norm_bias));
+    REL_TRY(full_name(name, sizeof name, spec->bn, "running_mean"));
+    REL_TRY(param_declare(graph->buffers, name, &channels, zero, &state->running_mean));
+    REL_TRY(full_name(name, sizeof name, spec->bn, "running_var"));
+    return param_declare(graph->buffers, name, &channels, one, &state->running_variance);
+}
+
+rel_status nn_conv_bn(struct nn_graph *graph, nn_value in, const struct nn_conv_bn *spec,
+                      nn_value *out) {
+    REL_TRY(nn_graph_check_input(graph, spec->conv, in, 1U << NN_PLAIN | 1U << NN_BLOCKED));
+    struct rel_shape from = graph->values[in].shape;
+    REL_TRY(check_spec(graph, in, spec, &from));
+    struct nn_conv_shape shape = conv_shape(graph, in, spec, &from);
+    struct rel_shape to =
+        rel_shape_make(4, shape.batch, shape.out_channels, shape.out_height, shape.out_width);
+    bool residual = spec->residual != NN_NONE;
+    if (residual) {
+        REL_TRY(nn_graph_check_input(graph, spec->conv, spec->residual, 1U << NN_BLOCKED));
+        if (!rel_shape_equal(&to, &graph->values[spec->residual].shape))
+            return rel_fail(REL_ERR_USAGE, "%s: the residual has another shape than the output",
+                            spec->conv);
+    }
+    if (graph->mode == NN_TRAINING &&
+        (int64_t)shape.batch * shape.out_height * shape.out_width == 1)
+        return rel_fail(REL_ERR_USAGE,
+                        "%s: one value per channel has no variance (use a larger batch or input)",
+                        spec->conv);
+    nn_value inputs[] = {in, spec->residual};
+    struct nn_op *op;
+    REL_TRY(nn_graph_add(graph, &nn_op_conv_bn, spec->conv, inputs, residual ? 2 : 1, &to,
+                         NN_BLOCKED, sizeof(struct conv_bn), &op));
+    struct conv_bn *state = op->state;
+    *state = (struct conv_bn){.shape = shape, .relu = spec->relu, .residual = residual};
+    op->keeps_inputs = 1;
+    op->keeps_output = spec->relu && residual; /* its sign is the ReLU's mask */
+    if (residual) op->in_place_input = 1;
+    REL_TRY(declare(graph, op, spec));
+    *out = op->out;
+    return REL_OK;
+}
+
+/* --- planning --- */
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* Scratch that is enough for each of some kernels (NULL: none). */
+static rel_status request_scratch(struct nn_graph *graph, enum nn_lifetime lifetime,
+                                  struct nn_kernel *const *kernels, size_t count,
+                                  nn_buffer *scratch) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        if (kernels[i]) bytes = larger(bytes, nn_kernel_scratch_bytes(kernels[i]));
+    return nn_graph_request(graph, bytes, lifetime, scratch);
+}
+
+static rel_status plan_inference(struct nn_graph *graph, struct conv_bn *state) {
+    struct nn_library *library = graph->runtime->library;
+    REL_TRY(nn_conv_kernel_init(&state->forward, library, NN_CONV_FOLDED, &state->shape,
+                                state->residual, state->relu));
+    REL_TRY(nn_weight_load_init(&state->load_forward, library, state->forward));
+    REL_TRY(nn_graph_request(graph, nn_kernel_weight_bytes(state->forward), NN_PERSISTENT,
+                             &state->forward_weights));
+    REL_TRY(nn_graph_request(graph, 2 * (size_t)state->shape.out_channels * sizeof(float),
+                             NN_PERSISTENT, &state->folded));
+    REL_TRY(nn_graph_request(graph, state->weight_count * sizeof(float), NN_TEMPORARY_FORWARD,
+                             &state->scaled_weights));
+    struct nn_kernel *const kernels[] = {state->forward, state->load_forward};
+    return request_scratch(graph, NN_TEMPORARY_FORWARD, kernels, 2, &state->forward_scratch);
+}
+
+static rel_status plan_kernels(struct nn_graph *graph, struct nn_op *op) {
+    struct conv_bn *state = op->state;
+    struct nn_library *library = graph->runtime->library;
+    REL_TRY(nn_conv_kernel_init(&state->forward, library, NN_CONV_FORWARD, &state->shape, false,
+                                false));
+    REL_TRY(nn_weight_load_init(&state->load_forward, library, state->forward));
+    REL_TRY(nn_conv_kernel_init(&state->backward_weights, library, NN_CONV_BACKWARD_WEIGHTS,
+                                &state->shape, false, false));
+    REL_TRY(nn_weight_store_init(&state->store, library, state->backward_weights, false));
+    REL_TRY(nn_weight_store_init(&state->store_add, library, state->backward_weights, true));
+    if (!graph->values[op->inputs[0]].needs_gradient) return REL_OK;
+    REL_TRY(nn_conv_kernel_init(&state->backward_data, library, NN_CONV_BACKWARD_DATA,
+                                &state->shape, false, false));
+    if (!nn_kernel_same_weights(state->forward, state->backward_data))
+        REL_TRY(nn_weight_load_init(&state->load_backward, library, state->backward_data));
+    return REL_OK;
+}
+
+static rel_status plan_training_memory(struct nn_graph *graph, struct nn_op *op) {
+    struct conv_bn *state = op->state;
+    int channels = state->shape.out_channels;
+    size_t out_bytes = graph->values[op->out].count * sizeof(float);
+    struct nn_kernel *const ahead[] = {state->forward, state->load_forward, state->load_backward};
+    struct nn_kernel *const back[] = {state->backward_weights, state->backward_data, state->store,
+                                      state->store_add};
+    REL_TRY(nn_graph_request(graph, nn_kernel_weight_bytes(state->forward), NN_PERSISTENT,
+                             &state->forward_weights));
+    state->backward_weights_copy = state->forward_weights;
+    if (state->load_backward)
+        REL_TRY(nn_graph_request(graph, nn_kernel_weight_bytes(state->backward_data), NN_PERSISTENT,
+                                 &state->backward_weights_copy));
+    REL_TRY(request_scratch(graph, NN_TEMPORARY_FORWARD, ahead, 3, &state->forward_scratch));
+    REL_TRY(request_scratch(graph, NN_TEMPORARY_BACKWARD, back, 4, &state->backward_scratch));
+    REL_TRY(nn_graph_request(graph, out_bytes, NN_KEPT, &state->convolved));
+    size_t partial = nn_batch_norm_partial_bytes(graph->runtime, channels);
+    REL_TRY(nn_graph_request(graph, partial, NN_TEMPORARY_FORWARD, &state->partial));
+    REL_TRY(nn_graph_request(graph, partial, NN_TEMPORARY_BACKWARD, &state->partial_backward));
+    REL_TRY(nn_graph_request(graph, nn_batch_norm_state_bytes(channels), NN_PERSISTENT,
+                             &state->norm_state));
+    REL_TRY(nn_graph_request(graph, nn_kernel_weight_bytes(state->backward_weights),
+                             NN_TEMPORARY_BACKWARD, &state->weight_gradient));
+    /* The output's gradient is the residual's as well, so that the convolution's needs a place. */
+    state->convolved_gradient = NN_NONE;
+    if (state->residual && graph->values[op->inputs[1]].needs_gradient)
+        REL_TRY(
+            nn_graph_request(graph, out_bytes, NN_TEMPORARY_BACKWARD, &state->convolved_gradient));
+    return REL_OK;
+}
+
+static rel_status plan(struct nn_graph *graph, struct nn_op *op) {
+    struct conv_bn *state = op->state;
+    if (graph->mode == NN_INFERENCE) return plan_inference(graph, state);
+    state->norm = (struct nn_batch_norm){
+        .runtime = graph->runtime,
+        .batch = state->shape.batch,
+        .channels = state->shape.out_channels,
+        .pixels = (size_t)state->shape.out_height * (size_t)state->shape.out_width,
+    };
+    REL_TRY(plan_kernels(graph, op));
+    return plan_training_memory(graph, op);
+}
+
+static void release(struct nn_op *op) {
+    struct conv_bn *state = op->state;
+    if (!state) return;
+    nn_kernel_release(state->forward);
+    nn_kernel_release(state->backward_data);
+    nn_kernel_release(state->backward_weights);
+    nn_kernel_release(state->load_forward);
+    nn_kernel_release(state->load_backward);
+    nn_kernel_release(state->store);
+    nn_kernel_release(state->store_add);
+}
+
+/* --- running --- */
+
+static float *parameter(const struct nn_graph *graph, size_t index) {
+    return param_data(graph->parameters, PLANE_VALUE, index);
+}
+
+static float *running(const struct nn_graph *graph, size_t index) {
+    return param_data(graph->buffers, PLANE_VALUE, index);
+}
+
+/* weights scaled by the batch norm's factor per output channel */
+static void scale_weights(const struct conv_bn *state, const float *weights, const float *scale,
+                          int threads, float *scaled) {
+    size_t row = state->weight_count / (size_t)state->shape.out_channels;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int o = 0; o < state->shape.out_channels; o++)
+        for (size_t i = (size_t)o * row; i < ((size_t)o + 1) * row; i++)
+            scaled[i] = weights[i] * scale[o];
+}
+
+static rel_status load_weights(struct nn_graph *graph, struct conv_bn *state) {
+    bool folded = graph->mode == NN_INFERENCE;
+    uint64_t parameters = graph->parameters->version, buffers = graph->buffers->version;
+    if (state->loaded && parameters == state->parameters_version &&
+        (!folded || buffers == state->buffers_version))
+        return REL_OK;
+    const float *weights = parameter(graph, state->weight);
+    void *scratch = nn_buffer_data(graph, state->forward_scratch);
+    void *data[] = {(void *)weights, nn_buffer_data(graph, state->forward_weights)};
+    if (folded) {
+        float *scale = nn_buffer_data(graph, state->folded);
+        float *scaled = nn_buffer_data(graph, state->scaled_weights);
+        nn_batch_norm_fold(state->shape.out_channels, parameter(graph, state->norm_weight),
+                           parameter(graph, state->norm_bias), running(graph, state->running_mean),
+                           running(graph, state->running_variance), scale,
+                           scale + state->shape.out_channels);
+        scale_weights(state, weights, scale, graph->runtime->threads, scaled);
+        data[0] = scaled;
+    }
+    REL_TRY(nn_kernel_run(state->load_forward, data, scratch));
+    if (state->load_backward) {
+        data[1] = nn_buffer_data(graph, state->backward_weights_copy);
+        REL_TRY(nn_kernel_run(state->load_backward, data, scratch));
+    }
+    state->loaded = true;
+    state->parameters_version = parameters;
+    state->buffers_version = buffers;
+    return REL_OK;
+}
+
+static void copy(float *to, const float *from, size_t count, int threads) {
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+    for (size_t i = 0; i < count; i++) to[i] = from[i];
+}
+
+static rel_status forward_inference(struct nn_graph *graph, struct nn_op *op,
+                                    const struct nn_pass *pass) {
+    struct conv_bn *state = op->state;
+    float *bias = (float *)nn_buffer_data(graph, state->folded) + state->shape.out_channels;
+    if (state->residual && pass->in[1] != pass->out)
+        copy(pass->out, pass->in[1], graph->values[op->out].count, graph->runtime->threads);
+    void *data[] = {(void *)pass->in[0], nn_buffer_data(graph, state->forward_weights), bias,
+                    pass->out};
+    return nn_kernel_run(state->forward, data, nn_buffer_data(graph, state->forward_scratch));
+}
+
+static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
+    struct conv_bn *state = op->state;
+    REL_TRY(load_weights(graph, state));
+    if (graph->mode == NN_INFERENCE) return forward_inference(graph, op, pass);
+    float *convolved = nn_buffer_data(graph, state->convolved);
+    void *data[] = {(void *)pass->in[0], nn_buffer_data(graph, state->forward_weights), convolved};
+    REL_TRY(nn_kernel_run(state->forward, data, nn_buffer_data(graph, state->forward_scratch)));
+    nn_batch_norm_place(&state->norm, nn_buffer_data(graph, state->partial),
+                        nn_buffer_data(graph, state->norm_state));
+    nn_batch_norm_forward(&state->norm, convolved, parameter(graph, state->norm_weight),
+                          parameter(graph, state->norm_bias), state->residual ? pass->in[1] : NULL,
+                          state->relu, pass->out, running(graph, state->running_mean),
+                          running(graph, state->running_variance));
+    param_arena_changed(graph->buffers);
+    return REL_OK;
+}
+
+static enum nn_mask relu_mask(const struct conv_bn *state) {
+    if (!state->relu) return NN_MASK_NONE;
+    return state->residual ? NN_MASK_OUTPUT : NN_MASK_INPUT;
+}
+
+/* Returns the gradient of the convolution's output. */
+static float *backward_norm(struct nn_graph *graph, struct conv_bn *state,
+                            const struct nn_pass *pass) {
+    struct nn_batch_norm_gradients g = {
+        .mask = relu_mask(state),
+        .x = nn_buffer_data(graph, state->convolved),
+        .out = pass->out,
+        .gradient = pass->out_gradient,
+        .second = pass->out_gradient_second,
+        .residual = state->residual ? pass->in_gradients[1] : NULL,
+    };
+    g.x_gradient = g.residual ? nn_buffer_data(graph, state->convolved_gradient) : g.gradient;
+    g.weight = nn_param_gradient(graph, pass, state->norm_weight, &g.add_weight);
+    g.bias = nn_param_gradient(graph, pass, state->norm_bias, &g.add_bias);
+    nn_batch_norm_place(&state->norm, nn_buffer_data(graph, state->partial_backward),
+                        nn_buffer_data(graph, state->norm_state));
+    nn_batch_norm_backward(&state->norm, &g);
+    return g.x_gradient;
+}
+
+static rel_status backward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
+    struct conv_bn *state = op->state;
+    void *scratch = nn_buffer_data(graph, state->backward_scratch);
+    void *weight_gradient = nn_buffer_data(graph, state->weight_gradient);
+    float *convolved_gradient = backward_norm(graph, state, pass);
+    void *for_weights[] = {(void *)pass->in[0], convolved_gradient, weight_gradient};
+    REL_TRY(nn_kernel_run(state->backward_weights, for_weights, scratch));
+    bool add;
+    float *to = nn_param_gradient(graph, pass, state->weight, &add);
+    void *stored[] = {weight_gradient, to};
+    REL_TRY(nn_kernel_run(add ? state->store_add : state->store, stored, scratch));
+    if (!pass->in_gradients[0]) return REL_OK;
+    void *for_data[] = {convolved_gradient, nn_buffer_data(graph, state->backward_weights_copy),
+                        pass->in_gradients[0]};
+    return nn_kernel_run(state->backward_data, for_data, scratch);
+}
+
+static rel_status describe(const struct nn_op *op, struct rel_text *text) {
+    const struct conv_bn *state = op->state;
+    const struct nn_kernel *kernels[] = {state->forward, state->backward_data,
+                                         state->backward_weights};
+    static const char *const names[] = {"forward", "data", "weights"};
+    for (int i = 0; i < 3; i++)
+        if (kernels[i])
+            REL_TRY(rel_text_append(text, "%s%s %s", i ? ", " : "", names[i],
+                                    nn_kernel_name(kernels[i])));
+    return REL_OK;
+}
+
+const struct nn_op_type nn_op_conv_bn = {
+    .name = "conv_bn",
+    .takes_two_gradients = true,
+    .plan = plan,
+    .forward = forward,
+    .backward = backward,
+    .release = release,
+    .describe = describe,
+};

@@ -1,0 +1,55 @@
+#include "nn/runtime.h"
+
+#include <omp.h>
+
+enum { THREADS_MAX = 1024 };
+
+int nn_runtime_threads(const struct nn_runtime *runtime) { return runtime->threads; }
+int nn_runtime_block(const struct nn_runtime *runtime) { return runtime->block; }
+
+void nn_runtime_enter(const struct nn_runtime *runtime) {
+    if (omp_get_max_threads() != runtime->threads) omp_set_num_threads(runtime->threads);
+}
+
+rel_status nn_runtime_init(struct nn_runtime **out, const struct nn_runtime_config *config) {
+    *out = NULL;
+    if (config->threads < 0 || config->threads > THREADS_MAX)
+        return rel_fail(REL_ERR_USAGE, "threads: %d is not in 0..%d (0: one per usable CPU)",
+                        config->threads, THREADS_MAX);
+    struct nn_runtime *runtime = rel_alloc(1, sizeof *runtime);
+    if (!runtime) return REL_ERR_MEMORY;
+    runtime->threads = config->threads ? config->threads : rel_cpu_count();
+    nn_library_limit_isa(rel_cpu_isa());
+    runtime->block = nn_library_block();
+    runtime->kernels = runtime->block == 16 ? REL_ISA_PICK(nn_block16_kernels)()
+                                            : REL_ISA_PICK(nn_block8_kernels)();
+    nn_runtime_enter(runtime);
+    rel_status status = nn_library_init(&runtime->library);
+    if (status != REL_OK) {
+        nn_runtime_release(runtime);
+        return status;
+    }
+    *out = runtime;
+    return REL_OK;
+}
+
+void nn_runtime_release(struct nn_runtime *runtime) {
+    if (!runtime) return;
+    nn_library_release(runtime->library);
+    rel_free(runtime->workspace);
+    rel_free(runtime);
+}
+
+rel_status nn_runtime_reserve(struct nn_runtime *runtime, size_t bytes,
+                              const struct nn_graph *graph) {
+    if (bytes <= runtime->workspace_bytes) return REL_OK;
+    /* Nothing in it needs saving, and both at a time might not fit. After a failure the next run
+     * of any graph asks again. */
+    rel_free(runtime->workspace);
+    runtime->workspace_bytes = 0;
+    runtime->workspace = rel_alloc(bytes, 1);
+    if (!runtime->workspace) return REL_ERR_MEMORY;
+    runtime->workspace_bytes = bytes;
+    runtime->workspace_owner = graph;
+    return REL_OK;
+}
