@@ -1,5 +1,6 @@
 /* Tests of prepare: what the store holds, that only the sources and options decide it, and one
  * clear error for everything that can be wrong with a manifest. */
+#include "data/split.h"
 #include "data/store_db.h"
 #include "support/data_files.h"
 
@@ -242,6 +243,35 @@ static void test_validation_split(void **state) {
     refuse(&options, REL_ERR_USAGE, "val_fraction|empty");
 }
 
+static void test_split_shares(void **state) {
+    (void)state;
+    enum { COUNT = 24 };
+    /* Classes of 1, 2, 10 and 11 samples, mixed. */
+    int32_t labels[COUNT];
+    uint8_t chosen[COUNT], again[COUNT], other[COUNT];
+    const int sizes[] = {1, 2, 10, 11};
+    for (int c = 0, i = 0; c < 4; c++)
+        for (int k = 0; k < sizes[c]; k++) labels[i++ * 7 % COUNT] = c;
+    for (double fraction = 0.1; fraction < 0.85; fraction += 0.1) {
+        int taken[4] = {0}, total = 0;
+        assert_int_equal(split_stratified(labels, COUNT, 4, fraction, 5, chosen), REL_OK);
+        assert_int_equal(split_stratified(labels, COUNT, 4, fraction, 5, again), REL_OK);
+        assert_memory_equal(chosen, again, COUNT);
+        for (int i = 0; i < COUNT; i++) taken[labels[i]] += chosen[i];
+        for (int c = 0; c < 4; c++) {
+            total += taken[c];
+            assert_true(taken[c] < sizes[c]); /* no class is used up */
+        }
+        assert_int_equal(total, (int)(fraction * COUNT + 0.5));
+        assert_true(taken[3] >= (int)(fraction * 11 + 1e-9));
+    }
+    assert_int_equal(split_stratified(labels, COUNT, 4, 0.5, 5, chosen), REL_OK);
+    assert_int_equal(split_stratified(labels, COUNT, 4, 0.5, 6, other), REL_OK);
+    assert_memory_not_equal(chosen, other, COUNT);
+    assert_int_equal(split_stratified(labels, COUNT, 4, 0.01, 5, chosen), REL_ERR_USAGE);
+    assert_int_equal(split_stratified(labels, 0, 4, 0.5, 5, chosen), REL_ERR_USAGE);
+}
+
 /* --- going on after a stop --- */
 
 /* Ctrl-C before the first sample is done: it is the only one to be written. */
@@ -357,6 +387,20 @@ static void test_store_exists(void **state) {
     assert_non_null(strstr(rel_error_message(), "--force"));
     options.force = true;
     succeed(&options, NULL);
+}
+
+static void test_store_in_the_making(void **state) {
+    (void)state;
+    sqlite3 *db;
+    char *path = rel_format("%s/store.partial", folder);
+    write_data_set(folder, 3, 0);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN EXCLUSIVE; CREATE TABLE busy(x)", NULL, NULL, NULL),
+                     SQLITE_OK);
+    refuse(NULL, REL_ERR_STATE, "another process");
+    sqlite3_close(db);
+    succeed(NULL, NULL);
+    rel_free(path);
 }
 
 static void test_missing_files(void **state) {
@@ -547,6 +591,44 @@ static void test_real_pairs(void **state) {
     store_close(store);
 }
 
+/* One frame a second as JPEG; sound and pictures from the same file. */
+static void test_real_videos(void **state) {
+    (void)state;
+    static const char clip[] = "../shared/data/clips/RAVDESS_01-01-01-01-01-01-01.mp4";
+    struct prepare_report report;
+    struct prepare_options options = {.jobs = 2};
+    struct picture picture = {0};
+    if (!fs_exists(clip)) {
+        print_message("%s is not here\n", clip);
+        skip();
+    }
+    char *full = realpath(clip, NULL);
+    char *table = rel_format("id,split,label,sound,frames\na,train,0,%s,%s\n", full, full);
+    write_text(folder, "manifest.csv", table);
+    write_text(folder, "manifest.yaml",
+               "modalities:\n  sound: {kind: logmel, frames: 64}\n"
+               "  frames: {kind: frames, fps: 2, stored_side: 90, clip_frames: 3}\n");
+    succeed(&options, &report);
+    /* 3.3 seconds: frames at 0, 0.5 ... 3 */
+    assert_int_equal(report.frames, 7);
+    assert_true(report.audio_seconds > 3 && report.audio_seconds < 4);
+    struct store *store = open_here();
+    struct store_reader reader;
+    struct store_media media;
+    assert_int_equal(store_reader_open(&reader, store), REL_OK);
+    assert_int_equal(
+        store_reader_read(&reader, store_sample(store, SPLIT_TRAIN, 0)->row, 1, &media), REL_OK);
+    assert_int_equal(media.items, 7);
+    assert_int_equal(picture_read_memory(media.data, media.sizes[0], NULL, &picture), REL_OK);
+    assert_int_equal(picture.height, 90); /* of 1280 x 720 */
+    assert_int_equal(picture.width, 160);
+    picture_release(&picture);
+    store_reader_close(&reader);
+    store_close(store);
+    rel_free(table);
+    free(full);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -556,17 +638,20 @@ int main(void) {
         TEST(test_fingerprint),
         TEST(test_classes),
         TEST(test_validation_split),
+        TEST(test_split_shares),
         TEST(test_interrupted_and_resumed),
         TEST(test_partial_of_something_else),
         TEST(test_killed_and_resumed),
         TEST(test_full_disk),
         TEST(test_store_exists),
+        TEST(test_store_in_the_making),
         TEST(test_missing_files),
         TEST(test_unreadable_media),
         TEST(test_frames_cells),
         TEST(test_vectors),
         TEST(test_bad_manifests),
         TEST(test_real_pairs),
+        TEST(test_real_videos),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
