@@ -53,7 +53,7 @@ TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)
 TOOL_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 
 .PHONY: all tests check check-run demo demo-run asan asan-run lint lint-run lint-format lint-layers \
-        lint-banned lint-shell lint-tidy oracle deps install uninstall clean
+        lint-banned lint-links lint-shell lint-tidy oracle deps install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -132,7 +132,7 @@ oracle: deps
 lint: deps
 	@tools/deps.sh lint
 	@$(MAKE) --no-print-directory lint-run
-lint-run: lint-format lint-layers lint-banned lint-shell lint-tidy
+lint-run: lint-format lint-layers lint-banned lint-links lint-shell lint-tidy
 
 FORMATTED = $(wildcard $(addsuffix .[ch],src/*/* src/*/*/* tests/*/* demo/* bench/*))
 lint-format:
@@ -141,6 +141,8 @@ lint-layers:
 	tools/check_layers.sh
 lint-banned:
 	tools/check_banned.sh
+lint-links:
+	tools/check_links.sh
 lint-shell:
 	shellcheck tools/*.sh .ci/run .ci/long $(wildcard tests/*/*.sh demo/*.sh bench/*.sh)
 # clang has no omp.h of its own: it gets gcc's, alone, since gcc's other headers are not for clang.
