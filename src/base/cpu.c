@@ -1,6 +1,8 @@
 #include "base/cpu.h"
 
+#include <cpuid.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +10,22 @@
 static const char *const names[] = {"baseline", "avx2", "avx512"};
 
 static enum rel_isa best_of_cpu(void) {
-    if (__builtin_cpu_supports("x86-64-v4")) return REL_ISA_AVX512;
-    if (__builtin_cpu_supports("x86-64-v3")) return REL_ISA_AVX2;
-    return REL_ISA_BASELINE;
+    /* The levels of the x86-64 psABI, spelled out: clang 14 does not know them by name. */
+    unsigned a, b, c = 0, d, extended = 0;
+    __get_cpuid(1, &a, &b, &c, &d);
+    __get_cpuid(0x80000001, &a, &b, &extended, &d);
+    bool v3 = (c & bit_MOVBE) && (c & bit_F16C) && (extended & bit_LZCNT) &&
+              __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+              __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+              __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+              __builtin_cpu_supports("avx512vl");
+    return v4 ? REL_ISA_AVX512 : v3 ? REL_ISA_AVX2 : REL_ISA_BASELINE;
 }
 
 enum rel_isa rel_cpu_isa(void) {
     enum rel_isa best = best_of_cpu();
-    const char *wanted = getenv("RELEARN_ISA");
+    const char *wanted = secure_getenv("RELEARN_ISA");
     for (int isa = 0; wanted && isa < (int)best; isa++)
         if (strcmp(wanted, names[isa]) == 0) return (enum rel_isa)isa;
     return best;

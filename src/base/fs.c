@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,7 +14,8 @@
 static rel_status fail_errno(const char *path, const char *what) {
     rel_status code = errno == ENOENT || errno == ENOTDIR ? REL_ERR_NOT_FOUND : REL_ERR_IO;
     const char *hint = errno == ENOSPC ? " (free some space and try again)" : "";
-    return rel_fail(code, "%s: %s: %s%s", path, what, strerror(errno), hint);
+    char text[128];
+    return rel_fail(code, "%s: %s: %s%s", path, what, strerror_r(errno, text, sizeof text), hint);
 }
 
 /* --- reading --- */
@@ -83,11 +83,10 @@ static rel_status folder_sync(const char *path) {
 
 /* Makes a new file beside `path`, with the permissions that any new file gets. */
 static rel_status temporary_make(const char *path, char **temporary, int *descriptor) {
-    static atomic_uint number;
+    static _Atomic unsigned number;
     do {
         rel_free(*temporary);
-        *temporary =
-            rel_format("%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&number, 1));
+        *temporary = rel_format("%s.%ld-%u.tmp", path, (long)getpid(), number++);
         if (!*temporary) return REL_ERR_MEMORY;
         *descriptor = open(*temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (*descriptor < 0 && errno == EEXIST);
@@ -213,7 +212,9 @@ rel_status fs_list(const char *folder, struct fs_names *names) {
     if (!directory) return fail_errno(folder, "cannot list");
     rel_status status = REL_OK;
     struct dirent *entry;
-    while (status == REL_OK && (errno = 0, entry = readdir(directory))) {
+    /* readdir is safe in threads as long as they do not share a stream. */
+    while (status == REL_OK &&
+           (errno = 0, entry = readdir(directory))) { // NOLINT(concurrency-mt-unsafe)
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
         status = rel_reserve((void **)&names->names, &capacity, names->count, sizeof *names->names);
         char *name = status == REL_OK ? rel_strdup(entry->d_name) : NULL;

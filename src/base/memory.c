@@ -1,7 +1,6 @@
 #include "base/memory.h"
 
 #include <malloc.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,19 +30,19 @@ void *rel_alloc(size_t count, size_t size) {
     }
     if (huge) madvise(memory, bytes, MADV_HUGEPAGE); /* a hint: its failure does not matter */
     memset(memory, 0, bytes);
-    atomic_fetch_add(&calls, 1);
-    atomic_fetch_add(&live, malloc_usable_size(memory));
+    calls++;
+    live += malloc_usable_size(memory);
     return memory;
 }
 
 void rel_free(void *memory) {
     if (!memory) return;
-    atomic_fetch_sub(&live, malloc_usable_size(memory));
+    live -= malloc_usable_size(memory);
     free(memory);
 }
 
-uint64_t rel_alloc_calls(void) { return atomic_load(&calls); }
-size_t rel_alloc_live_bytes(void) { return atomic_load(&live); }
+uint64_t rel_alloc_calls(void) { return calls; }
+size_t rel_alloc_live_bytes(void) { return live; }
 
 rel_status rel_regrow(void **memory, size_t kept, size_t count, size_t size) {
     void *grown = rel_alloc(count, size);

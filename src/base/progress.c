@@ -1,7 +1,6 @@
 #include "base/progress.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -14,7 +13,7 @@ static struct progress_event current;
 static char label_kept[128], unit_kept[32], note_kept[128];
 static double reported;
 
-static atomic_bool interrupted; /* lock-free, so a signal handler may set it */
+static _Atomic bool interrupted; /* lock-free, so a signal handler may set it */
 
 double clock_seconds(void) {
     struct timespec now;
@@ -63,6 +62,6 @@ void progress_end(const char *note) {
     pthread_mutex_unlock(&lock);
 }
 
-void interrupt_request(void) { atomic_store(&interrupted, true); }
-bool interrupt_requested(void) { return atomic_load(&interrupted); }
-void interrupt_clear(void) { atomic_store(&interrupted, false); }
+void interrupt_request(void) { interrupted = true; }
+bool interrupt_requested(void) { return interrupted; }
+void interrupt_clear(void) { interrupted = false; }

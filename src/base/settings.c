@@ -21,8 +21,10 @@ struct reader {
 
 static rel_status fail_at(const struct reader *reader, size_t line, const char *what) {
     if (reader->assignment)
-        return rel_fail(REL_ERR_USAGE, "%s %s: %s", reader->name, reader->assignment, what);
-    return rel_fail(REL_ERR_USAGE, "%s:%zu: %s", reader->name, line + 1, what);
+        rel_fail(REL_ERR_USAGE, "%s %s: %s", reader->name, reader->assignment, what);
+    else
+        rel_fail(REL_ERR_USAGE, "%s:%zu: %s", reader->name, line + 1, what);
+    return REL_ERR_USAGE;
 }
 
 static rel_status event_next(struct reader *reader) {
@@ -61,7 +63,8 @@ static rel_status scalar_copy(struct reader *reader, char **text) {
 static rel_status fail_twice(const struct reader *reader, const char *key, size_t line) {
     char what[256];
     snprintf(what, sizeof what, "%.200s stands here twice", key);
-    return fail_at(reader, line, what);
+    fail_at(reader, line, what);
+    return REL_ERR_USAGE;
 }
 
 static rel_status setting_add(struct reader *reader, const char *key, size_t line,
@@ -69,8 +72,10 @@ static rel_status setting_add(struct reader *reader, const char *key, size_t lin
     struct settings *settings = reader->settings;
     for (size_t i = reader->first; i < settings->count; i++)
         if (strcmp(settings->list[i].key, key) == 0) return fail_twice(reader, key, line);
-    if (settings->count - reader->first >= SETTINGS_COUNT_MAX)
-        return fail_at(reader, line, "too many keys (4096 are allowed)");
+    if (settings->count - reader->first >= SETTINGS_COUNT_MAX) {
+        fail_at(reader, line, "too many keys (4096 are allowed)");
+        return REL_ERR_USAGE;
+    }
     REL_TRY(rel_reserve((void **)&settings->list, &settings->capacity, settings->count,
                         sizeof *settings->list));
     char origin[512];
@@ -143,35 +148,36 @@ static rel_status value_read(struct reader *reader, const char *key, int depth) 
         setting->items = rel_arena_alloc(&reader->settings->arena, 1, sizeof *setting->items);
         if (!setting->items) return REL_ERR_MEMORY;
         setting->count = 1;
-        return scalar_copy(reader, &setting->items[0]);
+        return scalar_copy(reader, setting->items);
     default:
         return fail_at(reader, line, "a value was expected");
     }
 }
 
-/* The names that one mapping had so far. */
-struct names {
-    char **list;
-    size_t count, capacity;
+/* The names that one mapping had so far, in the settings' arena. */
+struct name {
+    char *text;
+    struct name *before;
 };
 
-static rel_status name_read(struct reader *reader, struct names *names, char **name) {
+static rel_status name_read(struct reader *reader, struct name **names, char **text) {
     size_t line = reader->event.start_mark.line;
     if (reader->event.type != YAML_SCALAR_EVENT)
         return fail_at(reader, line, "a key must be a plain word");
-    REL_TRY(scalar_copy(reader, name));
-    if (!(*name)[0]) return fail_at(reader, line, "an empty key");
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->list[i], *name) == 0) return fail_twice(reader, *name, line);
-    REL_TRY(
-        rel_reserve((void **)&names->list, &names->capacity, names->count, sizeof *names->list));
-    names->list[names->count++] = *name;
+    REL_TRY(scalar_copy(reader, text));
+    if (!(*text)[0]) return fail_at(reader, line, "an empty key");
+    for (const struct name *name = *names; name; name = name->before)
+        if (strcmp(name->text, *text) == 0) return fail_twice(reader, *text, line);
+    struct name *added = rel_arena_alloc(&reader->settings->arena, 1, sizeof *added);
+    if (!added) return REL_ERR_MEMORY;
+    *added = (struct name){*text, *names};
+    *names = added;
     return REL_OK;
 }
 
 /* One `name: value`; the name's event is the reader's. */
 static rel_status pair_read(struct reader *reader, const char *prefix, int depth,
-                            struct names *names) {
+                            struct name **names) {
     char *name = NULL;
     REL_TRY(name_read(reader, names, &name));
     char *key = prefix[0] ? rel_format("%s.%s", prefix, name) : rel_strdup(name);
@@ -185,21 +191,17 @@ static rel_status pair_read(struct reader *reader, const char *prefix, int depth
 static rel_status mapping_read(struct reader *reader, const char *prefix, int depth) {
     size_t line = reader->event.start_mark.line;
     if (depth > DEPTH_MAX) return fail_at(reader, line, "nested too deep");
-    struct names names = {0};
-    rel_status status = REL_OK;
+    struct name *names = NULL;
     for (;;) {
-        REL_TRY_CLEANUP(event_next(reader));
+        REL_TRY(event_next(reader));
         if (reader->event.type == YAML_MAPPING_END_EVENT) break;
-        REL_TRY_CLEANUP(pair_read(reader, prefix, depth, &names));
+        REL_TRY(pair_read(reader, prefix, depth, &names));
     }
-    if (names.count == 0 && prefix[0]) {
-        struct setting *empty;
-        REL_TRY_CLEANUP(setting_add(reader, prefix, line, &empty));
-        empty->is_mapping = true;
-    }
-cleanup:
-    rel_free(names.list);
-    return status;
+    if (names || !prefix[0]) return REL_OK;
+    struct setting *empty;
+    REL_TRY(setting_add(reader, prefix, line, &empty));
+    empty->is_mapping = true;
+    return REL_OK;
 }
 
 /* Whole documents: STREAM-START DOCUMENT-START (mapping or nothing) DOCUMENT-END STREAM-END. With

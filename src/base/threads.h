@@ -21,7 +21,7 @@ struct ordered_pool_config {
     void *context;
 };
 
-rel_status ordered_pool_start(struct ordered_pool **pool, const struct ordered_pool_config *config);
+rel_status ordered_pool_start(struct ordered_pool **out, const struct ordered_pool_config *config);
 /* Waits for the next job in order. *slot is the caller's until ordered_give_back. A job's failure
  * is returned here, with its message, when its turn comes; its slot, too, is to be given back if
  * one goes on. After the last job *slot is -1. Taking more than `window` slots at a time is
