@@ -69,8 +69,9 @@ check "four loader threads give the same bits as two" threads
 none() { train threads0 --set loader_threads=0 && cmp whole/checkpoint/last.safetensors threads0/checkpoint/last.safetensors; }
 check "no loader thread gives the same bits, too" none
 
-# A real signal, somewhere in the middle.
+# A real signal, somewhere in the middle. With job control on, or the shell would have it ignored.
 interrupted() {
+    set -m
     train signal --set epochs=400 &
     local pid=$! tries=0
     while [ ! -e signal/checkpoint/last.safetensors ] && [ $((tries += 1)) -lt 600 ]; do sleep 0.1; done
