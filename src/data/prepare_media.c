@@ -1,7 +1,7 @@
 /* Media files to what a store keeps: pictures as they are, video frames as JPEG, sound as log-mel,
  * vectors as float32. */
 #include "data/prepare.h"
-#include "io/npy.h"
+#include "io/io.h"
 
 #include <errno.h>
 #include <string.h>

@@ -59,6 +59,7 @@ static rel_status list_missing(const struct prepare_item *item, const char *path
 }
 
 static void hash_string(XXH3_state_t *state, const char *text) {
+    if (!text) text = ""; /* a rel_text that nothing was appended to */
     XXH3_128bits_update(state, text, strlen(text) + 1);
 }
 

@@ -79,7 +79,7 @@ static rel_status configure_modality(struct manifest *manifest, const char *name
         return rel_fail(REL_ERR_USAGE, "%s: more than %d modalities", manifest->settings_path,
                         DATA_MODALITIES_MAX);
     struct data_modality *modality = &plan->list[plan->modalities];
-    strcpy(modality->name, name);
+    snprintf(modality->name, sizeof modality->name, "%s", name);
     snprintf(prefix, sizeof prefix, "modalities.%s", name);
     REL_TRY(known_kind(manifest, name, &modality->kind));
     REL_TRY(modality_known_keys(modality->kind, prefix, &plan->arena, keys, key_count));
@@ -232,7 +232,7 @@ static rel_status check_ids(const struct manifest *manifest) {
 
 static rel_status read_table(struct manifest *manifest) {
     struct prepare_plan *plan = &manifest->plan;
-    int columns[DATA_MODALITIES_MAX];
+    int columns[DATA_MODALITIES_MAX] = {0};
     REL_TRY(csv_read(manifest->table_path, TABLE_BYTES_MAX, &manifest->table));
     REL_TRY(read_header(manifest, columns));
     plan->count = manifest->table.count - 1;

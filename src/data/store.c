@@ -60,7 +60,7 @@ static rel_status take_class(struct store *store, sqlite3_stmt *statement) {
 
 static rel_status take_modality(struct store *store, sqlite3_stmt *statement) {
     struct store_info *info = &store->info;
-    const char *name = NULL, *kind = NULL, *options = NULL;
+    const char *name = "", *kind = "", *options = "";
     if (info->modalities >= DATA_MODALITIES_MAX ||
         sqlite3_column_int64(statement, 0) != info->modalities)
         return store_damaged(store->path, "modalities are not numbered from 0, or too many");
@@ -73,7 +73,7 @@ static rel_status take_modality(struct store *store, sqlite3_stmt *statement) {
     if (!modality_name_good(name) || modality->kind < 0 || features < 0 || features > INT32_MAX ||
         (modality->kind == DATA_VECTOR) != (features > 0))
         return store_damaged(store->path, "a modality that is none");
-    strcpy(modality->name, name);
+    snprintf(modality->name, sizeof modality->name, "%s", name);
     modality->features = (int)features;
     rel_status status = modality_parse(modality, options, strlen(options));
     if (status != REL_OK) return rel_fail_in(status, "%s: damaged store", store->path);
@@ -103,7 +103,7 @@ static rel_status read_meta(struct store *store, const char *key, char *text, si
     char *value;
     REL_TRY(store_db_meta(store->db, store->path, key, &value));
     bool good = value && strlen(value) < size;
-    if (good) strcpy(text, value);
+    if (good) memcpy(text, value, strlen(value) + 1);
     rel_free(value);
     return good ? REL_OK : store_damaged(store->path, "its description is incomplete");
 }

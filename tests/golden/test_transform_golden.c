@@ -109,7 +109,7 @@ static void test_boxes(void **state) {
         struct transform_box box;
         struct rel_random random;
         assert_int_equal(table.rows[r].count, 7);
-        for (int c = 0; c < 7; c++) n[c] = atoi(table.rows[r].fields[c]);
+        for (int c = 0; c < 7; c++) n[c] = (int)strtol(table.rows[r].fields[c], NULL, 10);
         rel_random_init(&random, 5, REL_RANDOM_AUGMENT, 0, (uint64_t)n[0]);
         transform_random_box(&options, n[1], n[2], &random, &box);
         assert_int_equal(box.x, n[3]);

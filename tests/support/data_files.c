@@ -1,6 +1,6 @@
 #include "support/data_files.h"
 
-#include "io/npy.h"
+#include "io/io.h"
 
 #include <ftw.h>
 #include <math.h>

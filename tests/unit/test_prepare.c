@@ -167,7 +167,7 @@ static void fingerprint_of(const struct prepare_options *options, char fingerpri
     used.force = true;
     succeed(&used, NULL);
     struct store *store = open_here();
-    strcpy(fingerprint, store_info(store)->fingerprint);
+    memcpy(fingerprint, store_info(store)->fingerprint, 33);
     store_close(store);
 }
 
@@ -252,7 +252,8 @@ static void test_split_shares(void **state) {
     const int sizes[] = {1, 2, 10, 11};
     for (int c = 0, i = 0; c < 4; c++)
         for (int k = 0; k < sizes[c]; k++) labels[i++ * 7 % COUNT] = c;
-    for (double fraction = 0.1; fraction < 0.85; fraction += 0.1) {
+    for (int tenths = 1; tenths <= 8; tenths++) {
+        double fraction = tenths / 10.0;
         int taken[4] = {0}, total = 0;
         assert_int_equal(split_stratified(labels, COUNT, 4, fraction, 5, chosen), REL_OK);
         assert_int_equal(split_stratified(labels, COUNT, 4, fraction, 5, again), REL_OK);
@@ -306,7 +307,7 @@ static void test_interrupted_and_resumed(void **state) {
     assert_int_equal(before.st_ino, after.st_ino); /* the very file that was begun */
     rel_free(path);
     struct store *store = open_here();
-    strcpy(resumed, store_info(store)->fingerprint);
+    memcpy(resumed, store_info(store)->fingerprint, 33);
     store_close(store);
     assert_string_equal(whole, resumed);
 }
@@ -342,7 +343,6 @@ static void test_killed_and_resumed(void **state) {
         /* Killed outright by the first write beyond this size: as a power cut would do. */
         struct rlimit limit = {48 << 10, 48 << 10};
         setrlimit(RLIMIT_FSIZE, &limit);
-        signal(SIGXFSZ, SIG_DFL);
         _exit(prepare_folder(folder, &options, NULL) == REL_OK ? 0 : 1);
     }
     int ended;
@@ -352,7 +352,7 @@ static void test_killed_and_resumed(void **state) {
     assert_true(here("store.partial"));
     succeed(&options, NULL);
     struct store *store = open_here();
-    strcpy(resumed, store_info(store)->fingerprint);
+    memcpy(resumed, store_info(store)->fingerprint, 33);
     store_close(store);
     assert_string_equal(whole, resumed);
 }
@@ -365,11 +365,13 @@ static void test_full_disk(void **state) {
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     limit = old;
     limit.rlim_cur = 64 << 10;
-    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction handler;
+    assert_int_equal(sigaction(SIGXFSZ, &ignore, &handler), 0);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     rel_status status = prepare_folder(folder, NULL, NULL);
     setrlimit(RLIMIT_FSIZE, &old);
-    signal(SIGXFSZ, handler);
+    sigaction(SIGXFSZ, &handler, NULL);
     assert_int_equal(status, REL_ERR_IO);
     assert_non_null(strstr(rel_error_message(), "store"));
     assert_false(here("store"));
