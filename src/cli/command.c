@@ -19,6 +19,7 @@ const struct command *const command_table[] = {
     &cmd_evaluate,
     &cmd_diagnose,
     &cmd_compare,
+    &cmd_info,
     &cmd_help,
     NULL,
 };

@@ -102,6 +102,7 @@ extern const struct command cmd_compare;
 extern const struct command cmd_diagnose;
 extern const struct command cmd_evaluate;
 extern const struct command cmd_help;
+extern const struct command cmd_info;
 extern const struct command cmd_inspect;
 extern const struct command cmd_prepare;
 extern const struct command cmd_synth;

@@ -1,0 +1,82 @@
+#include "cli/command.h"
+#include "learn/learn.h"
+#include "nn/nn.h"
+
+#include <jpeglib.h>
+#include <libavcodec/avcodec.h>
+#include <libavutil/avutil.h>
+#include <png.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define TEXT_OF2(x) #x
+#define TEXT_OF(x)  TEXT_OF2(x)
+
+static const char precision[] =
+    "float32 throughout; this version computes in nothing else, on any CPU";
+
+static double memory_gib(void) {
+    return (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1 << 30);
+}
+
+static json_t *methods(void) {
+    json_t *names = json_array();
+    for (size_t i = 0; method_table[i]; i++)
+        json_array_append_new(names, json_string(method_table[i]->name));
+    return names;
+}
+
+static json_t *describe(void) {
+    char cpu[128];
+    rel_cpu_name(cpu, sizeof cpu);
+    return json_pack("{s:s, s:{s:s, s:i, s:f}, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s},"
+                     " s:s, s:o}",
+                     "version", REL_VERSION, "machine", "cpu", cpu, "threads", rel_cpu_count(),
+                     "memory_gib", memory_gib(), "kernels", "own", rel_isa_name(rel_cpu_isa()),
+                     "onednn", nn_library_isa(), "libraries", "onednn", nn_library_version(),
+                     "ffmpeg", av_version_info(), "ffmpeg_licence", avcodec_license(), "sqlite",
+                     sqlite3_libversion(), "libjpeg_turbo", TEXT_OF(LIBJPEG_TURBO_VERSION),
+                     "libpng", png_get_libpng_ver(NULL), "jansson", jansson_version_str(),
+                     "precision", precision, "methods", methods());
+}
+
+static void print_group(const char *title, json_t *group) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(group, key, value) {
+        output_text("%-10s %-15s", title, key);
+        if (json_is_string(value))
+            output_text("%s\n", json_string_value(value));
+        else
+            output_text("%.4g\n", json_number_value(value));
+        title = "";
+    }
+}
+
+static rel_status run(const struct invocation *invocation) {
+    json_t *document = describe();
+    if (invocation->json || !document) return output_json(document);
+    output_text("%-26s%s\n", "relearn", REL_VERSION);
+    print_group("machine", json_object_get(document, "machine"));
+    print_group("kernels", json_object_get(document, "kernels"));
+    print_group("libraries", json_object_get(document, "libraries"));
+    output_text("%-26s%s\n%-26s", "precision", precision, "methods");
+    size_t index;
+    json_t *name;
+    json_array_foreach(json_object_get(document, "methods"), index, name)
+        output_text("%s%s", index ? ", " : "", json_string_value(name));
+    output_text("\n");
+    json_decref(document);
+    return REL_OK;
+}
+
+const struct command cmd_info = {
+    .name = "info",
+    .summary = "show the CPU, the libraries and the kernels chosen for them",
+    .usage = "[--json]",
+    .description = "What a bug report should hold. RELEARN_ISA=baseline or avx2 in the environment "
+                   "lowers the instruction set of our own kernels.",
+    .json = true,
+    .run = run,
+};
