@@ -1,0 +1,190 @@
+/* Plans: how a map is cut into tiles, tiles into groups, and the scratch into arrays. */
+#include "nn/winograd_private.h"
+
+#include <unistd.h>
+
+static const struct winograd_kernels *kernels_for(int block) {
+    enum rel_isa isa = rel_cpu_isa();
+    if (block == 16 && isa == REL_ISA_AVX512) return winograd_kernels_avx512();
+    if (block == 8 && isa >= REL_ISA_AVX2) return winograd_kernels_avx2();
+    return NULL;
+}
+
+bool winograd_supported(const struct winograd_shape *shape) {
+    enum { LIMIT = 1 << 14 };
+    const struct winograd_shape *s = shape;
+    if (s->block < 1 || !kernels_for(s->block)) return false;
+    if (s->batch < 1 || s->height < 1 || s->width < 1 || s->threads < 1) return false;
+    if (s->height > LIMIT || s->width > LIMIT || s->in_channels > LIMIT || s->out_channels > LIMIT)
+        return false;
+    if (s->in_channels < 1 || s->in_channels % s->block) return false;
+    if (s->out_channels < 1 || s->out_channels % s->block) return false;
+    /* Counts of tiles are ints. */
+    return (int64_t)s->batch * ((s->height + 3) / 4) * ((s->width + 3) / 4) < 1 << 24;
+}
+
+/* Tile `index` of the fewest that cover `size`: tiles of 4, then of 3, so that none is smaller
+ * unless the map is (5 = 3 + 2). */
+static int cut(int size, int index, int *position) {
+    int count = (size + 3) / 4, threes = 4 * count - size;
+    if (threes > count) { /* 1, 2 or 5 */
+        *position = 3 * index;
+        return size - 3 * index < 3 ? size - 3 * index : 3;
+    }
+    int fours = count - threes;
+    *position = index < fours ? 4 * index : 4 * fours + 3 * (index - fours);
+    return index < fours ? 4 : 3;
+}
+
+/* The tiles of group `g`, so ordered that those that need the point at infinity of the rows, of the
+ * columns, and of both are each contiguous. */
+static void fill_group(struct winograd_plan *plan, int g, int tile_rows, int tile_columns) {
+    struct winograd_tiles *group = &plan->group[g];
+    int64_t count = plan->tile_count;
+    int first = (int)(count * g / plan->group_count);
+    int end = (int)(count * (g + 1) / plan->group_count);
+    int behind[4], at = first;
+    static const bool full_rows[4] = {true, true, false, false};
+    static const bool full_columns[4] = {false, true, true, false};
+    for (int kind = 0; kind < 4; kind++) {
+        for (int i = first; i < end; i++) {
+            struct winograd_tile tile = {.image = i / (tile_rows * tile_columns)};
+            int y, x;
+            int rows = cut(plan->shape.height, i / tile_columns % tile_rows, &y);
+            int columns = cut(plan->shape.width, i % tile_columns, &x);
+            if ((rows == 4) != full_rows[kind] || (columns == 4) != full_columns[kind]) continue;
+            tile.y = (int16_t)y;
+            tile.x = (int16_t)x;
+            tile.rows = (uint8_t)rows;
+            tile.columns = (uint8_t)columns;
+            plan->tiles[at++] = tile;
+        }
+        behind[kind] = at - first;
+    }
+    *group = (struct winograd_tiles){
+        .first = first,
+        .count = end - first,
+        .begin = {0, behind[0], 0, behind[0]},
+        .end = {end - first, behind[2], behind[1], behind[1]},
+    };
+    if (group->count > plan->max_tiles) plan->max_tiles = group->count;
+}
+
+/* Bytes; what is assumed where the system does not say. */
+static size_t cache_bytes(int name, size_t otherwise) {
+    long bytes = sysconf(name);
+    return bytes > 0 ? (size_t)bytes : otherwise;
+}
+
+/* How many tiles a group may have so that what is touched per tile fills most of a cache. */
+static int tiles_in(size_t bytes, size_t per_tile, int least, int most) {
+    size_t tiles = bytes / per_tile;
+    if (tiles < (size_t)least) return least;
+    return tiles > (size_t)most ? most : (int)tiles;
+}
+
+struct winograd_choice winograd_choose(const struct winograd_shape *shape,
+                                       enum winograd_direction direction) {
+    const struct winograd_shape *s = shape;
+    size_t l2 = cache_bytes(_SC_LEVEL2_CACHE_SIZE, 1 << 20);
+    size_t l3 = cache_bytes(_SC_LEVEL3_CACHE_SIZE, 16 << 20);
+    bool back = direction == WINOGRAD_BACKWARD_DATA;
+    size_t in = (size_t)(back ? s->out_channels : s->in_channels);
+    size_t out = (size_t)(back ? s->in_channels : s->out_channels);
+    size_t point_bytes = WINOGRAD_POINTS * sizeof(float), weights = point_bytes * in * out;
+    struct winograd_choice choice = {.piece = 4};
+    if (direction == WINOGRAD_BACKWARD_WEIGHTS) {
+        choice.shared = weights > 4 << 20;
+        choice.tiles = choice.shared ? tiles_in(l3 / 2, point_bytes * (in + out), 32, 256)
+                                     : tiles_in(l2 / 2, point_bytes * (in + out), 14, 56);
+        return choice;
+    }
+    size_t count = (size_t)s->batch * ((size_t)s->height + 3) / 4 * (((size_t)s->width + 3) / 4);
+    choice.shared = weights > (size_t)12 << 20 || weights > point_bytes * in * count;
+    choice.tiles = choice.shared ? tiles_in(l3 * 3 / 8, point_bytes * in, 28, 1 << 20)
+                                 : tiles_in(l2 * 5 / 8, point_bytes * in, 14, 56);
+    size_t outputs = (size_t)s->batch * (size_t)s->height * (size_t)s->width * out;
+    choice.stream = outputs * sizeof(float) > l3 / 4;
+    return choice;
+}
+
+static void lay_out_scratch(struct winograd_plan *plan) {
+    int block = plan->shape.block, pairs = winograd_pairs(plan->out.blocks);
+    size_t threads = (size_t)plan->shape.threads;
+    size_t v_channels = winograd_v_channels(block, plan->max_tiles);
+    plan->v_part = v_channels * (size_t)plan->in.blocks;
+    plan->v_count = plan->choice.shared ? 1 : threads;
+    plan->u_part = winograd_u_channels(block);
+    if (plan->direction == WINOGRAD_BACKWARD_WEIGHTS) {
+        plan->m_part = v_channels * (size_t)plan->out.blocks; /* D */
+        plan->m_count = plan->v_count;
+        /* One item per thread is enough when an item is finished at once. */
+        bool finished = plan->choice.shared && plan->group_count == 1;
+        if (!finished) plan->u_part *= (size_t)plan->in.blocks * (size_t)pairs;
+        plan->u_count = finished ? threads : plan->choice.shared ? 1 : (size_t)plan->parts;
+        return;
+    }
+    plan->m_part = (size_t)plan->max_tiles * winograd_m_tile(block);
+    plan->m_count = threads;
+    plan->u_part *= (size_t)(plan->choice.shared ? plan->choice.piece : plan->in.blocks);
+    plan->u_count = plan->choice.shared ? threads : (size_t)pairs;
+}
+
+static rel_status make_groups(struct winograd_plan *plan) {
+    const struct winograd_shape *s = &plan->shape;
+    int tile_rows = (s->height + 3) / 4, tile_columns = (s->width + 3) / 4;
+    plan->tile_count = s->batch * tile_rows * tile_columns;
+    int most = plan->choice.tiles;
+    plan->group_count = (plan->tile_count + most - 1) / most;
+    if (!plan->choice.shared && plan->tile_count > s->threads) /* equal work for every thread */
+        plan->group_count = (plan->group_count + s->threads - 1) / s->threads * s->threads;
+    plan->parts = plan->group_count < s->threads ? plan->group_count : s->threads;
+    plan->tiles = rel_alloc((size_t)plan->tile_count, sizeof *plan->tiles);
+    plan->group = rel_alloc((size_t)plan->group_count, sizeof *plan->group);
+    if (!plan->tiles || !plan->group) return REL_ERR_MEMORY;
+    for (int g = 0; g < plan->group_count; g++) fill_group(plan, g, tile_rows, tile_columns);
+    return REL_OK;
+}
+
+rel_status winograd_plan_create(struct winograd_plan **plan, const struct winograd_shape *shape,
+                                enum winograd_direction direction,
+                                const struct winograd_choice *choice) {
+    *plan = NULL;
+    if (!winograd_supported(shape))
+        return rel_fail(REL_ERR_UNSUPPORTED,
+                        "Winograd convolution %d -> %d, %d x %d: no kernels for it on this CPU",
+                        shape->in_channels, shape->out_channels, shape->height, shape->width);
+    struct winograd_plan *p = rel_alloc(1, sizeof *p);
+    if (!p) return REL_ERR_MEMORY;
+    p->shape = *shape;
+    p->direction = direction;
+    p->kernels = kernels_for(shape->block);
+    bool back = direction == WINOGRAD_BACKWARD_DATA;
+    int in = shape->in_channels / shape->block, out = shape->out_channels / shape->block;
+    p->in = (struct winograd_map){shape->height, shape->width, back ? out : in};
+    p->out = (struct winograd_map){shape->height, shape->width, back ? in : out};
+    p->choice = choice ? *choice : winograd_choose(shape, direction);
+    if (p->choice.tiles < 1) p->choice.tiles = 1;
+    if (p->choice.piece < 1) p->choice.piece = 1;
+    if (p->choice.piece > p->in.blocks) p->choice.piece = p->in.blocks;
+    rel_status status = make_groups(p);
+    if (status != REL_OK) {
+        winograd_plan_release(p);
+        return status;
+    }
+    lay_out_scratch(p);
+    *plan = p;
+    return REL_OK;
+}
+
+void winograd_plan_release(struct winograd_plan *plan) {
+    if (!plan) return;
+    rel_free(plan->tiles);
+    rel_free(plan->group);
+    rel_free(plan);
+}
+
+size_t winograd_scratch_bytes(const struct winograd_plan *plan) {
+    return sizeof(float) * (plan->u_part * plan->u_count + plan->v_part * plan->v_count +
+                            plan->m_part * plan->m_count);
+}

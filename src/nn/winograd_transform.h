@@ -1,0 +1,192 @@
+/* Transforms of inputs, outputs and output gradients: tiles of pixels to 36 points and back. The
+ * two-dimensional ones apply the one-dimensional one along columns, then along rows. */
+#ifndef REL_NN_WINOGRAD_TRANSFORM_H
+#define REL_NN_WINOGRAD_TRANSFORM_H
+
+#include "nn/winograd_vector.h"
+
+/* The finite points besides 0: +-P and +-Q, so chosen that numerators and denominators are small
+ * and errors stay near those of a direct convolution. */
+static const float P = 0.625F, Q = 1.5F;
+static const float P2 = 0.625F * 0.625F, Q2 = 1.5F * 1.5F;
+
+/* B^T: 6 pixels to 6 points */
+INLINE void to_points(const vec *x, vec *point) {
+    vec even = x[4] - Q2 * x[2], odd = x[3] - Q2 * x[1];
+    point[1] = even + P * odd;
+    point[2] = even - P * odd;
+    vec even2 = x[4] - P2 * x[2], odd2 = x[3] - P2 * x[1];
+    point[3] = even2 + Q * odd2;
+    point[4] = even2 - Q * odd2;
+    point[0] = P2 * Q2 * x[0] + (x[4] - (P2 + Q2) * x[2]);
+    point[5] = P2 * Q2 * x[1] + (x[5] - (P2 + Q2) * x[3]);
+}
+
+/* A^T: 6 points to 4 outputs */
+INLINE void to_outputs(const vec *point, vec *y) {
+    vec sum = point[1] + point[2], difference = point[1] - point[2];
+    vec sum2 = point[3] + point[4], difference2 = point[3] - point[4];
+    y[0] = point[0] + sum + sum2;
+    y[1] = P * difference + Q * difference2;
+    y[2] = P2 * sum + Q2 * sum2;
+    y[3] = P * P2 * difference + (Q * Q2 * difference2 + point[5]);
+}
+
+/* A: 4 output gradients to 6 points */
+INLINE void gradient_to_points(const vec *y, vec *point) {
+    vec even = y[0] + P2 * y[2], odd = P * y[1] + P * P2 * y[3];
+    point[0] = y[0];
+    point[1] = even + odd;
+    point[2] = even - odd;
+    vec even2 = y[0] + Q2 * y[2], odd2 = Q * y[1] + Q * Q2 * y[3];
+    point[3] = even2 + odd2;
+    point[4] = even2 - odd2;
+    point[5] = y[3];
+}
+
+static const float zeros[6 * BLOCK] __attribute__((aligned(64)));
+
+/* `first`: the first of the 6 columns inside the image, `end`: one behind the last. */
+INLINE void input_tile(const float *plane, const struct winograd_map *map,
+                       const struct winograd_tile *tile, float *v, const int first, const int end) {
+    vec half[6][6], line[6], point[6];
+    const float *corner = plane + ((ptrdiff_t)(tile->y - 1) * map->width + tile->x - 1) * BLOCK;
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; i++) {
+        bool inside = (unsigned)(tile->y - 1 + i) < (unsigned)map->height;
+        const float *row = inside ? corner + (ptrdiff_t)i * map->width * BLOCK : zeros;
+#pragma GCC unroll 6
+        for (int j = 0; j < 6; j++)
+            line[j] = j >= first && j < end ? load(row + (ptrdiff_t)j * BLOCK) : (vec){0};
+        to_points(line, half[i]);
+    }
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++) {
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) line[i] = half[i][j];
+        to_points(line, point);
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) store(v + (ptrdiff_t)(i * 6 + j) * BLOCK, point[i]);
+    }
+}
+
+static void input(const float *x, const struct winograd_map *map, int channel_block,
+                  const struct winograd_tile *tiles, int count, float *v) {
+    size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
+    for (int t = 0; t < count; t++, v += winograd_v_tile(BLOCK)) {
+        const struct winograd_tile *tile = tiles + t;
+        const float *plane = x + ((size_t)tile->image * map->blocks + channel_block) * pixels;
+        int end = map->width - tile->x + 1; /* columns before the right edge */
+        switch ((tile->x == 0) + 2 * (end > 6 ? 6 : end)) {
+        case 12:
+            input_tile(plane, map, tile, v, 0, 6);
+            break;
+        case 13:
+            input_tile(plane, map, tile, v, 1, 6);
+            break;
+        case 10:
+            input_tile(plane, map, tile, v, 0, 5);
+            break;
+        case 11:
+            input_tile(plane, map, tile, v, 1, 5);
+            break;
+        case 8:
+            input_tile(plane, map, tile, v, 0, 4);
+            break;
+        case 9:
+            input_tile(plane, map, tile, v, 1, 4);
+            break;
+        case 6:
+            input_tile(plane, map, tile, v, 0, 3);
+            break;
+        case 7:
+            input_tile(plane, map, tile, v, 1, 3);
+            break;
+        default:
+            input_tile(plane, map, tile, v, 1, 2);
+            break; /* a map one pixel wide */
+        }
+    }
+}
+
+/* `whole`: 4x4 outputs; else `rows` and `columns` of them. */
+INLINE void output_tile(const float *m, float *y, int width, int rows, int columns,
+                        const bool whole, const bool stream) {
+    vec half[4][6], line[6], out[4];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++) {
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) line[i] = load(m + (ptrdiff_t)(i * 6 + j) * BLOCK);
+        to_outputs(line, out);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) half[i][j] = out[i];
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        if (!whole && i >= rows) break;
+        to_outputs(half[i], out);
+        float *row = y + (ptrdiff_t)i * width * BLOCK;
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            if (!whole && j >= columns) break;
+            if (stream)
+                store_past_caches(row + (ptrdiff_t)j * BLOCK, out[j]);
+            else
+                store(row + (ptrdiff_t)j * BLOCK, out[j]);
+        }
+    }
+}
+
+static void output(const float *m, int half, const struct winograd_tile *tiles, int count,
+                   const struct winograd_map *map, int channel_block, bool stream, float *y) {
+    size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
+    m += (ptrdiff_t)half * WINOGRAD_POINTS * BLOCK;
+    for (int t = 0; t < count; t++, m += winograd_m_tile(BLOCK)) {
+        const struct winograd_tile *tile = tiles + t;
+        float *to = y + ((size_t)tile->image * map->blocks + channel_block) * pixels +
+                    ((ptrdiff_t)tile->y * map->width + tile->x) * BLOCK;
+        if (tile->rows < 4 || tile->columns < 4)
+            output_tile(m, to, map->width, tile->rows, tile->columns, false, false);
+        else if (stream)
+            output_tile(m, to, map->width, 4, 4, true, true);
+        else
+            output_tile(m, to, map->width, 4, 4, true, false);
+    }
+}
+
+INLINE void gradient_tile(const float *dy, int width, float *d, int rows, int columns,
+                          const bool whole) {
+    vec half[4][6], line[4], point[6];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const float *row = whole || i < rows ? dy + (ptrdiff_t)i * width * BLOCK : zeros;
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++)
+            line[j] = load(whole || j < columns ? row + (ptrdiff_t)j * BLOCK : zeros);
+        gradient_to_points(line, half[i]);
+    }
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) line[i] = half[i][j];
+        gradient_to_points(line, point);
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) store(d + (ptrdiff_t)(i * 6 + j) * BLOCK, point[i]);
+    }
+}
+
+static void output_gradient(const float *dy, const struct winograd_map *map, int channel_block,
+                            const struct winograd_tile *tiles, int count, float *d) {
+    size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
+    for (int t = 0; t < count; t++, d += winograd_v_tile(BLOCK)) {
+        const struct winograd_tile *tile = tiles + t;
+        const float *from = dy + ((size_t)tile->image * map->blocks + channel_block) * pixels +
+                            ((ptrdiff_t)tile->y * map->width + tile->x) * BLOCK;
+        if (tile->rows == 4 && tile->columns == 4)
+            gradient_tile(from, map->width, d, 4, 4, true);
+        else
+            gradient_tile(from, map->width, d, tile->rows, tile->columns, false);
+    }
+}
+
+#endif

@@ -1,0 +1,59 @@
+/* Vectors of one block of channels, for winograd.isa.c and its parts. */
+#ifndef REL_NN_WINOGRAD_VECTOR_H
+#define REL_NN_WINOGRAD_VECTOR_H
+
+#include "base/cpu.h"
+#include "nn/winograd_private.h"
+
+#include <immintrin.h>
+
+#if defined(__AVX512F__)
+/* ROWS x 2 sums and two weights leave room for a broadcast in 32 registers. */
+enum { BLOCK = 16, ROWS = 14, GRADIENT_ROWS = 8 };
+#else
+enum { BLOCK = 8, ROWS = 6, GRADIENT_ROWS = 4 };
+#endif
+
+typedef float vec __attribute__((vector_size(BLOCK * 4), may_alias));
+typedef float vec_any __attribute__((vector_size(BLOCK * 4), may_alias, aligned(4)));
+typedef int32_t vec_index __attribute__((vector_size(BLOCK * 4)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vec load(const float *from) { return *(const vec *)from; }
+INLINE vec load_any(const float *from) { return *(const vec_any *)from; }
+INLINE void store(float *to, vec x) { *(vec *)to = x; }
+INLINE void store_any(float *to, vec x) { *(vec_any *)to = x; }
+
+INLINE void store_past_caches(float *to, vec x) {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(to, (__m512)x);
+#else
+    _mm256_stream_ps(to, (__m256)x);
+#endif
+}
+
+/* Perfect shuffles of rows i and i + BLOCK / 2; done once per bit of the index they transpose. */
+INLINE void transpose(vec *rows) {
+#if defined(__AVX512F__)
+    const vec_index low = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
+    enum { STEPS = 4 };
+#else
+    const vec_index low = {0, 8, 1, 9, 2, 10, 3, 11};
+    enum { STEPS = 3 };
+#endif
+    const vec_index high = low + BLOCK / 2;
+#pragma GCC unroll 4
+    for (int step = 0; step < STEPS; step++) {
+        vec next[BLOCK];
+#pragma GCC unroll 8
+        for (int i = 0; i < BLOCK / 2; i++) {
+            next[2 * i] = __builtin_shuffle(rows[i], rows[i + BLOCK / 2], low);
+            next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + BLOCK / 2], high);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < BLOCK; i++) rows[i] = next[i];
+    }
+}
+
+#endif
