@@ -6,8 +6,9 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* A commit costs a few disk syncs; losing this much work to a kill costs seconds. */
-enum { COMMIT_ITEMS = 500, COMMIT_BYTES = 64 << 20 };
+/* A commit costs a few disk syncs; losing this much work to a kill costs seconds. Bytes read and
+ * bytes written stand for the work; a clock would do so better, but the file would depend on it. */
+enum { COMMIT_ITEMS = 500, COMMIT_BYTES = 16 << 20 };
 
 static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL);"
@@ -414,6 +415,7 @@ static rel_status add_source(struct store_writer *writer, const struct store_sou
     sqlite3_bind_text(statement, 1, source->path, -1, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 2, (int64_t)source->bytes);
     sqlite3_bind_text(statement, 3, source->hash, -1, SQLITE_STATIC);
+    writer->bytes_since_commit += source->bytes;
     return execute(writer, INSERT_SOURCE);
 }
 
