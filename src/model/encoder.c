@@ -11,7 +11,7 @@ const struct rel_option encoder_option_table[] = {
     OPTION("blocks", OPTION_INTS, blocks, .default_value = "[2, 2, 2, 2]", .minimum = 1,
            .maximum = 64,
            .help = "resnet: basic blocks of every stage; [2, 2, 2, 2] is ResNet-18."),
-    OPTION("width", OPTION_INT, width, .default_value = "64", .minimum = 8, .maximum = 1024,
+    OPTION("width", OPTION_INT, width, .default_value = "64", .minimum = 16, .maximum = 1024,
            .unit = "channels",
            .help = "resnet: channels of the first stage, doubled with every further one; a "
                    "multiple of 16."),

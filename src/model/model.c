@@ -2,6 +2,7 @@
 
 #include "model/model_private.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -13,16 +14,18 @@ size_t model_input_count(const struct model_input *input) {
 
 /* --- parameters --- */
 
+static const char HEAD[] = "head", AUXILIARY[] = "auxiliary.";
+
 static void arenas_init(struct model *model) {
     for (int m = 0; m < model->config.modalities; m++) {
         const char *name = model->config.inputs[m].name;
         char auxiliary[MODEL_NAME_MAX + 16];
         param_arena_init(&model->encoders[m], name);
         param_arena_init(&model->buffers[m], name);
-        snprintf(auxiliary, sizeof auxiliary, "auxiliary.%s", name);
+        snprintf(auxiliary, sizeof auxiliary, "%s%s", AUXILIARY, name);
         param_arena_init(&model->auxiliary[m], auxiliary);
     }
-    param_arena_init(&model->head, "head");
+    param_arena_init(&model->head, HEAD);
 }
 
 int model_arenas(struct model *model, struct param_arena **arenas) {
@@ -45,14 +48,39 @@ static rel_status arenas_allocate(struct model *model) {
     return REL_OK;
 }
 
-rel_status model_init(struct model *model, struct nn_runtime *runtime,
-                      const struct model_config *config) {
-    *model = (struct model){.config = *config, .runtime = runtime};
+static rel_status input_check(const struct model_config *config, int m) {
+    const struct model_input *input = &config->inputs[m];
+    const struct rel_shape vector = {.ndims = 1, .dims = {input->features}};
+    const struct rel_shape pictures = {
+        .ndims = 4, .dims = {input->frames, input->channels, input->height, input->width}};
+    size_t count;
+    /* Arenas are told apart by name, in checkpoints and when values are drawn. */
+    if (input->name[0] == '\0' || strcmp(input->name, HEAD) == 0 ||
+        strncmp(input->name, AUXILIARY, sizeof AUXILIARY - 1) == 0)
+        return rel_fail(REL_ERR_USAGE, "modality \"%s\": the name is not free (take another)",
+                        input->name);
+    for (int other = 0; other < m; other++)
+        if (strcmp(config->inputs[other].name, input->name) == 0)
+            return rel_fail(REL_ERR_USAGE, "modality %s: there are two of this name", input->name);
+    rel_status status = rel_shape_count(input->is_vector ? &vector : &pictures, &count);
+    return status == REL_OK ? REL_OK : rel_fail_in(status, "modality %s", input->name);
+}
+
+static rel_status config_check(const struct model_config *config) {
     if (config->modalities < 1 || config->modalities > MODEL_MODALITIES_MAX)
         return rel_fail(REL_ERR_USAGE, "%d modalities (1 to %d are possible)", config->modalities,
                         MODEL_MODALITIES_MAX);
     if (config->classes < 1)
         return rel_fail(REL_ERR_USAGE, "%d classes (at least 1 is needed)", config->classes);
+    for (int m = 0; m < config->modalities; m++) REL_TRY(input_check(config, m));
+    return REL_OK;
+}
+
+rel_status model_init(struct model *model, struct nn_runtime *runtime,
+                      const struct model_config *config) {
+    *model = (struct model){0};
+    REL_TRY(config_check(config));
+    *model = (struct model){.config = *config, .runtime = runtime};
     arenas_init(model);
     /* A plan of one sample declares every parameter; it is thrown away, the others find them by
      * name. */
@@ -79,6 +107,39 @@ void model_draw(struct model *model, uint64_t seed) {
     for (int a = 0; a < count; a++) param_arena_draw(arenas[a], seed, first_stream(arenas[a]));
     for (int m = 0; m < model->config.modalities; m++)
         param_arena_draw(&model->buffers[m], seed, 0);
+}
+
+static rel_status plane_broadcast(struct param_arena *arena, enum param_plane plane,
+                                  struct comm *comm) {
+    if (!arena->planes[plane]) return REL_OK;
+    return comm_broadcast(comm, arena->planes[plane], arena->size * sizeof(float), 0);
+}
+
+rel_status model_broadcast(struct model *model, struct comm *comm) {
+    struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
+    int count = model_arenas(model, arenas);
+    for (int a = 0; a < count; a++) {
+        REL_TRY(plane_broadcast(arenas[a], PLANE_VALUE, comm));
+        REL_TRY(plane_broadcast(arenas[a], PLANE_INITIAL, comm));
+        param_arena_changed(arenas[a]);
+    }
+    for (int m = 0; m < model->config.modalities; m++) {
+        REL_TRY(plane_broadcast(&model->buffers[m], PLANE_VALUE, comm));
+        param_arena_changed(&model->buffers[m]);
+    }
+    return REL_OK;
+}
+
+rel_status model_average(struct model *model, struct comm *comm, enum param_plane plane) {
+    struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
+    int count = comm->size > 1 ? model_arenas(model, arenas) : 0;
+    const float share = 1.0F / (float)comm->size;
+    for (int a = 0; a < count; a++) {
+        float *data = arenas[a]->planes[plane];
+        REL_TRY(comm_sum_floats(comm, data, arenas[a]->size));
+        for (size_t i = 0; i < arenas[a]->size; i++) data[i] *= share;
+    }
+    return REL_OK;
 }
 
 size_t model_parameter_count(const struct model *model) {

@@ -2,17 +2,21 @@
  *
  * In order of use:
  *   encoder_options    an encoder's options (kind, width, blocks, ...), one table for YAML and help
- *   model_init         declares and draws the parameters: one arena per encoder, one for the head,
- * one per auxiliary head model_plan_get     the network for one mode and batch size (kept, made
- * once) model_forward, model_backward    a training step's two halves; the caller fills the logits'
- * gradients in between model_head_logits  the head alone on given features: masked modalities,
- * probes
+ *   model_init         declares the parameters: an arena per encoder, for the head, per auxiliary
+ *                      head
+ *   model_draw         their initial values
+ *   model_plan_get     the network for one mode and batch size, made once and kept
+ *   model_forward, model_backward
+ *                      the two halves of a training step; in between the caller fills the gradients
+ *                      of the logits
+ *   model_head_logits  the head alone on given features: masked modalities, probes
  *
- * One file per encoder kind (resnet.c, mlp.c) and per fusion, each ending in its descriptor; tables
- * in encoder.c, fusion.c. */
+ * One file per kind of encoder (resnet.c, mlp.c), each ending in its descriptor; tables in
+ * encoder.c and fusion.c. */
 #ifndef REL_MODEL_H
 #define REL_MODEL_H
 
+#include "comm/comm.h"
 #include "nn/nn.h"
 
 enum { MODEL_MODALITIES_MAX = 8, MODEL_NAME_MAX = 48 };
@@ -68,6 +72,7 @@ struct model {
     struct model_plan *head_plan;         /* of model_head_logits */
 };
 
+/* ERR_USAGE for what no model can be made of: it names the key or the modality. */
 rel_status model_init(struct model *model, struct nn_runtime *runtime,
                       const struct model_config *config);
 /* Draws all parameters and keeps them as the initial ones; running mean 0, variance 1. An encoder's
@@ -81,7 +86,13 @@ void model_release(struct model *model);
 int model_arenas(struct model *model, struct param_arena **arenas);
 size_t model_parameter_count(const struct model *model);
 
+/* Every rank gets rank 0's values, initial values and running statistics. */
+rel_status model_broadcast(struct model *model, struct comm *comm);
+/* Replaces a plane of every arena by its mean over the ranks. */
+rel_status model_average(struct model *model, struct comm *comm, enum param_plane plane);
+
 struct model_plan;
+/* Made at the first request, which allocates; later ones find it. ERR_USAGE for batch < 1. */
 rel_status model_plan_get(struct model *model, enum nn_mode mode, int batch,
                           struct model_plan **plan);
 int model_plan_batch(const struct model_plan *plan);

@@ -135,6 +135,7 @@ static rel_status plan_make(struct model *model, enum nn_mode mode, int batch, b
 
 rel_status model_plan_get(struct model *model, enum nn_mode mode, int batch,
                           struct model_plan **out) {
+    if (batch < 1) return rel_fail(REL_ERR_USAGE, "a batch of %d (at least 1 is needed)", batch);
     for (struct model_plan *plan = model->plans; plan; plan = plan->next)
         if (plan->mode == mode && plan->batch == batch) return *out = plan, REL_OK;
     REL_TRY(plan_make(model, mode, batch, false, &model->plans));

@@ -2,7 +2,12 @@
  * are counted in the batch and averaged with height and width. */
 #include "model/encoder.h"
 
+#include <limits.h>
 #include <stdio.h>
+
+/* Channels in blocks of 16 are what the widest kernels work on; so a model that one CPU trains can
+ * be read by every other. */
+enum { CHANNELS_MULTIPLE = 16 };
 
 static rel_status stem_build(struct nn_graph *graph, const struct encoder_options *options,
                              nn_value in, nn_value *out) {
@@ -58,6 +63,12 @@ static rel_status resnet_build(struct nn_graph *graph, const struct model_input 
                                nn_value *features) {
     char prefix[48];
     nn_value value;
+    if (options->width < 1 || options->width % CHANNELS_MULTIPLE != 0)
+        return rel_fail(REL_ERR_USAGE, "encoders.%s.width: %lld (give a multiple of %d)",
+                        input->name, (long long)options->width, CHANNELS_MULTIPLE);
+    if ((int64_t)batch * input->frames > INT_MAX)
+        return rel_fail(REL_ERR_LIMIT, "%d samples of %d frames are too many at a time", batch,
+                        input->frames);
     if (options->blocks.count < 1 || options->blocks.count > 6)
         return rel_fail(REL_ERR_USAGE, "encoders.%s.blocks: %d stages (1 to 6 are possible)",
                         input->name, options->blocks.count);

@@ -23,7 +23,7 @@ rel_status nn_concat(struct nn_graph *graph, const nn_value *in, int count, nn_v
     REL_TRY(nn_graph_add(graph, &nn_op_concat, "concat", in, count, &result, NN_FEATURES,
                          sizeof(struct concat_state), &op));
     *(struct concat_state *)op->state = (struct concat_state){(size_t)batch, (size_t)width};
-    op->keeps_inputs = false;
+    op->keeps_inputs = 0;
     *out = op->out;
     return REL_OK;
 }
