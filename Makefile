@@ -4,6 +4,7 @@
 # make demo       sets up, builds, shows the method on generated media
 # make lint       format, clang-tidy, layers, banned functions, shell scripts
 # make asan       unit, golden and command-line tests under the address and undefined behaviour sanitizers
+# make bench      sets up the peers, builds and measures against them; BENCH=NAME measures one (bench/run --help)
 # make oracle     remakes every golden file with PyTorch and friends and compares
 # make install    PREFIX=/usr/local DESTDIR=; make uninstall undoes it
 #
@@ -26,7 +27,7 @@ LDLIBS_ALL  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lm
 
 # A build without the libraries would fail with a page of errors: one line instead. The targets
 # named here work without them, or install them first.
-NO_LIBRARIES_NEEDED := deps check demo lint lint-% asan oracle clean uninstall
+NO_LIBRARIES_NEEDED := deps check demo lint lint-% asan bench oracle clean uninstall
 ifneq ($(filter-out $(NO_LIBRARIES_NEEDED),$(or $(MAKECMDGOALS),all)),)
   ifneq ($(shell pkg-config --exists $(PKGS) && echo yes),yes)
     $(error libraries are missing: $(shell pkg-config --print-errors --exists $(PKGS) 2>&1 | grep -o "No package '[^']*'" | tr '\n' ' ')(run `make deps`))
@@ -51,9 +52,13 @@ TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_SRC))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
 # Small programs that the shell tests call.
 TOOL_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
+# Our side of the benchmarks.
+BENCH         ?= all
+BENCH_BIN     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard bench/*.c)))
+BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bench/support/*.c))) $(BUILD)/tests/support/hash_fill.o
 
 .PHONY: all tests check check-run demo demo-run asan asan-run lint lint-run lint-format lint-layers \
-        lint-banned lint-links lint-shell lint-tidy oracle deps install uninstall clean
+        lint-banned lint-links lint-shell lint-tidy bench bench-programs oracle deps install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -95,7 +100,12 @@ $(BUILD)/tests/golden/%: $(BUILD)/tests/golden/%.o $(TEST_SUPPORT) $(BUILD)/libr
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/librelearn.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
+$(BUILD)/bench/%.o: CFLAGS_ALL += -Ibench -Itests
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(BENCH_SUPPORT) $(BUILD)/librelearn.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+
 tests: all $(TEST_BIN) $(TOOL_BIN)
+bench-programs: all $(BENCH_BIN)
 
 # --- targets that set up first ---
 # What deps installs changes what pkg-config says at the top, so make is started anew behind it.
@@ -123,6 +133,11 @@ asan: deps
 	 UBSAN_OPTIONS=print_stacktrace=1 \
 	 RELEARN_SANITIZED=1 tools/run_tests.sh "$(BUILD)/asan"
 
+bench: deps
+	@tools/deps.sh bench
+	@$(MAKE) --no-print-directory $(JOBS) bench-programs
+	@BUILD="$(BUILD)" bench/run $(BENCH)
+
 oracle: deps
 	@tools/deps.sh oracle
 	@tools/oracle.sh "$(BUILD)"
@@ -134,7 +149,7 @@ lint: deps
 	@$(MAKE) --no-print-directory lint-run
 lint-run: lint-format lint-layers lint-banned lint-links lint-shell lint-tidy
 
-FORMATTED = $(wildcard $(addsuffix .[ch],src/*/* src/*/*/* tests/*/* demo/* bench/*))
+FORMATTED = $(wildcard $(addsuffix .[ch],src/*/* src/*/*/* tests/*/* demo/* bench/* bench/*/*))
 lint-format:
 	clang-format --dry-run -Werror $(FORMATTED)
 lint-layers:
@@ -172,4 +187,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(patsubst %.o,%.d,$(LIB_OBJ) $(CLI_OBJ) $(TEST_SUPPORT)) \
-         $(patsubst %,%.d,$(TEST_BIN) $(TOOL_BIN))
+         $(BENCH_SUPPORT:.o=.d) $(patsubst %,%.d,$(TEST_BIN) $(TOOL_BIN) $(BENCH_BIN))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that are missing: tools/deps.sh build | lint | oracle
+# Installs the Debian packages that are missing: tools/deps.sh build | lint | bench | oracle
 # Says nothing and changes nothing when all are there.
 # shellcheck disable=SC2086  # lists of packages are meant to be split
 set -eu
@@ -8,13 +8,16 @@ build='gcc libc6-dev make pkg-config libdnnl-dev libavformat-dev libavcodec-dev 
 libswscale-dev libpng-dev libjpeg62-turbo-dev libsqlite3-dev libyaml-dev libjansson-dev libxxhash-dev libcmocka-dev'
 lint='clang-format clang-tidy shellcheck mandoc'
 oracle='python3 python3-venv'
+# The compiler is for torch.compile, the allocator for PyTorch at its best.
+bench='python3 python3-venv python3-dev g++ libjemalloc2'
 
 case "${1:-build}" in
 build) wanted=$build ;;
 lint) wanted=$lint ;;
+bench) wanted=$bench ;;
 oracle) wanted=$oracle ;;
 *)
-    echo "deps: unknown list '$1' (build, lint or oracle)" >&2
+    echo "deps: unknown list '$1' (build, lint, bench or oracle)" >&2
     exit 2
     ;;
 esac
