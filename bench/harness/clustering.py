@@ -43,7 +43,7 @@ def fastest(settings, path, clusters):
     seconds = {}
     for algorithm in ALGORITHMS:
         with start_sklearn(settings, path, clusters, algorithm) as peer:
-            seconds[algorithm] = peer.run(1)[0]
+            seconds[algorithm] = peer.run(1).seconds
     return min(seconds, key=seconds.get)
 
 
@@ -53,9 +53,9 @@ def one_size(settings, samples, clusters, weak):
     inertia = {"ours": [], "peer": []}
 
     def run(worker, name):
-        seconds, foreign, answer = worker.run(ITERATIONS[samples])
-        inertia[name].append(answer["account"]["inertia"])
-        return seconds, foreign
+        block = worker.run(ITERATIONS[samples])
+        inertia[name].append(block.answer["account"]["inertia"])
+        return block
 
     with start_ours(settings, path, clusters) as ours, start_sklearn(settings, path, clusters, algorithm) as peer:
         comparison = interleave(settings, lambda: run(ours, "ours"), lambda: run(peer, "peer"))
@@ -73,14 +73,15 @@ def kmeans(name, settings):
             rows[label] = (comparison, algorithm)
             # Mean of the best inertia over the rounds' seeds: the same or lower, but for local optima's luck.
             checks[f"inertia over the peer's, {label}"] = check(excess, 1e-3)
-            note(f"  {label}: ratio {statistics.median(comparison.ratios):.2f} ({algorithm})")
-    worst = min(rows, key=lambda label: statistics.median(rows[label][0].ratios))
+            note(f"  {label}: ratio {comparison.ratio:.2f} ({algorithm})")
+    worst = min(rows, key=lambda label: rows[label][0].ratio)
     comparison, algorithm = rows[worst]
-    details = {label: {"ours": round(statistics.median(row.ours), 4), "peer": round(statistics.median(row.peer), 4),
-                       "ratio": round(statistics.median(row.ratios), 3), "algorithm": kind}
+    details = {label: {"ours": round(statistics.median(row.seconds("ours")), 4),
+                       "peer": round(statistics.median(row.seconds("peer")), 4), "ratio": round(row.ratio, 3),
+                       "cpu_seconds": row.cpu_seconds(), "algorithm": kind}
                for label, (row, kind) in rows.items()}
-    return finish(name, settings, ours=comparison.ours, peer=comparison.peer, ratios=comparison.ratios,
-                  ratio=statistics.median(comparison.ratios), peer_name=f"scikit-learn {algorithm}, {worst}",
+    return finish(name, settings, ours=comparison.seconds("ours"), peer=comparison.seconds("peer"),
+                  ratios=comparison.ratios, ratio=comparison.ratio, peer_name=f"scikit-learn {algorithm}, {worst}",
                   unit="seconds", goal=3.0, checks=checks, details=details,
                   foreign=[value for row, _ in rows.values() for value in row.foreign],
                   trusted=all(row.trusted for row, _ in rows.values()))

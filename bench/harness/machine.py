@@ -46,7 +46,7 @@ def _session(session):
 
 
 class Watch:
-    """How many CPUs others used between its beginning and `foreign()`; `session` and this process are ours."""
+    """How many CPUs others used between its beginning and `stop()`; `session` and this process are ours."""
 
     def __init__(self, session=None):
         self.session = session
@@ -58,14 +58,16 @@ class Watch:
         mine = own.user + own.system + own.children_user + own.children_system
         return mine + (_session(self.session) if self.session else 0)
 
-    def foreign(self):
+    def stop(self):
+        """(CPUs that others used, seconds of CPU time that we used)"""
         elapsed = max(time.monotonic() - self.started, 1e-3)
-        used = (_busy() - self.busy) - (self._mine() - self.mine)
+        mine = self._mine() - self.mine
+        used = _busy() - self.busy - mine
         # A tick more or less is noise in a short block.
-        return max(0.0, used - 0.02) / elapsed
+        return max(0.0, used - 0.02) / elapsed, mine
 
 
 def foreign_now(seconds=1.0):
     watch = Watch()
     time.sleep(seconds)
-    return watch.foreign()
+    return watch.stop()[0]

@@ -57,6 +57,24 @@ def wait_for_quiet(settings):
         time.sleep(2)
 
 
+@dataclasses.dataclass
+class Block:
+    """One turn of one side."""
+    seconds: float  # of an iteration, median
+    foreign: float  # CPUs that others used
+    cpu: float  # seconds of CPU time of an iteration, all threads
+    answer: dict = dataclasses.field(default_factory=dict)
+
+
+def relearn(settings, *arguments):
+    """Runs the program; raises with its message."""
+    command = [str(settings.build / "relearn"), *map(str, arguments)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
+
+
 class Worker:
     """A process that sets up, prints one JSON line, and then for every line `run N` does N iterations
     and prints {"seconds": [...], "peak_rss_kib": ...}. `reset` forgets the peak so far."""
@@ -84,10 +102,10 @@ class Worker:
         return self._answer()
 
     def run(self, iterations):
-        """Median seconds of an iteration, how many CPUs others used, and the answer."""
         watch = machine.Watch(self.process.pid)
         answer = self._ask(f"run {iterations}")
-        return statistics.median(answer["seconds"]), watch.foreign(), answer
+        foreign, cpu = watch.stop()
+        return Block(statistics.median(answer["seconds"]), foreign, cpu / iterations, answer)
 
     def reset_peak(self):
         self._ask("reset")
@@ -111,42 +129,53 @@ def spread(values):
 
 @dataclasses.dataclass
 class Comparison:
-    """Seconds per iteration of both in every round."""
+    """Blocks of both sides, a pair for every round."""
     ours: list
     peer: list
-    foreign: list
+    foreign: list  # CPUs that others used, of every round made
     trusted: bool
 
     @property
     def ratios(self):
-        return [peer / ours for ours, peer in zip(self.ours, self.peer)]
+        return [peer.seconds / ours.seconds for ours, peer in zip(self.ours, self.peer)]
+
+    @property
+    def ratio(self):
+        return statistics.median(self.ratios)
+
+    def seconds(self, side):
+        return [block.seconds for block in getattr(self, side)]
+
+    def cpu_seconds(self):
+        """Of an iteration. Threads that wait for others spin, so on a busy machine this says little about
+        programs whose threads work hand in hand."""
+        return {side: round(statistics.median(block.cpu for block in getattr(self, side)), 4)
+                for side in ("ours", "peer")}
 
 
 def interleave(settings, run_ours, run_peer):
-    """Rounds of A B. Each function returns (seconds, foreign CPUs). Rounds in which others used the
-    machine are made again, up to twice as many; if too few quiet ones remain, all count and the
-    result is not trusted."""
+    """Rounds of A B; each function returns a Block. Rounds in which others used the machine are made
+    again, up to twice as many in all; if too few quiet ones remain, all count and the result is not trusted."""
     rounds = []
     while len(rounds) < 2 * settings.rounds:
-        ours, foreign_ours = run_ours()
-        peer, foreign_peer = run_peer()
-        rounds.append((ours, peer, max(foreign_ours, foreign_peer)))
-        if sum(foreign <= QUIET for *_, foreign in rounds) >= settings.rounds:
+        rounds.append((run_ours(), run_peer()))
+        quiet = [pair for pair in rounds if max(block.foreign for block in pair) <= QUIET]
+        # On a machine known to be busy there is no use in trying again.
+        if len(quiet) >= settings.rounds or (settings.anyway and len(rounds) >= settings.rounds):
             break
-    quiet = [row for row in rounds if row[2] <= QUIET]
     trusted = len(quiet) >= settings.rounds
     kept = quiet if trusted else rounds
-    return Comparison([row[0] for row in kept], [row[1] for row in kept], [row[2] for row in rounds], trusted)
+    return Comparison([pair[0] for pair in kept], [pair[1] for pair in kept],
+                      [max(block.foreign for block in pair) for pair in rounds], trusted)
 
 
 def result(name, settings, comparison, *, peer_name, unit, goal, work=None, checks, details=None):
     """`work` per iteration turns seconds into a rate (higher is better); None leaves seconds."""
-    ratio = statistics.median(comparison.ratios)
     convert = (lambda seconds: work / seconds) if work else (lambda seconds: seconds)
-    ours = [convert(value) for value in comparison.ours]
-    peer = [convert(value) for value in comparison.peer]
-    return finish(name, settings, ours=ours, peer=peer, ratios=comparison.ratios, ratio=ratio, peer_name=peer_name,
-                  unit=unit, goal=goal, checks=checks, details=details, foreign=comparison.foreign,
+    return finish(name, settings, ours=[convert(value) for value in comparison.seconds("ours")],
+                  peer=[convert(value) for value in comparison.seconds("peer")], ratios=comparison.ratios,
+                  ratio=comparison.ratio, peer_name=peer_name, unit=unit, goal=goal, checks=checks,
+                  details={"cpu_seconds": comparison.cpu_seconds(), **(details or {})}, foreign=comparison.foreign,
                   trusted=comparison.trusted)
 
 

@@ -2,12 +2,11 @@
 import csv
 import os
 import pathlib
-import sys
 import wave
 
 import numpy as np
 
-from harness.measure import BenchError, note
+from harness.measure import BenchError, note, relearn
 
 SOUNDS, SOUND_COPIES, SOUND_SECONDS, SOUND_RATE = 32, 10, 10, 16000
 VIDEO_COPIES = 6
@@ -100,17 +99,31 @@ def manifest(folder, modality, options, paths):
     return str(folder)
 
 
-def synthetic_store(settings, relearn, train, val):
-    """A store of generated media with the shapes of step-*: 1 x 256 x 128 log-mel, 2 pictures."""
-    media, store = settings.data / f"synth-{train}-{val}", settings.data / f"synth-{train}-{val}.store"
+SYNTHETIC_SETTINGS = """modalities:
+  audio:
+    kind: logmel
+    sample_rate: 16000
+    mel_bins: 128
+    frames: 256
+  visual:
+    kind: frames
+    clip_frames: 2
+    height: 224
+    width: 224
+    crop: resized
+    flip: 0.5
+"""
+
+
+def synthetic_store(settings, train, val):
+    """A store of generated media: log-mel of 256 x 128, two pictures of 360 x 360 cropped to 224."""
+    media, store = settings.data / f"synthetic-{train}-{val}", settings.data / f"synthetic-{train}-{val}.store"
     if store.exists():
         return str(store)
     note(f"generating {train + val} samples")
     if not media.exists():
-        relearn(["synth", "--out", str(media), "--classes", "6", "--train", str(train), "--val", str(val), "--test", "6",
-                 "--seconds", "2.6", "--frames", "2", "--picture-size", "360"])
-    manifest_path = media / "manifest.yaml"
-    text = manifest_path.read_text(encoding="utf-8")
-    print(text, file=sys.stderr)
-    relearn(["prepare", "manifest", "--from", str(media), "--to", str(store)])
+        relearn(settings, "synth", "--out", media, "--classes", 6, "--train", train, "--val", val, "--test", 6,
+                "--seconds", 2.6, "--frames", 2, "--picture-size", 360)
+    (media / "manifest.yaml").write_text(SYNTHETIC_SETTINGS, encoding="utf-8")
+    relearn(settings, "prepare", "manifest", "--from", media, "--to", store)
     return str(store)

@@ -81,9 +81,9 @@ def screen(settings, mode, start, candidates):
     for label, arguments in candidates.items():
         try:
             with start(settings, mode, *arguments) as worker:
-                seconds = worker.run(3)[0]
+                seconds = worker.run(3).seconds
                 rates[label] = {"samples_per_second": round(iteration_samples(mode) / seconds, 3),
-                                "peak_rss_mib": worker.run(1)[2]["peak_rss_kib"] // 1024}
+                                "peak_rss_mib": worker.run(1).answer["peak_rss_kib"] // 1024}
                 note(f"  {label}: {rates[label]['samples_per_second']:.2f} samples/s")
         except BenchError as error:
             note(f"  {label}: left out: {error}")
@@ -128,7 +128,7 @@ def compare(settings, mode, our_arguments, peer_arguments, limits, blocks):
     with start_ours(settings, mode, *our_arguments) as ours, start_torch(settings, mode, *peer_arguments) as peer:
         checks = same_work(ours.ready, peer.ready, limits)
         ours.run(1), peer.run(1)
-        return interleave(settings, lambda: ours.run(blocks)[:2], lambda: peer.run(blocks)[:2]), checks
+        return interleave(settings, lambda: ours.run(blocks), lambda: peer.run(blocks)), checks
 
 
 def network(name, settings, *, mode, precisions, variants, goal, goal_as_it_comes=None):
@@ -141,10 +141,10 @@ def network(name, settings, *, mode, precisions, variants, goal, goal_as_it_come
     if goal_as_it_comes:
         plain, plain_checks = compare(settings, mode, our_arguments, candidates_of(mode, ["default"]).popitem()[1],
                                       LIMITS["f32"], 2)
-        ratio = statistics.median(plain.ratios)
-        work = iteration_samples(mode)
-        details["as_it_comes"] = {"peer": round(work / statistics.median(plain.peer), 3), "ratio": round(ratio, 3),
-                                  "goal": goal_as_it_comes, "met": ratio >= goal_as_it_comes, "checks": plain_checks}
+        peer = iteration_samples(mode) / statistics.median(plain.seconds("peer"))
+        details["as_it_comes"] = {"peer": round(peer, 3), "ratio": round(plain.ratio, 3), "goal": goal_as_it_comes,
+                                  "met": plain.ratio >= goal_as_it_comes, "trusted": plain.trusted,
+                                  "checks": plain_checks}
     return result(name, settings, comparison, peer_name=f"PyTorch {best}", unit="samples/s", goal=goal,
                   work=iteration_samples(mode), checks=checks, details=details)
 
@@ -154,12 +154,12 @@ def memory(name, settings):
     do not count), ours from the start; PyTorch's most frugal f32 variant is the peer."""
     peaks = {}
     with start_ours(settings, "step", "f32") as worker:
-        ours_ready, ours = worker.ready, worker.run(3)[2]["peak_rss_kib"] / 1024
+        ours_ready, ours = worker.ready, worker.run(3).answer["peak_rss_kib"] / 1024
     for variant in STEP_F32:
         try:
             with start_torch(settings, "step", variant) as worker:
                 worker.reset_peak()
-                peaks[variant] = (worker.run(3)[2]["peak_rss_kib"] / 1024, worker.ready)
+                peaks[variant] = (worker.run(3).answer["peak_rss_kib"] / 1024, worker.ready)
                 note(f"  {variant}: {peaks[variant][0]:.0f} MiB")
         except BenchError as error:
             note(f"  {variant}: left out: {error}")

@@ -1,0 +1,2 @@
+"""loader, diagnose-share: what training costs besides its steps."""
+BENCHMARKS = {}
