@@ -39,7 +39,7 @@ check "bar with per cent, rate and time left on a terminal" eval '
     on_terminal 4 "$RELEARN" "${long[@]}" --out a
     tr "\r" "\n" <screen | grep -Eq "synth +[0-9]+%.*[0-9]/s.* left"'
 check "bar fits the terminal" eval 'tr "\r" "\n" <screen | grep "synth " | sed "s/\x1b\[[0-9;]*[A-Za-z]//g" | awk "length(\$0) > 72 { exit 1 }"'
-check "bar is taken away at the end" eval '[ "$(tr "\r" "\n" <screen | grep -c "synth .* left")" -ge 2 ] && tail -n 1 screen | grep -qv " left"'
+check "bar is taken away at the end" eval '[ "$(tr "\r" "\n" <screen | grep -c "synth .* left")" -ge 2 ] && tr "\r" "\n" <screen | tail -n 1 | grep -qv " left"'
 check "colours on a terminal" eval 'grep -q "$(printf "\033\[31m")" screen'
 check "NO_COLOR: none" eval 'NO_COLOR=1 on_terminal 1 "$RELEARN" "${long[@]}" --out b; ! grep -q "$(printf "\033\[3")" screen'
 check "no bar in the first two seconds" eval '! grep -q " left" screen'
