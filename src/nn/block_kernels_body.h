@@ -1,7 +1,7 @@
 /* Body of block8.isa.c and block16.isa.c, which define NN_BLOCK and NN_BLOCK_KERNELS. Vector types
  * are as wide as a block, half a block, or half a block in double; the compiler splits what the
  * instruction set has not. Functions with constant flags are made once and inlined per case. */
-#include "base/cpu.h"
+#include "base/base.h"
 #include "nn/block_kernels.h"
 
 #include <immintrin.h>

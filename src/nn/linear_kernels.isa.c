@@ -1,6 +1,6 @@
 #include "nn/linear_kernels.h"
 
-#include "base/cpu.h"
+#include "base/base.h"
 
 #include <stddef.h>
 #include <string.h>

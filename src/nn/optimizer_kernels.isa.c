@@ -1,6 +1,6 @@
 #include "nn/optimizer_kernels.h"
 
-#include "base/cpu.h"
+#include "base/base.h"
 
 void REL_ISA_NAME(sgd_update)(float *value, const float *gradient, float *velocity, size_t count,
                               float learning_rate, float momentum, float weight_decay,

@@ -1,5 +1,5 @@
 /* Winograd kernels: blocks of 16 with AVX-512, of 8 with AVX2, none below. */
-#include "base/cpu.h"
+#include "base/base.h"
 #include "nn/winograd_private.h"
 
 #if defined(__AVX2__)

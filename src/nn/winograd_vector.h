@@ -2,7 +2,7 @@
 #ifndef REL_NN_WINOGRAD_VECTOR_H
 #define REL_NN_WINOGRAD_VECTOR_H
 
-#include "base/cpu.h"
+#include "base/base.h"
 #include "nn/winograd_private.h"
 
 #include <immintrin.h>

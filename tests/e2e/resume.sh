@@ -21,7 +21,7 @@ train() { # RUN FLAG...
     local run=$1
     shift
     "$RELEARN" train --quiet --data store --out "$run" --set epochs=4 --set batch=16 --set optimizer.lr=0.02 \
-        --set encoder.width=16 --set encoder.blocks=[1,1] --set relearn.period=1 --set relearn.times=2 \
+        --set encoder.width=16 --set "encoder.blocks=[1,1]" --set relearn.period=1 --set relearn.times=2 \
         --set relearn.lambda=6 "$@"
 }
 
