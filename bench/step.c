@@ -1,10 +1,8 @@
 /* Training steps of the two-tower ResNet-18 on preloaded data, driven by bench/run.
  * bench/step [--batch 16] [--threads 0] [--precision f32] */
 #include "support/towers.h"
+#include "support/train_step.h"
 #include "support/worker.h"
-
-static const struct nn_sgd step_sgd = {
-    .learning_rate = 2e-3, .momentum = 0.9, .weight_decay = 1e-4};
 
 struct step {
     struct towers towers;
@@ -14,16 +12,9 @@ struct step {
 static rel_status step_run(void *context) {
     struct step *step = context;
     struct towers *towers = &step->towers;
-    struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
-    REL_TRY(towers_forward(towers));
-    REL_TRY(nn_softmax_cross_entropy(model_logits(towers->plan), towers->labels, NULL,
-                                     towers->batch, TOWERS_CLASSES, 1, &step->loss,
-                                     model_logits_gradient(towers->plan)));
-    REL_TRY(
-        model_backward(towers->plan, MODEL_HEAD_JOINT, (1u << TOWERS) - 1, PLANE_GRADIENT, false));
-    int count = model_arenas(&towers->model, arenas);
-    for (int a = 0; a < count; a++) nn_sgd_step(&step_sgd, arenas[a], towers->threads);
-    return REL_OK;
+    const float *inputs[TOWERS] = {towers->inputs[0], towers->inputs[1]};
+    return train_step(&towers->model, towers->plan, inputs, towers->labels, towers->threads,
+                      &step->loss);
 }
 
 /* Three steps, as the peer makes them: logits of the first, losses of all. */

@@ -24,10 +24,13 @@ def parse(root, build):
     parser.add_argument("--rounds", type=int, default=5, help="of A B (5)")
     parser.add_argument("--wait", type=float, default=60, help="seconds to wait for a quiet machine (60)")
     parser.add_argument("--anyway", action="store_true", help="measure although others use the machine")
+    parser.add_argument("--peer", metavar="VARIANT", help="of step-* and eval-*: measure against this variant of "
+                        "PyTorch alone (cl+jemalloc, say) instead of the fastest")
     arguments = parser.parse_args()
     if arguments.threads < 1 or arguments.rounds < 1:
         parser.error("--threads and --rounds are at least 1")
-    settings = Settings(root, build, arguments.threads, arguments.rounds, arguments.wait, arguments.anyway)
+    settings = Settings(root, build, arguments.threads, arguments.rounds, arguments.wait, arguments.anyway,
+                        arguments.peer)
     return arguments, settings
 
 

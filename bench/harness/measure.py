@@ -26,6 +26,7 @@ class Settings:
     rounds: int
     wait: float  # seconds to wait for a quiet machine
     anyway: bool  # measure on a busy one
+    peer: str | None = None  # the only variant of PyTorch to measure
 
     @property
     def data(self):

@@ -78,6 +78,8 @@ def same_work(ours, peer, limits):
 def screen(settings, mode, start, candidates):
     """Runs every candidate briefly: {label: samples/s}, best label. What cannot run is left out, in words."""
     rates = {}
+    if len(candidates) == 1:
+        return rates, next(iter(candidates))  # nothing to choose
     for label, arguments in candidates.items():
         try:
             with start(settings, mode, *arguments) as worker:
@@ -132,6 +134,8 @@ def compare(settings, mode, our_arguments, peer_arguments, limits, blocks):
 
 
 def network(name, settings, *, mode, precisions, variants, goal, goal_as_it_comes=None):
+    if settings.peer:
+        variants, goal_as_it_comes = [settings.peer], None
     (our_rates, our_best), (rates, best) = screened(_Key(settings), mode, tuple(variants), tuple(precisions))
     our_arguments = candidates_of(mode, precisions)[our_best]
     peer_arguments = candidates_of(mode, variants)[best]
@@ -155,7 +159,7 @@ def memory(name, settings):
     peaks = {}
     with start_ours(settings, "step", "f32") as worker:
         ours_ready, ours = worker.ready, worker.run(3).answer["peak_rss_kib"] / 1024
-    for variant in STEP_F32:
+    for variant in [settings.peer] if settings.peer else STEP_F32:
         try:
             with start_torch(settings, "step", variant) as worker:
                 worker.reset_peak()

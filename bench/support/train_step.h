@@ -1,0 +1,12 @@
+/* One training step as the trainer makes it with method joint: forward, softmax cross-entropy,
+ * backward, SGD over every arena. */
+#ifndef BENCH_TRAIN_STEP_H
+#define BENCH_TRAIN_STEP_H
+
+#include "model/model.h"
+
+/* inputs[m]: [batch][model_input_count]; labels [batch]; *loss: before the update. */
+rel_status train_step(struct model *model, struct model_plan *plan, const float *const *inputs,
+                      const int32_t *labels, int threads, double *loss);
+
+#endif
