@@ -94,34 +94,32 @@ rel_status run_evaluate(struct run *run, enum data_split split, struct evaluatio
     return evaluate_features(&run->session, split, &run->mask, evaluation);
 }
 
-rel_status run_diagnose(struct run *run, double lambda, int n_init, json_t **result) {
+rel_status run_diagnose(struct run *run, const struct diagnose_config *wanted,
+                        json_t **modalities) {
     struct session *session = &run->session;
-    struct diagnose_config config = diagnose_config_default();
+    struct diagnose_config config = *wanted;
     REL_TRY(session_pass(session, SPLIT_TRAIN, "diagnose training"));
     REL_TRY(session_pass(session, SPLIT_VAL, "diagnose validation"));
-    const struct feature_set *train = &session->features[SPLIT_TRAIN].set,
-                             *val = &session->features[SPLIT_VAL].set;
+    const struct feature_set *train = &session->features[SPLIT_TRAIN].set;
+    const struct feature_set *val = &session->features[SPLIT_VAL].set;
     config.classes = session->info->classes;
-    config.lambda = lambda;
-    config.n_init = n_init;
-    config.seed = (uint64_t)session->config.options.seed;
-    config.threads = nn_runtime_threads(session->runtime);
     json_t *list = json_array();
     rel_status status = REL_OK;
     for (int m = 0; m < session->config.modalities && status == REL_OK; m++) {
+        const struct diagnose_split splits[] = {
+            {train->features[m], train->labels, (size_t)train->samples, "training"},
+            {val->features[m], val->labels, (size_t)val->samples, "validation"},
+        };
+        const char *name = session->model.config.inputs[m].name;
         struct diagnosis diagnosis;
         config.modality = (uint64_t)m;
-        const struct diagnose_split from = {train->features[m], train->labels,
-                                            (size_t)train->samples, "training"};
-        const struct diagnose_split to = {val->features[m], val->labels, (size_t)val->samples,
-                                          "validation"};
-        status = diagnose_features(&from, &to, (size_t)session->model.dimensions[m], &config,
-                                   &diagnosis);
-        if (status == REL_OK)
-            json_array_append_new(list,
-                                  diagnosis_json(session->model.config.inputs[m].name, &diagnosis));
+        status = diagnose_features(&splits[0], &splits[1], (size_t)session->model.dimensions[m],
+                                   &config, &diagnosis);
+        if (status == REL_OK) json_array_append_new(list, diagnosis_json(name, &diagnosis));
     }
-    if (status == REL_OK) *result = json_pack("{s:O}", "modalities", list);
-    json_decref(list);
+    if (status == REL_OK)
+        *modalities = list;
+    else
+        json_decref(list);
     return status;
 }

@@ -23,8 +23,8 @@ void run_close(struct run *run);
  * it. */
 rel_status run_evaluate(struct run *run, enum data_split split, struct evaluation *evaluation);
 
-/* Diagnoses every encoder with the run's own seed: {"modalities": [{"name", "purity_train", ...}]}.
- */
-rel_status run_diagnose(struct run *run, double lambda, int n_init, json_t **result);
+/* Diagnoses every encoder on the training and the validation split: an array of diagnosis_json. The
+ * number of classes is the store's. */
+rel_status run_diagnose(struct run *run, const struct diagnose_config *config, json_t **modalities);
 
 #endif

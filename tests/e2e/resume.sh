@@ -17,13 +17,14 @@ check() { # NAME COMMAND...
     fi
 }
 
-train() { # RUN FLAG...
+train_here() { # RUN FLAG...: in place of this shell
     local run=$1
     shift
-    "$RELEARN" train --quiet --data store --out "$run" --set epochs=4 --set batch=16 --set optimizer.lr=0.02 \
+    exec "$RELEARN" train --quiet --data store --out "$run" --set epochs=4 --set batch=16 --set optimizer.lr=0.02 \
         --set encoder.width=16 --set "encoder.blocks=[1,1]" --set relearn.period=1 --set relearn.times=2 \
         --set relearn.lambda=6 "$@"
 }
+train() { (train_here "$@"); }
 
 # Everything but what depends on the clock, or says how it was called.
 plain() { sed -E 's/"timing": ?\{[^}]*\}//; /"timing": \{/,/\}/d' "$1"; }
@@ -72,7 +73,7 @@ check "no loader thread gives the same bits, too" none
 # A real signal, somewhere in the middle. With job control on, or the shell would have it ignored.
 interrupted() {
     set -m
-    train signal --set epochs=400 &
+    train_here signal --set epochs=400 &
     local pid=$! tries=0
     while [ ! -e signal/checkpoint/last.safetensors ] && [ $((tries += 1)) -lt 600 ]; do sleep 0.1; done
     kill -INT $pid
@@ -118,3 +119,12 @@ agrees() { # the accuracy that training measured on test stands in the evaluatio
     [ -n "$accuracy" ] && grep -q "\"accuracy\":$accuracy," evaluation.json
 }
 check "evaluation repeats the summary" agrees
+
+# Of the last epoch's weights no re-initialisation came since; the same numbers must be there each time it is asked.
+diagnosed_run() {
+    "$RELEARN" diagnose whole --checkpoint last --json >diagnosis.json && "$RELEARN" diagnose whole --checkpoint last --json >again.json &&
+        cmp diagnosis.json again.json && grep -q '^{"modalities":\[{"name":"audio","purity_train":[0-9.]*,.*{"name":"visual",' diagnosis.json
+}
+check "diagnoses a run" diagnosed_run
+check "a run and files do not go together" refuses 2 features "$RELEARN" diagnose whole --train x.npy
+check "neither a run nor files" refuses 2 train-labels "$RELEARN" diagnose --train x.npy
