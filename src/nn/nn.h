@@ -18,7 +18,8 @@
 #include "nn/nn_optimizer.h"
 #include "tensor/tensor.h"
 
-enum nn_kernels { NN_KERNELS_AUTO, NN_KERNELS_FIXED }; /* fixed: never decided by timing */
+/* fixed: never decided by timing. So far auto is the same: the library's rule by shape. */
+enum nn_kernels { NN_KERNELS_AUTO, NN_KERNELS_FIXED };
 
 struct nn_runtime_config {
     int threads; /* 0: all usable CPUs */
@@ -96,15 +97,15 @@ const float *nn_value_data(const struct nn_graph *graph, nn_value value);
  * reads it after. */
 float *nn_value_gradient(struct nn_graph *graph, nn_value value);
 /* Backpropagates from `output`'s gradient; parameter gradients go to `plane` of the arena
- * (overwritten; with `accumulate` added). Activations stay valid, so that several losses can be
- * sent back one after the other. */
+ * (overwritten; with `accumulate` added); parameters that `output` does not depend on are left as
+ * they are. Activations stay valid, so that several losses can be sent back one after the other. */
 rel_status nn_graph_backward(struct nn_graph *graph, nn_value output, enum param_plane plane,
                              bool accumulate);
 
 /* Bytes of activations, gradients and scratch of this graph; what the planner shares counts once
  * per runtime. */
 size_t nn_graph_bytes(const struct nn_graph *graph);
-/* One line per operation: shapes, kernel chosen, and per call milliseconds once run with timing on.
+/* One line per operation: shapes, kernel chosen, and milliseconds per call so far.
  */
 rel_status nn_graph_describe(const struct nn_graph *graph, struct rel_text *text);
 
