@@ -225,7 +225,7 @@ INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, c
             for (int r = row0; r < row1; r++)
                 for (int c = column0; c < column1; c++) {
                     block_f32 v = load(x + ((size_t)(top + r) * s->in_width + left + c) * BLOCK);
-                    block_i32 take = (v > best) | (v != v);
+                    block_i32 take = (v > best) | (v != v); // NOLINT(misc-redundant-expression)
                     best = choose(take, v, best);
                     place = (take & (r * kernel + c)) | (~take & place);
                 }

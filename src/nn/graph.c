@@ -227,8 +227,8 @@ static bool sum_gradients(struct nn_graph *graph, nn_value value, bool two, floa
     while (nn_graph_next_use(graph, value, &op, &input)) {
         if (!graph->ops[op].input_written[input]) continue;
         float *part = nn_buffer_data(graph, graph->ops[op].input_gradients[input]);
-        if (!any && info->layout == NN_FEATURES)
-            memcpy(*gradient, part, info->count * sizeof *part);
+        if (!any && info->layout == NN_FEATURES) /* Features have a gradient buffer of their own. */
+            memcpy(*gradient, part, info->count * sizeof *part); // NOLINT(*NonNullParamChecker)
         else if (!any)
             *gradient = part;
         else if (two && !*second)
