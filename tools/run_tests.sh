@@ -2,8 +2,8 @@
 # Runs every test and counts every test case: tools/run_tests.sh BUILD [PATTERN]
 #
 # Tests are BUILD/tests/{unit,golden}/test_* (cmocka) and tests/{cli,e2e}/*.sh; with PATTERN only
-# those whose path contains it. A shell test prints a line per case: `ok NAME`, `not ok NAME` or
-# `skip NAME: REASON`, and finds in its environment RELEARN (the program), TOOLS (folder of the small
+# those whose path contains it, and without those whose path contains $TEST_SKIP. A shell test prints
+# a line per case: `ok NAME`, `not ok NAME` or `skip NAME: REASON`, and finds in its environment RELEARN (the program), TOOLS (folder of the small
 # test programs) and TEST_TMP (an empty folder of its own). Logs stand in BUILD/test-logs/.
 # Ends with `N passed, N failed, N skipped`; fails when anything failed or nothing passed.
 set -u
@@ -39,6 +39,9 @@ run() { # NAME COMMAND...
     local name=$1 log start status p f s
     shift
     case "$name" in *"$pattern"*) ;; *) return ;; esac
+    if [ -n "${TEST_SKIP:-}" ]; then
+        case "$name" in *"$TEST_SKIP"*) return ;; esac
+    fi
     log=$logs/${name//\//-}.log
     TEST_TMP=$(mktemp -d "${TMPDIR:-/tmp}/relearn-test.XXXXXX") || exit 1
     export TEST_TMP
