@@ -239,17 +239,17 @@ static dnnl_status_t describe_conv(enum nn_conv_pass pass, dnnl_alg_kind_t algor
 
 /* `auto` takes Winograd where the library has it and its own fixed rule says that it is faster.
  * Kernels of one algorithm may exist in one direction alone: each direction chooses for itself. */
-static dnnl_alg_kind_t first_algorithm(const struct nn_conv_shape *shape) {
-    return shape->kernel == 3 && shape->stride == 1 ? dnnl_convolution_auto
-                                                    : dnnl_convolution_direct;
+static dnnl_alg_kind_t first_algorithm(const struct nn_conv_shape *shape, bool direct) {
+    return shape->kernel == 3 && shape->stride == 1 && !direct ? dnnl_convolution_auto
+                                                               : dnnl_convolution_direct;
 }
 
 static rel_status create_conv(dnnl_primitive_desc_t *description, struct nn_library *library,
                               enum nn_conv_pass pass, const struct nn_conv_shape *shape,
-                              const struct conv_memory *memory, dnnl_primitive_attr_t attributes,
-                              const_dnnl_primitive_desc_t hint) {
+                              bool direct, const struct conv_memory *memory,
+                              dnnl_primitive_attr_t attributes, const_dnnl_primitive_desc_t hint) {
     dnnl_convolution_desc_t conv;
-    if (describe_conv(pass, first_algorithm(shape), memory, &conv) == dnnl_success &&
+    if (describe_conv(pass, first_algorithm(shape, direct), memory, &conv) == dnnl_success &&
         dnnl_primitive_desc_create(description, &conv, attributes, library->engine, hint) ==
             dnnl_success)
         return REL_OK;
@@ -279,8 +279,8 @@ cleanup:
 }
 
 rel_status nn_conv_kernel_init(struct nn_kernel **kernel, struct nn_library *library,
-                               enum nn_conv_pass pass, const struct nn_conv_shape *shape, bool add,
-                               bool relu) {
+                               enum nn_conv_pass pass, const struct nn_conv_shape *shape,
+                               bool direct, bool add, bool relu) {
     static const struct {
         int count, arguments[4];
         int weights; /* which argument has the order of weights */
@@ -304,9 +304,10 @@ rel_status nn_conv_kernel_init(struct nn_kernel **kernel, struct nn_library *lib
     REL_TRY_CLEANUP(describe_conv_memory(shape, &memory));
     REL_TRY_CLEANUP(create_attributes(&attributes, add, relu));
     if (pass == NN_CONV_BACKWARD_DATA || pass == NN_CONV_BACKWARD_WEIGHTS)
-        REL_TRY_CLEANUP(
-            create_conv(&hint, library, NN_CONV_FORWARD, shape, &memory, library->plain, NULL));
-    REL_TRY_CLEANUP(create_conv(&description, library, pass, shape, &memory, attributes, hint));
+        REL_TRY_CLEANUP(create_conv(&hint, library, NN_CONV_FORWARD, shape, direct, &memory,
+                                    library->plain, NULL));
+    REL_TRY_CLEANUP(
+        create_conv(&description, library, pass, shape, direct, &memory, attributes, hint));
     REL_TRY_CLEANUP(
         kernel_init(kernel, library, description, passes[pass].arguments, passes[pass].count));
     (*kernel)->weights =

@@ -38,10 +38,11 @@ struct nn_conv_shape {
     bool plain_input; /* input is plain [batch][channels][height][width] */
 };
 
-/* `add` (NN_CONV_FOLDED): the output holds what the result is added to; `relu` comes last. */
+/* `direct`: no Winograd; else where the library's own rule likes it. `add` (NN_CONV_FOLDED): the
+ * output holds what the result is added to; `relu` comes last. */
 rel_status nn_conv_kernel_init(struct nn_kernel **kernel, struct nn_library *library,
-                               enum nn_conv_pass pass, const struct nn_conv_shape *shape, bool add,
-                               bool relu);
+                               enum nn_conv_pass pass, const struct nn_conv_shape *shape,
+                               bool direct, bool add, bool relu);
 /* Bytes of the weights or weight gradient in the order that a convolution kernel wants. */
 size_t nn_kernel_weight_bytes(const struct nn_kernel *kernel);
 bool nn_kernel_same_weights(const struct nn_kernel *a, const struct nn_kernel *b);

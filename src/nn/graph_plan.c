@@ -7,6 +7,7 @@
  * that backward reads have memory of the graph, so that several graphs may run forward before one
  * runs backward, and a graph may run backward more than once. Features, which callers read and
  * write between calls, are the graph's as well. */
+#include "nn/conv_choice.h"
 #include "nn/graph_private.h"
 
 #include <stdlib.h>
@@ -232,6 +233,7 @@ rel_status nn_graph_plan(struct nn_graph *graph) {
             if (status != REL_OK) return rel_fail_in(status, "%s", op->name);
         }
     }
+    nn_conv_choices_save(graph->runtime);
     REL_TRY(place_temporaries(graph, &graph->temporary_bytes));
     REL_TRY(allocate_bookkeeping(graph));
     REL_TRY(allocate_memory(graph));

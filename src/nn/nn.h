@@ -18,8 +18,15 @@
 #include "nn/nn_optimizer.h"
 #include "tensor/tensor.h"
 
-/* fixed: never decided by timing. So far auto is the same: the library's rule by shape. */
-enum nn_kernels { NN_KERNELS_AUTO, NN_KERNELS_FIXED };
+/* Which convolution kernels run. The environment variable RELEARN_KERNELS (auto | fixed | direct |
+ * library | winograd) overrides it, for tests and measurements. */
+enum nn_kernels {
+    NN_KERNELS_AUTO,   /* the fastest: measured once per machine, kept in the user's cache folder */
+    NN_KERNELS_FIXED,  /* by a rule, never by timing: our Winograd where it saves products */
+    NN_KERNELS_DIRECT, /* forced, where there is a choice: the library's direct ones */
+    NN_KERNELS_LIBRARY,  /* whatever the library likes best */
+    NN_KERNELS_WINOGRAD, /* our Winograd wherever it can */
+};
 
 struct nn_runtime_config {
     int threads; /* 0: all usable CPUs */

@@ -2,6 +2,7 @@
  * output; the batch norm's is recomputed where backward wants it. Inference folds the batch norm
  * into the weights and a bias, and the convolution's kernel does the rest. */
 #include "nn/batch_norm.h"
+#include "nn/convolution.h"
 #include "nn/nn_op.h"
 
 #include <math.h>
@@ -17,15 +18,16 @@ struct conv_bn {
     size_t running_mean, running_variance; /* in the buffers */
     size_t weight_count;
     struct nn_batch_norm norm;
-    struct nn_kernel *forward, *backward_data, *backward_weights;
-    struct nn_kernel *load_forward, *load_backward;   /* plain weights to a kernel's order */
-    struct nn_kernel *store, *store_add;              /* weight gradient to plain order */
-    nn_buffer forward_weights, backward_weights_copy; /* in the kernels' order; may be the same */
+    struct nn_convolution *forward, *backward_data, *backward_weights;
+    /* Weights in the kernels' order; may be the same. NN_NONE: the kernel reads plain ones. */
+    nn_buffer forward_weights, backward_weights_copy;
     nn_buffer forward_scratch, backward_scratch;
     nn_buffer convolved; /* training: output of the convolution */
     nn_buffer partial, partial_backward, norm_state;
-    nn_buffer convolved_gradient, weight_gradient;
-    nn_buffer scaled_weights, folded; /* inference: plain weights; [2][out_channels] scale, bias */
+    nn_buffer convolved_gradient;
+    /* inference: plain weights, which stay if the kernel reads them; [2][out_channels] scale, bias
+     */
+    nn_buffer scaled_weights, folded;
     bool loaded;
     uint64_t parameters_version, buffers_version; /* of what was loaded */
 };
@@ -144,72 +146,73 @@ rel_status nn_conv_bn(struct nn_graph *graph, nn_value in, const struct nn_conv_
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-/* Scratch that is enough for each of some kernels (NULL: none). */
-static rel_status request_scratch(struct nn_graph *graph, enum nn_lifetime lifetime,
-                                  struct nn_kernel *const *kernels, size_t count,
-                                  nn_buffer *scratch) {
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        if (kernels[i]) bytes = larger(bytes, nn_kernel_scratch_bytes(kernels[i]));
-    return nn_graph_request(graph, bytes, lifetime, scratch);
+static rel_status plan_convolution(struct nn_graph *graph, const struct conv_bn *state,
+                                   enum nn_conv_pass pass, struct nn_convolution **convolution) {
+    struct nn_conv_task task = {.pass = pass, .shape = state->shape};
+    task.add = pass == NN_CONV_FOLDED && state->residual;
+    task.relu = pass == NN_CONV_FOLDED && state->relu;
+    return nn_convolution_init(convolution, graph->runtime, &task);
+}
+
+/* A place for the weights in the kernel's order, if it has one of its own. */
+static rel_status request_weights(struct nn_graph *graph, const struct nn_convolution *convolution,
+                                  nn_buffer *weights) {
+    size_t bytes = nn_convolution_weight_bytes(convolution);
+    *weights = NN_NONE;
+    return bytes ? nn_graph_request(graph, bytes, NN_PERSISTENT, weights) : REL_OK;
 }
 
 static rel_status plan_inference(struct nn_graph *graph, struct conv_bn *state) {
-    struct nn_library *library = graph->runtime->library;
-    REL_TRY(nn_conv_kernel_init(&state->forward, library, NN_CONV_FOLDED, &state->shape,
-                                state->residual, state->relu));
-    REL_TRY(nn_weight_load_init(&state->load_forward, library, state->forward));
-    REL_TRY(nn_graph_request(graph, nn_kernel_weight_bytes(state->forward), NN_PERSISTENT,
-                             &state->forward_weights));
+    REL_TRY(plan_convolution(graph, state, NN_CONV_FOLDED, &state->forward));
+    REL_TRY(request_weights(graph, state->forward, &state->forward_weights));
     REL_TRY(nn_graph_request(graph, 2 * (size_t)state->shape.out_channels * sizeof(float),
                              NN_PERSISTENT, &state->folded));
-    REL_TRY(nn_graph_request(graph, state->weight_count * sizeof(float), NN_TEMPORARY_FORWARD,
-                             &state->scaled_weights));
-    struct nn_kernel *const kernels[] = {state->forward, state->load_forward};
-    return request_scratch(graph, NN_TEMPORARY_FORWARD, kernels, 2, &state->forward_scratch);
+    bool plain = state->forward_weights == NN_NONE;
+    REL_TRY(nn_graph_request(graph, state->weight_count * sizeof(float),
+                             plain ? NN_PERSISTENT : NN_TEMPORARY_FORWARD, &state->scaled_weights));
+    return nn_graph_request(graph, nn_convolution_scratch_bytes(state->forward),
+                            NN_TEMPORARY_FORWARD, &state->forward_scratch);
 }
 
 static rel_status plan_kernels(struct nn_graph *graph, struct nn_op *op) {
     struct conv_bn *state = op->state;
-    struct nn_library *library = graph->runtime->library;
-    REL_TRY(nn_conv_kernel_init(&state->forward, library, NN_CONV_FORWARD, &state->shape, false,
-                                false));
-    REL_TRY(nn_weight_load_init(&state->load_forward, library, state->forward));
-    REL_TRY(nn_conv_kernel_init(&state->backward_weights, library, NN_CONV_BACKWARD_WEIGHTS,
-                                &state->shape, false, false));
-    REL_TRY(nn_weight_store_init(&state->store, library, state->backward_weights, false));
-    REL_TRY(nn_weight_store_init(&state->store_add, library, state->backward_weights, true));
+    REL_TRY(plan_convolution(graph, state, NN_CONV_FORWARD, &state->forward));
+    REL_TRY(plan_convolution(graph, state, NN_CONV_BACKWARD_WEIGHTS, &state->backward_weights));
     if (!graph->values[op->inputs[0]].needs_gradient) return REL_OK;
-    REL_TRY(nn_conv_kernel_init(&state->backward_data, library, NN_CONV_BACKWARD_DATA,
-                                &state->shape, false, false));
-    if (!nn_kernel_same_weights(state->forward, state->backward_data))
-        REL_TRY(nn_weight_load_init(&state->load_backward, library, state->backward_data));
-    return REL_OK;
+    return plan_convolution(graph, state, NN_CONV_BACKWARD_DATA, &state->backward_data);
+}
+
+static rel_status plan_weights_and_scratch(struct nn_graph *graph, struct conv_bn *state) {
+    size_t ahead = nn_convolution_scratch_bytes(state->forward);
+    size_t back = nn_convolution_scratch_bytes(state->backward_weights);
+    REL_TRY(request_weights(graph, state->forward, &state->forward_weights));
+    state->backward_weights_copy = NN_NONE;
+    if (state->backward_data) {
+        size_t bytes = nn_convolution_scratch_bytes(state->backward_data);
+        back = larger(back, bytes);
+        if (nn_convolution_same_weights(state->forward, state->backward_data)) {
+            state->backward_weights_copy = state->forward_weights;
+        } else {
+            REL_TRY(request_weights(graph, state->backward_data, &state->backward_weights_copy));
+            /* Loaded in forward, both at a time. */
+            if (state->backward_weights_copy != NN_NONE) ahead = larger(ahead, bytes);
+        }
+    }
+    REL_TRY(nn_graph_request(graph, ahead, NN_TEMPORARY_FORWARD, &state->forward_scratch));
+    return nn_graph_request(graph, back, NN_TEMPORARY_BACKWARD, &state->backward_scratch);
 }
 
 static rel_status plan_training_memory(struct nn_graph *graph, struct nn_op *op) {
     struct conv_bn *state = op->state;
     int channels = state->shape.out_channels;
     size_t out_bytes = graph->values[op->out].count * sizeof(float);
-    struct nn_kernel *const ahead[] = {state->forward, state->load_forward, state->load_backward};
-    struct nn_kernel *const back[] = {state->backward_weights, state->backward_data, state->store,
-                                      state->store_add};
-    REL_TRY(nn_graph_request(graph, nn_kernel_weight_bytes(state->forward), NN_PERSISTENT,
-                             &state->forward_weights));
-    state->backward_weights_copy = state->forward_weights;
-    if (state->load_backward)
-        REL_TRY(nn_graph_request(graph, nn_kernel_weight_bytes(state->backward_data), NN_PERSISTENT,
-                                 &state->backward_weights_copy));
-    REL_TRY(request_scratch(graph, NN_TEMPORARY_FORWARD, ahead, 3, &state->forward_scratch));
-    REL_TRY(request_scratch(graph, NN_TEMPORARY_BACKWARD, back, 4, &state->backward_scratch));
+    REL_TRY(plan_weights_and_scratch(graph, state));
     REL_TRY(nn_graph_request(graph, out_bytes, NN_KEPT, &state->convolved));
     size_t partial = nn_batch_norm_partial_bytes(graph->runtime, channels);
     REL_TRY(nn_graph_request(graph, partial, NN_TEMPORARY_FORWARD, &state->partial));
     REL_TRY(nn_graph_request(graph, partial, NN_TEMPORARY_BACKWARD, &state->partial_backward));
     REL_TRY(nn_graph_request(graph, nn_batch_norm_state_bytes(channels), NN_PERSISTENT,
                              &state->norm_state));
-    REL_TRY(nn_graph_request(graph, nn_kernel_weight_bytes(state->backward_weights),
-                             NN_TEMPORARY_BACKWARD, &state->weight_gradient));
     /* The output's gradient is the residual's as well, so that the convolution's needs a place. */
     state->convolved_gradient = NN_NONE;
     if (state->residual && graph->values[op->inputs[1]].needs_gradient)
@@ -234,13 +237,9 @@ static rel_status plan(struct nn_graph *graph, struct nn_op *op) {
 static void release(struct nn_op *op) {
     struct conv_bn *state = op->state;
     if (!state) return;
-    nn_kernel_release(state->forward);
-    nn_kernel_release(state->backward_data);
-    nn_kernel_release(state->backward_weights);
-    nn_kernel_release(state->load_forward);
-    nn_kernel_release(state->load_backward);
-    nn_kernel_release(state->store);
-    nn_kernel_release(state->store_add);
+    nn_convolution_release(state->forward);
+    nn_convolution_release(state->backward_data);
+    nn_convolution_release(state->backward_weights);
 }
 
 /* --- running --- */
@@ -271,7 +270,6 @@ static rel_status load_weights(struct nn_graph *graph, struct conv_bn *state) {
         return REL_OK;
     const float *weights = parameter(graph, state->weight);
     void *scratch = nn_buffer_data(graph, state->forward_scratch);
-    void *data[] = {(void *)weights, nn_buffer_data(graph, state->forward_weights)};
     if (folded) {
         float *scale = nn_buffer_data(graph, state->folded);
         float *scaled = nn_buffer_data(graph, state->scaled_weights);
@@ -280,13 +278,15 @@ static rel_status load_weights(struct nn_graph *graph, struct conv_bn *state) {
                            running(graph, state->running_variance), scale,
                            scale + state->shape.out_channels);
         scale_weights(state, weights, scale, graph->runtime->threads, scaled);
-        data[0] = scaled;
+        weights = scaled;
     }
-    REL_TRY(nn_kernel_run(state->load_forward, data, scratch));
-    if (state->load_backward) {
-        data[1] = nn_buffer_data(graph, state->backward_weights_copy);
-        REL_TRY(nn_kernel_run(state->load_backward, data, scratch));
-    }
+    nn_buffer ahead = state->forward_weights, back = state->backward_weights_copy;
+    if (ahead != NN_NONE)
+        REL_TRY(
+            nn_convolution_load(state->forward, weights, nn_buffer_data(graph, ahead), scratch));
+    if (!folded && back != NN_NONE && back != ahead)
+        REL_TRY(nn_convolution_load(state->backward_data, weights, nn_buffer_data(graph, back),
+                                    scratch));
     state->loaded = true;
     state->parameters_version = parameters;
     state->buffers_version = buffers;
@@ -304,9 +304,17 @@ static rel_status forward_inference(struct nn_graph *graph, struct nn_op *op,
     float *bias = (float *)nn_buffer_data(graph, state->folded) + state->shape.out_channels;
     if (state->residual && pass->in[1] != pass->out)
         copy(pass->out, pass->in[1], graph->values[op->out].count, graph->runtime->threads);
-    void *data[] = {(void *)pass->in[0], nn_buffer_data(graph, state->forward_weights), bias,
-                    pass->out};
-    return nn_kernel_run(state->forward, data, nn_buffer_data(graph, state->forward_scratch));
+    bool plain = state->forward_weights == NN_NONE;
+    return nn_convolution_run(
+        state->forward, pass->in[0],
+        nn_buffer_data(graph, plain ? state->scaled_weights : state->forward_weights), bias,
+        pass->out, nn_buffer_data(graph, state->forward_scratch));
+}
+
+/* Of training: loaded ones, or the plain ones. */
+static const float *weights_for(const struct nn_graph *graph, const struct conv_bn *state,
+                                nn_buffer loaded) {
+    return loaded == NN_NONE ? parameter(graph, state->weight) : nn_buffer_data(graph, loaded);
 }
 
 static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
@@ -314,8 +322,9 @@ static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct
     REL_TRY(load_weights(graph, state));
     if (graph->mode == NN_INFERENCE) return forward_inference(graph, op, pass);
     float *convolved = nn_buffer_data(graph, state->convolved);
-    void *data[] = {(void *)pass->in[0], nn_buffer_data(graph, state->forward_weights), convolved};
-    REL_TRY(nn_kernel_run(state->forward, data, nn_buffer_data(graph, state->forward_scratch)));
+    REL_TRY(nn_convolution_run(state->forward, pass->in[0],
+                               weights_for(graph, state, state->forward_weights), NULL, convolved,
+                               nn_buffer_data(graph, state->forward_scratch)));
     nn_batch_norm_place(&state->norm, nn_buffer_data(graph, state->partial),
                         nn_buffer_data(graph, state->norm_state));
     nn_batch_norm_forward(&state->norm, convolved, parameter(graph, state->norm_weight),
@@ -354,29 +363,26 @@ static float *backward_norm(struct nn_graph *graph, struct conv_bn *state,
 static rel_status backward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
     struct conv_bn *state = op->state;
     void *scratch = nn_buffer_data(graph, state->backward_scratch);
-    void *weight_gradient = nn_buffer_data(graph, state->weight_gradient);
     float *convolved_gradient = backward_norm(graph, state, pass);
-    void *for_weights[] = {(void *)pass->in[0], convolved_gradient, weight_gradient};
-    REL_TRY(nn_kernel_run(state->backward_weights, for_weights, scratch));
     bool add;
-    float *to = nn_param_gradient(graph, pass, state->weight, &add);
-    void *stored[] = {weight_gradient, to};
-    REL_TRY(nn_kernel_run(add ? state->store_add : state->store, stored, scratch));
+    float *gradient = nn_param_gradient(graph, pass, state->weight, &add);
+    REL_TRY(nn_convolution_run_gradient(state->backward_weights, pass->in[0], convolved_gradient,
+                                        add, gradient, scratch));
     if (!pass->in_gradients[0]) return REL_OK;
-    void *for_data[] = {convolved_gradient, nn_buffer_data(graph, state->backward_weights_copy),
-                        pass->in_gradients[0]};
-    return nn_kernel_run(state->backward_data, for_data, scratch);
+    return nn_convolution_run(state->backward_data, convolved_gradient,
+                              weights_for(graph, state, state->backward_weights_copy), NULL,
+                              pass->in_gradients[0], scratch);
 }
 
 static rel_status describe(const struct nn_op *op, struct rel_text *text) {
     const struct conv_bn *state = op->state;
-    const struct nn_kernel *kernels[] = {state->forward, state->backward_data,
-                                         state->backward_weights};
+    const struct nn_convolution *kernels[] = {state->forward, state->backward_data,
+                                              state->backward_weights};
     static const char *const names[] = {"forward", "data", "weights"};
     for (int i = 0; i < 3; i++)
         if (kernels[i])
             REL_TRY(rel_text_append(text, "%s%s %s", i ? ", " : "", names[i],
-                                    nn_kernel_name(kernels[i])));
+                                    nn_convolution_name(kernels[i])));
     return REL_OK;
 }
 

@@ -1,6 +1,10 @@
 #include "nn/runtime.h"
 
+#include "nn/conv_choice.h"
+
 #include <omp.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { THREADS_MAX = 1024 };
 
@@ -11,6 +15,14 @@ void nn_runtime_enter(const struct nn_runtime *runtime) {
     if (omp_get_max_threads() != runtime->threads) omp_set_num_threads(runtime->threads);
 }
 
+static enum nn_kernels kernels_wanted(enum nn_kernels configured) {
+    static const char *const names[] = {"auto", "fixed", "direct", "library", "winograd"};
+    const char *name = getenv("RELEARN_KERNELS");
+    for (int i = NN_KERNELS_AUTO; name && i <= NN_KERNELS_WINOGRAD; i++)
+        if (strcmp(name, names[i]) == 0) return (enum nn_kernels)i;
+    return configured;
+}
+
 rel_status nn_runtime_init(struct nn_runtime **out, const struct nn_runtime_config *config) {
     *out = NULL;
     if (config->threads < 0 || config->threads > THREADS_MAX)
@@ -19,6 +31,7 @@ rel_status nn_runtime_init(struct nn_runtime **out, const struct nn_runtime_conf
     struct nn_runtime *runtime = rel_alloc(1, sizeof *runtime);
     if (!runtime) return REL_ERR_MEMORY;
     runtime->threads = config->threads ? config->threads : rel_cpu_count();
+    runtime->choose = kernels_wanted(config->kernels);
     nn_library_limit_isa(rel_cpu_isa());
     runtime->block = nn_library_block();
     runtime->kernels = runtime->block == 16 ? REL_ISA_PICK(nn_block16_kernels)()
@@ -35,6 +48,7 @@ rel_status nn_runtime_init(struct nn_runtime **out, const struct nn_runtime_conf
 
 void nn_runtime_release(struct nn_runtime *runtime) {
     if (!runtime) return;
+    nn_conv_choices_release(runtime);
     nn_library_release(runtime->library);
     rel_free(runtime->workspace);
     rel_free(runtime);

@@ -10,6 +10,8 @@ struct nn_runtime {
     struct nn_library *library;
     const struct nn_block_kernels *kernels;
     int threads, block;
+    enum nn_kernels choose;
+    struct nn_conv_choices *choices; /* conv_choice.h */
     /* Temporaries of whichever graph runs: graphs run one at a time, and nothing in here outlives
      * a call of forward or backward. Grows when a graph is planned that needs more. */
     char *workspace;

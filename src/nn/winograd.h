@@ -47,10 +47,18 @@ void winograd_plan_release(struct winograd_plan *plan); /* NULL is fine */
 /* What a run wants as `scratch`, 64-byte aligned; its contents need not survive between runs. */
 size_t winograd_scratch_bytes(const struct winograd_plan *plan);
 
+/* What inference does to outputs before they are stored. */
+struct winograd_finish {
+    const float *bias; /* [out_channels] */
+    bool add;          /* to what y holds */
+    bool relu;         /* a NaN stays a NaN */
+};
+
 /* x and dx [batch][in_channels / block][height][width][block]; y and dy likewise with out_channels,
  * all 64-byte aligned; w and dw [out_channels][in_channels][3][3]. Outputs are overwritten. */
-void winograd_forward(const struct winograd_plan *plan, const float *x, const float *w, float *y,
-                      void *scratch);
+void winograd_forward(const struct winograd_plan *plan, const float *x, const float *w,
+                      const struct winograd_finish *finish, /* NULL: nothing */
+                      float *y, void *scratch);
 void winograd_backward_data(const struct winograd_plan *plan, const float *dy, const float *w,
                             float *dx, void *scratch);
 /* `accumulate`: adds to dw. */

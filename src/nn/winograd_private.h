@@ -79,9 +79,11 @@ struct winograd_kernels {
     void (*weights)(const float *w, int out_channels, int in_channels, bool flip, int pair,
                     int first, int count, float *u);
     void (*product)(const struct winograd_product *product);
-    /* Outputs of block `half` of a pair; `stream`: past the caches */
+    /* Outputs of block `half` of a pair; `stream`: past the caches, unless finished (may be NULL)
+     */
     void (*output)(const float *m, int half, const struct winograd_tile *tiles, int count,
-                   const struct winograd_map *map, int channel_block, bool stream, float *y);
+                   const struct winograd_map *map, int channel_block, bool stream,
+                   const struct winograd_finish *finish, float *y);
     /* W (+)= V^T D over the tiles of every point; one block of V, `d_second` the other one of the
      * pair */
     void (*gradient)(const struct winograd_tiles *tiles, const float *v, const float *d,

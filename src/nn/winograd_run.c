@@ -4,6 +4,7 @@
 struct run {
     const struct winograd_plan *plan;
     const float *x, *w;
+    const struct winograd_finish *finish;
     float *y;
     float *u, *v, *m;
     size_t v_channels;
@@ -57,7 +58,7 @@ static void write_outputs(const struct run *r, const struct winograd_tiles *grou
     const struct winograd_plan *p = r->plan;
     for (int half = 0; half < 2 && 2 * pair + half < p->out.blocks; half++)
         p->kernels->output(m, half, p->tiles + group->first, group->count, &p->out, 2 * pair + half,
-                           p->choice.stream, r->y);
+                           p->choice.stream, r->finish, r->y);
 }
 
 /* All U first; then every thread takes groups of tiles, whose V stays in its L2. */
@@ -122,21 +123,22 @@ static void run_by_pairs(const struct run *r) {
     }
 }
 
-static void run(const struct winograd_plan *plan, const float *x, const float *w, float *y,
-                void *scratch) {
+static void run(const struct winograd_plan *plan, const float *x, const float *w,
+                const struct winograd_finish *finish, float *y, void *scratch) {
     struct run r = run_of(plan, x, w, y, scratch);
+    r.finish = finish;
     if (plan->choice.shared)
         run_by_pairs(&r);
     else
         run_by_groups(&r);
 }
 
-void winograd_forward(const struct winograd_plan *plan, const float *x, const float *w, float *y,
-                      void *scratch) {
-    run(plan, x, w, y, scratch);
+void winograd_forward(const struct winograd_plan *plan, const float *x, const float *w,
+                      const struct winograd_finish *finish, float *y, void *scratch) {
+    run(plan, x, w, finish, y, scratch);
 }
 
 void winograd_backward_data(const struct winograd_plan *plan, const float *dy, const float *w,
                             float *dx, void *scratch) {
-    run(plan, dy, w, dx, scratch);
+    run(plan, dy, w, NULL, dx, scratch);
 }

@@ -109,9 +109,19 @@ static void input(const float *x, const struct winograd_map *map, int channel_bl
     }
 }
 
+enum store { STORE, STREAM, FINISH };
+
+INLINE vec finished(vec y, const float *before, vec bias, const struct winograd_finish *finish) {
+    y += bias;
+    if (finish->add) y += load(before);
+    if (finish->relu) y = (vec)((vec_index)y & ~(y < 0));
+    return y;
+}
+
 /* `whole`: 4x4 outputs; else `rows` and `columns` of them. */
 INLINE void output_tile(const float *m, float *y, int width, int rows, int columns,
-                        const bool whole, const bool stream) {
+                        const bool whole, const enum store how, vec bias,
+                        const struct winograd_finish *finish) {
     vec half[4][6], line[6], out[4];
 #pragma GCC unroll 6
     for (int j = 0; j < 6; j++) {
@@ -125,32 +135,37 @@ INLINE void output_tile(const float *m, float *y, int width, int rows, int colum
     for (int i = 0; i < 4; i++) {
         if (!whole && i >= rows) break;
         to_outputs(half[i], out);
-        float *row = y + (ptrdiff_t)i * width * BLOCK;
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
+            float *to = y + ((ptrdiff_t)i * width + j) * BLOCK;
             if (!whole && j >= columns) break;
-            if (stream)
-                store_past_caches(row + (ptrdiff_t)j * BLOCK, out[j]);
+            if (how == STREAM)
+                store_past_caches(to, out[j]);
             else
-                store(row + (ptrdiff_t)j * BLOCK, out[j]);
+                store(to, how == FINISH ? finished(out[j], to, bias, finish) : out[j]);
         }
     }
 }
 
 static void output(const float *m, int half, const struct winograd_tile *tiles, int count,
-                   const struct winograd_map *map, int channel_block, bool stream, float *y) {
+                   const struct winograd_map *map, int channel_block, bool stream,
+                   const struct winograd_finish *finish, float *y) {
     size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
+    vec bias = finish ? load_any(finish->bias + (ptrdiff_t)channel_block * BLOCK) : (vec){0};
     m += (ptrdiff_t)half * WINOGRAD_POINTS * BLOCK;
     for (int t = 0; t < count; t++, m += winograd_m_tile(BLOCK)) {
         const struct winograd_tile *tile = tiles + t;
+        int rows = tile->rows, columns = tile->columns;
         float *to = y + ((size_t)tile->image * map->blocks + channel_block) * pixels +
                     ((ptrdiff_t)tile->y * map->width + tile->x) * BLOCK;
-        if (tile->rows < 4 || tile->columns < 4)
-            output_tile(m, to, map->width, tile->rows, tile->columns, false, false);
+        if (finish)
+            output_tile(m, to, map->width, rows, columns, false, FINISH, bias, finish);
+        else if (rows < 4 || columns < 4)
+            output_tile(m, to, map->width, rows, columns, false, STORE, bias, finish);
         else if (stream)
-            output_tile(m, to, map->width, 4, 4, true, true);
+            output_tile(m, to, map->width, 4, 4, true, STREAM, bias, finish);
         else
-            output_tile(m, to, map->width, 4, 4, true, false);
+            output_tile(m, to, map->width, 4, 4, true, STORE, bias, finish);
     }
 }
 

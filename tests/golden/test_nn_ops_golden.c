@@ -220,7 +220,7 @@ static void check_case(const struct golden_case *c, struct nn_runtime *runtime) 
 static void like_pytorch(void **state) {
     (void)state;
     struct nn_runtime *runtime;
-    struct nn_runtime_config config = {.threads = 2};
+    struct nn_runtime_config config = {.threads = 2, .kernels = NN_KERNELS_FIXED};
     OK(nn_runtime_init(&runtime, &config));
     golden_open("nn_ops.safetensors");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(&cases[i], runtime);

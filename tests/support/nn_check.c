@@ -15,7 +15,7 @@
 
 void nn_check_init(struct nn_check *check, int threads, enum nn_mode mode) {
     memset(check, 0, sizeof *check);
-    struct nn_runtime_config config = {.threads = threads};
+    struct nn_runtime_config config = {.threads = threads, .kernels = NN_KERNELS_FIXED};
     OK(nn_runtime_init(&check->runtime, &config));
     param_arena_init(&check->parameters, "net");
     param_arena_init(&check->buffers, "net");

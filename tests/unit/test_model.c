@@ -19,7 +19,7 @@ static struct nn_runtime *runtime;
 
 static int setup(void **state) {
     (void)state;
-    const struct nn_runtime_config config = {.threads = 2};
+    const struct nn_runtime_config config = {.threads = 2, .kernels = NN_KERNELS_FIXED};
     return nn_runtime_init(&runtime, &config) == REL_OK ? 0 : -1;
 }
 static int teardown(void **state) {

@@ -128,7 +128,7 @@ static float *compute(const struct problem *p, enum winograd_direction direction
     uint64_t calls = rel_alloc_calls();
     for (int round = 0; round < 1 + accumulate; round++) {
         if (direction == WINOGRAD_FORWARD)
-            winograd_forward(plan, p->x_blocks, p->w, result, scratch);
+            winograd_forward(plan, p->x_blocks, p->w, NULL, result, scratch);
         else if (direction == WINOGRAD_BACKWARD_DATA)
             winograd_backward_data(plan, p->y_blocks, p->w, result, scratch);
         else
@@ -233,6 +233,46 @@ static void every_choice(void **state) {
     }
 }
 
+/* Bias, residual and ReLU are applied to what forward alone gives, with its bits. */
+static void finishes(void **state) {
+    (void)state;
+    for (int block = 8; block <= 16; block += 8) {
+        if (!has_block(block)) continue;
+        struct winograd_shape shape = {2, 2 * block, 3 * block, 9, 7, block, 2};
+        struct problem p;
+        problem_init(&p, &shape);
+        float *plain = compute(&p, WINOGRAD_FORWARD, NULL, false);
+        float bias[48];
+        hash_fill("bias", bias, 48, 1, 0);
+        struct winograd_plan *plan;
+        assert_int_equal(winograd_plan_create(&plan, &shape, WINOGRAD_FORWARD, NULL), REL_OK);
+        void *scratch = array(winograd_scratch_bytes(plan), 1);
+        float *y = array(p.out_count, sizeof *y);
+        for (int add = 0; add < 2; add++)
+            for (int relu = 0; relu < 2; relu++) {
+                struct winograd_finish finish = {bias, add, relu};
+                memcpy(y, p.y_blocks, p.out_count * sizeof *y);
+                winograd_forward(plan, p.x_blocks, p.w, &finish, y, scratch);
+                for (size_t i = 0; i < p.out_count; i++) {
+                    size_t at = blocked(&shape, shape.out_channels, i);
+                    float expected = plain[at] + bias[i / pixels(&shape) % shape.out_channels];
+                    if (add) expected += p.y[i];
+                    if (relu && expected < 0) expected = 0;
+                    assert_true(y[at] == expected);
+                }
+            }
+        p.x_blocks[0] = NAN;
+        winograd_forward(plan, p.x_blocks, p.w, &(struct winograd_finish){bias, false, true}, y,
+                         scratch);
+        assert_true(isnan(y[0]));
+        rel_free(plain);
+        rel_free(y);
+        rel_free(scratch);
+        winograd_plan_release(plan);
+        problem_release(&p);
+    }
+}
+
 static void same_bits(void **state) {
     (void)state;
     for (int block = 8; block <= 16; block += 8) {
@@ -271,11 +311,9 @@ static void refuses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_of_tile),
-        cmocka_unit_test(every_number_of_channels),
-        cmocka_unit_test(every_choice),
-        cmocka_unit_test(same_bits),
-        cmocka_unit_test(refuses),
+        cmocka_unit_test(every_kind_of_tile), cmocka_unit_test(every_number_of_channels),
+        cmocka_unit_test(every_choice),       cmocka_unit_test(finishes),
+        cmocka_unit_test(same_bits),          cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,162 @@
+#include "nn/convolution.h"
+
+#include "nn/conv_choice.h"
+#include "nn/winograd.h"
+
+struct nn_convolution {
+    struct nn_conv_task task;
+    struct winograd_plan *winograd; /* or: */
+    struct nn_kernel *kernel;
+    struct nn_kernel *load;              /* plain weights to its order */
+    struct nn_kernel *store, *store_add; /* its weight gradient to plain order */
+};
+
+enum { ALIGNMENT = 64 };
+
+static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+
+static struct winograd_shape winograd_shape(const struct nn_runtime *runtime,
+                                            const struct nn_conv_shape *shape) {
+    return (struct winograd_shape){
+        .batch = shape->batch,
+        .in_channels = shape->in_channels,
+        .out_channels = shape->out_channels,
+        .height = shape->in_height,
+        .width = shape->in_width,
+        .block = shape->block,
+        .threads = runtime->threads,
+    };
+}
+
+bool nn_convolution_can(const struct nn_runtime *runtime, const struct nn_conv_task *task,
+                        enum nn_conv_kind kind) {
+    const struct nn_conv_shape *s = &task->shape;
+    bool three = s->kernel == 3 && s->stride == 1;
+    if (kind == NN_CONV_DIRECT) return true;
+    if (kind == NN_CONV_LIBRARY) return three; /* elsewhere it knows nothing but direct */
+    struct winograd_shape shape = winograd_shape(runtime, s);
+    return three && s->padding == 1 && !s->plain_input && winograd_supported(&shape);
+}
+
+static rel_status init_library(struct nn_convolution *c, struct nn_library *library, bool direct) {
+    const struct nn_conv_task *t = &c->task;
+    REL_TRY(nn_conv_kernel_init(&c->kernel, library, t->pass, &t->shape, direct, t->add, t->relu));
+    if (t->pass != NN_CONV_BACKWARD_WEIGHTS)
+        return nn_weight_load_init(&c->load, library, c->kernel);
+    REL_TRY(nn_weight_store_init(&c->store, library, c->kernel, false));
+    return nn_weight_store_init(&c->store_add, library, c->kernel, true);
+}
+
+static rel_status init_winograd(struct nn_convolution *c, const struct nn_runtime *runtime) {
+    static const enum winograd_direction directions[] = {
+        [NN_CONV_FORWARD] = WINOGRAD_FORWARD,
+        [NN_CONV_FOLDED] = WINOGRAD_FORWARD,
+        [NN_CONV_BACKWARD_DATA] = WINOGRAD_BACKWARD_DATA,
+        [NN_CONV_BACKWARD_WEIGHTS] = WINOGRAD_BACKWARD_WEIGHTS,
+    };
+    struct winograd_shape shape = winograd_shape(runtime, &c->task.shape);
+    return winograd_plan_create(&c->winograd, &shape, directions[c->task.pass], NULL);
+}
+
+rel_status nn_convolution_init_kind(struct nn_convolution **convolution, struct nn_runtime *runtime,
+                                    const struct nn_conv_task *task, enum nn_conv_kind kind) {
+    *convolution = NULL;
+    struct nn_convolution *c = rel_alloc(1, sizeof *c);
+    if (!c) return REL_ERR_MEMORY;
+    c->task = *task;
+    rel_status status = kind == NN_CONV_WINOGRAD
+                            ? init_winograd(c, runtime)
+                            : init_library(c, runtime->library, kind == NN_CONV_DIRECT);
+    if (status != REL_OK) {
+        nn_convolution_release(c);
+        return status;
+    }
+    *convolution = c;
+    return REL_OK;
+}
+
+rel_status nn_convolution_init(struct nn_convolution **convolution, struct nn_runtime *runtime,
+                               const struct nn_conv_task *task) {
+    enum nn_conv_kind kind;
+    *convolution = NULL;
+    REL_TRY(nn_conv_choose(runtime, task, &kind));
+    return nn_convolution_init_kind(convolution, runtime, task, kind);
+}
+
+void nn_convolution_release(struct nn_convolution *c) {
+    if (!c) return;
+    winograd_plan_release(c->winograd);
+    nn_kernel_release(c->kernel);
+    nn_kernel_release(c->load);
+    nn_kernel_release(c->store);
+    nn_kernel_release(c->store_add);
+    rel_free(c);
+}
+
+const char *nn_convolution_name(const struct nn_convolution *c) {
+    if (!c->winograd) return nn_kernel_name(c->kernel);
+    return c->task.shape.block == 16 ? "winograd_4x3:avx512" : "winograd_4x3:avx2";
+}
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static size_t kernel_scratch(const struct nn_kernel *kernel) {
+    return kernel ? nn_kernel_scratch_bytes(kernel) : 0;
+}
+
+/* The library's gradient in its own order lies behind the kernels' scratch. */
+static size_t gradient_offset(const struct nn_convolution *c) {
+    size_t bytes = larger(kernel_scratch(c->store), kernel_scratch(c->store_add));
+    return aligned(larger(bytes, larger(kernel_scratch(c->kernel), kernel_scratch(c->load))));
+}
+
+size_t nn_convolution_scratch_bytes(const struct nn_convolution *c) {
+    if (c->winograd) return winograd_scratch_bytes(c->winograd);
+    return gradient_offset(c) + (c->store ? nn_kernel_weight_bytes(c->kernel) : 0);
+}
+
+size_t nn_convolution_weight_bytes(const struct nn_convolution *c) {
+    return c->load ? nn_kernel_weight_bytes(c->kernel) : 0;
+}
+
+bool nn_convolution_same_weights(const struct nn_convolution *a, const struct nn_convolution *b) {
+    return a->load && b->load && nn_kernel_same_weights(a->kernel, b->kernel);
+}
+
+rel_status nn_convolution_load(struct nn_convolution *c, const float *plain, void *loaded,
+                               void *scratch) {
+    if (!c->load) return REL_OK;
+    void *data[] = {(void *)plain, loaded};
+    return nn_kernel_run(c->load, data, scratch);
+}
+
+rel_status nn_convolution_run(struct nn_convolution *c, const float *from, const float *weights,
+                              const float *bias, float *to, void *scratch) {
+    const struct nn_conv_task *t = &c->task;
+    bool folded = t->pass == NN_CONV_FOLDED;
+    if (!c->winograd) {
+        void *plain[] = {(void *)from, (void *)weights, to};
+        void *biased[] = {(void *)from, (void *)weights, (void *)bias, to};
+        return nn_kernel_run(c->kernel, folded ? biased : plain, scratch);
+    }
+    struct winograd_finish finish = {bias, t->add, t->relu};
+    if (t->pass == NN_CONV_BACKWARD_DATA)
+        winograd_backward_data(c->winograd, from, weights, to, scratch);
+    else
+        winograd_forward(c->winograd, from, weights, folded ? &finish : NULL, to, scratch);
+    return REL_OK;
+}
+
+rel_status nn_convolution_run_gradient(struct nn_convolution *c, const float *input,
+                                       const float *out_gradient, bool add, float *gradient,
+                                       void *scratch) {
+    if (c->winograd) {
+        winograd_backward_weights(c->winograd, input, out_gradient, add, gradient, scratch);
+        return REL_OK;
+    }
+    void *own_order = (char *)scratch + gradient_offset(c);
+    void *data[] = {(void *)input, (void *)out_gradient, own_order};
+    REL_TRY(nn_kernel_run(c->kernel, data, scratch));
+    void *stored[] = {own_order, gradient};
+    return nn_kernel_run(add ? c->store_add : c->store, stored, scratch);
+}

@@ -1,0 +1,45 @@
+/* One direction of one convolution, whoever computes it: the compute library or our own Winograd
+ * kernels. Weights and their gradients are plain outside. */
+#ifndef REL_NN_CONVOLUTION_H
+#define REL_NN_CONVOLUTION_H
+
+#include "nn/runtime.h"
+
+enum nn_conv_kind { NN_CONV_DIRECT, NN_CONV_LIBRARY, NN_CONV_WINOGRAD, NN_CONV_KINDS };
+
+/* What is asked of it. */
+struct nn_conv_task {
+    enum nn_conv_pass pass;
+    struct nn_conv_shape shape;
+    bool add, relu; /* NN_CONV_FOLDED: see nn_conv_kernel_init */
+};
+
+struct nn_convolution;
+/* Chooses the kind as the runtime says (conv_choice.h). */
+rel_status nn_convolution_init(struct nn_convolution **convolution, struct nn_runtime *runtime,
+                               const struct nn_conv_task *task);
+rel_status nn_convolution_init_kind(struct nn_convolution **convolution, struct nn_runtime *runtime,
+                                    const struct nn_conv_task *task, enum nn_conv_kind kind);
+void nn_convolution_release(struct nn_convolution *convolution); /* NULL is fine */
+bool nn_convolution_can(const struct nn_runtime *runtime, const struct nn_conv_task *task,
+                        enum nn_conv_kind kind);
+const char *nn_convolution_name(const struct nn_convolution *convolution);
+size_t nn_convolution_scratch_bytes(const struct nn_convolution *convolution);
+
+/* Bytes of the weights in the order that it reads; 0: it reads plain ones, and nothing has to be
+ * loaded. */
+size_t nn_convolution_weight_bytes(const struct nn_convolution *convolution);
+bool nn_convolution_same_weights(const struct nn_convolution *a, const struct nn_convolution *b);
+rel_status nn_convolution_load(struct nn_convolution *convolution, const float *plain, void *loaded,
+                               void *scratch);
+
+/* `weights`: loaded, or plain if nothing has to be loaded. from, to: input, output (forward,
+ * folded), or output gradient, input gradient (backward-data). `bias` of NN_CONV_FOLDED. */
+rel_status nn_convolution_run(struct nn_convolution *convolution, const float *from,
+                              const float *weights, const float *bias, float *to, void *scratch);
+/* NN_CONV_BACKWARD_WEIGHTS; `add`: to the plain gradient. */
+rel_status nn_convolution_run_gradient(struct nn_convolution *convolution, const float *input,
+                                       const float *out_gradient, bool add, float *gradient,
+                                       void *scratch);
+
+#endif
