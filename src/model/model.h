@@ -96,6 +96,8 @@ struct model_plan;
 rel_status model_plan_get(struct model *model, enum nn_mode mode, int batch,
                           struct model_plan **plan);
 int model_plan_batch(const struct model_plan *plan);
+/* Appends a line per operation of the encoders and the joint head: nn_graph_describe. */
+rel_status model_plan_describe(const struct model_plan *plan, struct rel_text *text);
 
 /* Runs the encoders in the bit set `active`, and the head. inputs[m]: [batch][model_input_count],
  * 64-byte aligned. The features of an encoder that is not active are zero. */

@@ -258,3 +258,13 @@ rel_status model_head_logits(struct model *model, const float *const *features, 
     }
     return REL_OK;
 }
+
+rel_status model_plan_describe(const struct model_plan *plan, struct rel_text *text) {
+    const struct model *model = plan->model;
+    for (int m = 0; m < model->config.modalities; m++) {
+        REL_TRY(rel_text_append(text, "%s\n", model->config.inputs[m].name));
+        REL_TRY(nn_graph_describe(plan->encoders[m].graph, text));
+    }
+    REL_TRY(rel_text_append(text, "head\n"));
+    return nn_graph_describe(plan->heads[0].graph, text);
+}
