@@ -50,7 +50,7 @@ static void sections(struct command_sections *sections) {
     for (int i = 0; method_table[i]; i++)
         if (method_table[i]->option_count)
             command_add_section(sections, method_table[i]->options, method_table[i]->option_count,
-                                "Configuration, under %s:", method_table[i]->name);
+                                "Configuration, under %s", method_table[i]->name);
     command_add_section(
         sections, encoder_option_table, encoder_option_count,
         "Configuration, under encoder: for all modalities, or under encoders.NAME: for one");
@@ -59,7 +59,7 @@ static void sections(struct command_sections *sections) {
 }
 
 static void append_methods(struct rel_text *text) {
-    rel_text_append(text, "\nMethods:\n");
+    rel_text_append(text, "Methods:\n");
     for (int i = 0; method_table[i]; i++)
         rel_text_append(text, "  %-12s %s\n", method_table[i]->name, method_table[i]->summary);
 }
