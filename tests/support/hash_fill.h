@@ -8,6 +8,9 @@
 
 /* 64 bits from a name and an index. */
 uint64_t hash_bits(const char *name, uint64_t index);
+/* The same in two steps, for many indices: hash_bits(name, i) is hash_at(hash_name(name), i). */
+uint64_t hash_name(const char *name);
+uint64_t hash_at(uint64_t name_hash, uint64_t index);
 /* values[i] = offset + scale * u, u uniform in [-1, 1) with 24 bits, from (name, i). Products and
  * sums round to float once each, as NumPy's do. */
 void hash_fill(const char *name, float *values, size_t count, float scale, float offset);
