@@ -4,6 +4,9 @@
 Equal bytes are best. Where another build of the oracle rounds otherwise, numbers may differ by 1e-4 of
 the largest magnitude of their array (or line, in text): what single precision and another order of
 summation can do, and well inside the tolerances of the tests. Everything else must be equal.
+
+Two kinds of tensors tell of rounding itself and change with the CPU: those named spread.* are sizes of errors, where
+a factor of 10 is allowed, and those named chaotic.* follow from such errors, where 1 in 100 is.
 """
 import json
 import pathlib
@@ -17,14 +20,14 @@ RELATIVE = 1e-4
 NUMBER = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?")
 
 
-def close(a, b):
+def close(a, b, relative=RELATIVE):
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
         return False
     finite = np.isfinite(a)
     if not finite.any():
         return True
-    return np.abs(a - b)[finite].max() <= RELATIVE * max(np.abs(b)[finite].max(), 1e-30)
+    return np.abs(a - b)[finite].max() <= relative * max(np.abs(b)[finite].max(), 1e-30)
 
 
 def safetensors(data):
@@ -40,11 +43,17 @@ def safetensors(data):
     return tensors
 
 
+def alike(name, a, b):
+    if name.startswith("spread."):
+        return a.shape == b.shape and bool(np.all((a > 0) & (b > 0) & (a < 10 * b) & (b < 10 * a)))
+    return close(a, b, 1e-2 if name.startswith("chaotic.") else RELATIVE)
+
+
 def differs_safetensors(new, old):
     new, old = safetensors(new), safetensors(old)
     if new.keys() != old.keys():
         return f"tensors {sorted(new.keys() ^ old.keys())[:5]} are in one only"
-    bad = [name for name in old if new[name].dtype != old[name].dtype or not close(new[name], old[name])]
+    bad = [name for name in old if new[name].dtype != old[name].dtype or not alike(name, new[name], old[name])]
     return f"tensors {bad[:5]}" if bad else None
 
 

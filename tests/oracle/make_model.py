@@ -4,7 +4,10 @@ tests/golden/test_model_golden.c. Needs numpy and torch; takes a few minutes.
 towers: two ResNet-18 (audio 1 x 256 x 128, visual 2 frames of 3 x 224 x 224), concatenation, linear head. In
 double: logits, gradients, weights and running statistics after 3 steps of SGD. How far PyTorch's own single
 precision is from that, per tensor, is measured here and stored, and is what ours is judged by. The tensors are too
-large to commit: projections on hash-made signs stand for them (see projections)."""
+large to commit: projections on hash-made signs stand for them (see projections).
+
+Names beginning with spread. are sizes of rounding errors, those with chaotic. follow from such errors: another CPU
+or number of threads gives others (tools/oracle_compare.py knows)."""
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -88,7 +91,8 @@ def make_towers():
             own = np.sqrt(np.mean([distance(s[kind][name], value) ** 2 for s in singles]))
             norm = np.linalg.norm(value.ravel())
             shares.append(own / norm)
-            arrays[f"{kind}.{name}"] = np.concatenate([[norm, own], projections(name, value, number)])
+            arrays[f"{kind}.{name}"] = np.concatenate([[norm], projections(name, value, number)])
+            arrays[f"spread.{kind}.{name}"] = np.asarray(own)
         print(f"{kind}: {len(shares)} tensors, PyTorch's single is off by {np.median(shares):.2e} "
               f"(median), {min(shares):.2e} to {max(shares):.2e}; each way:",
               [f"{np.median([distance(s[kind][n], v) / np.linalg.norm(v.ravel()) for n, v in exact[kind].items()]):.2e}"
@@ -154,11 +158,11 @@ def make_curve():
     envelope = np.array([deviation[max(0, t - 5):t + 6].max() for t in range(CURVE_STEPS)])
     for t in (0, 1, 5, 20, 50, 100, 150, 199):
         print(f"step {t}: loss {mean[t]:.6f}, envelope {envelope[t]:.2e}")
-    write("model_curve.safetensors", {"mean": mean, "envelope": envelope}, VERSIONS)
+    write("model_curve.safetensors", {"chaotic.mean": mean, "spread.envelope": envelope}, VERSIONS)
 
 
 if __name__ == "__main__":
-    torch.manual_seed(0)
+    torch.set_num_threads(1)
     make_mlp()
     make_curve()
     make_towers()
