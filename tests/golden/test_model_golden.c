@@ -28,7 +28,7 @@
 static struct nn_runtime *runtime;
 
 static void runtime_start(int threads) {
-    const struct nn_runtime_config config = {.threads = threads};
+    const struct nn_runtime_config config = {.threads = threads, .kernels = NN_KERNELS_FIXED};
     OK(nn_runtime_init(&runtime, &config));
 }
 
