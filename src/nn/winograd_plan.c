@@ -70,10 +70,12 @@ static void fill_group(struct winograd_plan *plan, int g, int tile_rows, int til
     if (group->count > plan->max_tiles) plan->max_tiles = group->count;
 }
 
-/* Bytes; what is assumed where the system does not say. */
-static size_t cache_bytes(int name, size_t otherwise) {
+/* Bytes, `least` where the system does not say. At most `most`: some CPUs report the caches of all
+ * their cores as one. */
+static size_t cache_bytes(int name, size_t least, size_t most) {
     long bytes = sysconf(name);
-    return bytes > 0 ? (size_t)bytes : otherwise;
+    if (bytes < (long)least) return least;
+    return (size_t)bytes < most ? (size_t)bytes : most;
 }
 
 /* How many tiles a group may have so that what is touched per tile fills most of a cache. */
@@ -86,23 +88,26 @@ static int tiles_in(size_t bytes, size_t per_tile, int least, int most) {
 struct winograd_choice winograd_choose(const struct winograd_shape *shape,
                                        enum winograd_direction direction) {
     const struct winograd_shape *s = shape;
-    size_t l2 = cache_bytes(_SC_LEVEL2_CACHE_SIZE, 1 << 20);
-    size_t l3 = cache_bytes(_SC_LEVEL3_CACHE_SIZE, 16 << 20);
+    size_t l2 = cache_bytes(_SC_LEVEL2_CACHE_SIZE, 512 << 10, 2 << 20);
+    size_t l3 = cache_bytes(_SC_LEVEL3_CACHE_SIZE, 8 << 20, 32 << 20);
     bool back = direction == WINOGRAD_BACKWARD_DATA;
     size_t in = (size_t)(back ? s->out_channels : s->in_channels);
     size_t out = (size_t)(back ? s->in_channels : s->out_channels);
     size_t point_bytes = WINOGRAD_POINTS * sizeof(float), weights = point_bytes * in * out;
-    struct winograd_choice choice = {.piece = 4};
+    struct winograd_choice choice = {.piece = 1};
     if (direction == WINOGRAD_BACKWARD_WEIGHTS) {
         choice.shared = weights > 4 << 20;
-        choice.tiles = choice.shared ? tiles_in(l3 / 2, point_bytes * (in + out), 32, 256)
-                                     : tiles_in(l2 / 2, point_bytes * (in + out), 14, 56);
+        /* More tiles at a time mean fewer passes over the sums: a matter of speed while those stay
+         * in L3, of the memory's bandwidth when they do not. */
+        choice.tiles =
+            weights <= l3 / 2 ? 56 : tiles_in(l3 * 3 / 4, point_bytes * (in + out), 32, 448);
         return choice;
     }
-    size_t count = (size_t)s->batch * ((size_t)s->height + 3) / 4 * (((size_t)s->width + 3) / 4);
+    size_t count = (size_t)s->batch * (((size_t)s->height + 3) / 4) * (((size_t)s->width + 3) / 4);
     choice.shared = weights > (size_t)12 << 20 || weights > point_bytes * in * count;
     choice.tiles = choice.shared ? tiles_in(l3 * 3 / 8, point_bytes * in, 28, 1 << 20)
                                  : tiles_in(l2 * 5 / 8, point_bytes * in, 14, 56);
+    choice.piece = count > 64 ? 8 : 2; /* with few tiles there is room for little else in L2 */
     size_t outputs = (size_t)s->batch * (size_t)s->height * (size_t)s->width * out;
     choice.stream = outputs * sizeof(float) > l3 / 4;
     return choice;
