@@ -180,6 +180,7 @@ static rel_status weights_begin(struct trainer *trainer) {
         REL_TRY(trainer_load(trainer, &lines));
     else
         model_draw(&trainer->session.model, (uint64_t)trainer_options(trainer)->seed);
+    REL_TRY(model_broadcast(&trainer->session.model, &trainer->comm));
     return log_begin(trainer, lines);
 }
 
@@ -187,7 +188,8 @@ static rel_status trainer_init(struct trainer *trainer, const struct train_reque
     struct settings settings = {0};
     char *store = NULL;
     *trainer = (struct trainer){.request = request, .run_started = clock_seconds()};
-    rel_status status = settings_gather(request, &settings);
+    rel_status status = comm_init(&trainer->comm, "alone");
+    if (status == REL_OK) status = settings_gather(request, &settings);
     if (status == REL_OK) status = store_choose(request, &settings, &store);
     if (status == REL_OK) status = session_open(&trainer->session, store, &settings, true);
     if (status == REL_OK) {
@@ -216,6 +218,7 @@ static void trainer_release(struct trainer *trainer) {
     rel_free(trainer->weights);
     for (int m = 0; m < MODEL_MODALITIES_MAX; m++) rel_free(trainer->feature_sums[m]);
     session_close(&trainer->session);
+    comm_release(&trainer->comm);
 }
 
 /* --- the loop --- */

@@ -2,6 +2,7 @@
 #ifndef REL_TRAIN_TRAINER_PRIVATE_H
 #define REL_TRAIN_TRAINER_PRIVATE_H
 
+#include "comm/comm.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/run_log.h"
@@ -25,6 +26,7 @@ struct trainer_state {
 
 struct trainer {
     const struct train_request *request;
+    struct comm comm; /* with the ranks that train this model together */
     struct session session;
     struct loader *loader; /* training split */
     uint64_t steps_per_epoch;

@@ -117,6 +117,7 @@ rel_status trainer_step(struct trainer *trainer, const struct batch *batch) {
     REL_TRY(losses_backward(trainer, &step));
     REL_TRY(loss_check(trainer, &step, batch));
     if (method->after_backward) REL_TRY(method->after_backward(run, &step));
+    REL_TRY(model_average(&session->model, &trainer->comm, PLANE_GRADIENT));
 
     const struct nn_sgd sgd = {options->learning_rate, options->momentum, options->weight_decay};
     struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
