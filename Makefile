@@ -66,44 +66,59 @@ BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bench/support/*.c
 all: $(BUILD)/relearn $(BUILD)/relearn.1
 
 $(BUILD)/relearn: $(CLI_OBJ) $(BUILD)/librelearn.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	@$(call SAY,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 $(BUILD)/relearn.1: $(BUILD)/relearn
-	$(BUILD)/relearn help --man > $@
+	@$(call SAY,MAN,$@)
+	$(Q)$(BUILD)/relearn help --man > $@
 
 $(BUILD)/librelearn.a: $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(call SAY,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 # The commands without main: for unit tests of the terminal.
 $(BUILD)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(call SAY,AR,$@)
+	$(Q)$(AR) rcs $@ $^
+
+# One short line per file; make V=1 shows the commands.
+Q   := $(if $(V),,@)
+SAY  = $(if $(V),:,printf '  %-5s %s\n' $(1) $(2))
 
 define isa_rule
 $(BUILD)/%.$(1).o: %.isa.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS_ALL) $$(ISA_FLAGS_$(1)) -ffp-contract=fast -Wno-psabi -DREL_ISA=$(1) -MMD -MP -c -o $$@ $$<
+	@$(call SAY,CC,$$@)
+	$(Q)$$(CC) $$(CFLAGS_ALL) $$(ISA_FLAGS_$(1)) -ffp-contract=fast -Wno-psabi -DREL_ISA=$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	@$(call SAY,CC,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/%.o: CFLAGS_ALL += -Itests
 $(BUILD)/tests/unit/test_cli_%: $(BUILD)/tests/unit/test_cli_%.o $(TEST_SUPPORT) $(BUILD)/libcli.a $(BUILD)/librelearn.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
+	@$(call SAY,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_SUPPORT) $(BUILD)/librelearn.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
+	@$(call SAY,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
 $(BUILD)/tests/golden/%: $(BUILD)/tests/golden/%.o $(TEST_SUPPORT) $(BUILD)/librelearn.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
+	@$(call SAY,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/librelearn.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	@$(call SAY,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 $(BUILD)/bench/%.o: CFLAGS_ALL += -Ibench -Itests
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BENCH_SUPPORT) $(BUILD)/librelearn.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	@$(call SAY,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 tests: all $(TEST_BIN) $(TOOL_BIN)
 bench-programs: all $(BENCH_BIN)
