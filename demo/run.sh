@@ -58,7 +58,8 @@ train='
     shift 2
     for setting; do set -- "$@" --set "$setting"; shift; done
     "$relearn" train demo/train.yaml --quiet --data "$out/data-$seed.sqlite" --out "$out/$name-$seed" \
-        --set seed="$seed" "$@" ${DEMO_TRAIN:-} >"$out/$name-$seed.txt" || exit 255
+        --set seed="$seed" --set threads=1 --set loader_threads=1 "$@" ${DEMO_TRAIN:-} \
+        >"$out/$name-$seed.txt" || exit 255
     echo "  $name, seed $seed: $(($(date +%s) - started)) s" >&2'
 echo "training $(rows | wc -l) runs, $jobs at a time" >&2
 export relearn out
