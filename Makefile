@@ -92,7 +92,7 @@ define isa_rule
 $(BUILD)/%.$(1).o: %.isa.c
 	@mkdir -p $$(@D)
 	@$(call SAY,CC,$$@)
-	$(Q)$$(CC) $$(CFLAGS_ALL) $$(ISA_FLAGS_$(1)) -ffp-contract=fast -Wno-psabi -DREL_ISA=$(1) -MMD -MP -c -o $$@ $$<
+	$(Q)$$(CC) $$(CFLAGS_ALL) $$(ISA_FLAGS_$(1)) -ffp-contract=fast -fno-math-errno -Wno-psabi -DREL_ISA=$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
