@@ -2,6 +2,7 @@
  *
  *   npy.h           NumPy arrays: features and labels
  *   safetensors.h   named tensors: weights
+ *   torch_file.h    what torch.save wrote: tensors, checkpoints
  *
  * Every reader treats its file as hostile: sizes are checked against the bytes that are there
  * before anything is allocated. */
@@ -10,5 +11,6 @@
 
 #include "io/npy.h"
 #include "io/safetensors.h"
+#include "io/torch_file.h"
 
 #endif

@@ -1,5 +1,7 @@
 #include "io/npy.h"
 
+#include "io/element.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -227,14 +229,6 @@ void npy_release(struct npy_array *array) {
 
 /* --- conversion --- */
 
-static double half_to_double(uint16_t half) {
-    int exponent = half >> 10 & 31, fraction = half & 1023;
-    double value = exponent == 0    ? ldexp(fraction, -24)
-                   : exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
-                                    : ldexp(fraction + 1024, exponent - 25);
-    return half >> 15 ? -value : value;
-}
-
 #define LOAD(type, data, index)                                                                    \
     ({                                                                                             \
         type value_;                                                                               \
@@ -264,7 +258,7 @@ static double load_real(const struct npy_array *array, size_t index) {
     case NPY_UINT64:
         return (double)LOAD(uint64_t, data, index);
     case NPY_FLOAT16:
-        return half_to_double(LOAD(uint16_t, data, index));
+        return element_half(LOAD(uint16_t, data, index));
     case NPY_FLOAT32:
         return (double)LOAD(float, data, index);
     default:
