@@ -27,18 +27,23 @@ static json_t *methods(void) {
     return names;
 }
 
+static json_t *kernel_cache(void) {
+    json_t *cache = NULL;
+    return nn_kernel_cache_read(&cache) == REL_OK ? cache : NULL;
+}
+
 static json_t *describe(void) {
     char cpu[128];
     rel_cpu_name(cpu, sizeof cpu);
     return json_pack("{s:s, s:{s:s, s:i, s:f}, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s},"
-                     " s:s, s:o}",
+                     " s:s, s:o, s:o}",
                      "version", REL_VERSION, "machine", "cpu", cpu, "threads", rel_cpu_count(),
                      "memory_gib", memory_gib(), "kernels", "own", rel_isa_name(rel_cpu_isa()),
                      "onednn", nn_library_isa(), "libraries", "onednn", nn_library_version(),
                      "ffmpeg", av_version_info(), "ffmpeg_licence", avcodec_license(), "sqlite",
                      sqlite3_libversion(), "libjpeg_turbo", TEXT_OF(LIBJPEG_TURBO_VERSION),
                      "libpng", png_get_libpng_ver(NULL), "jansson", jansson_version_str(),
-                     "precision", precision, "methods", methods());
+                     "precision", precision, "methods", methods(), "kernel_cache", kernel_cache());
 }
 
 static void print_group(const char *title, json_t *group) {
@@ -54,6 +59,58 @@ static void print_group(const char *title, json_t *group) {
     }
 }
 
+static void count_kernels(json_t *table, json_t *counts) {
+    const char *shape, *direction;
+    json_t *directions, *kernel;
+    json_object_foreach(table, shape, directions)
+        json_object_foreach(directions, direction, kernel) {
+        const char *name = json_string_value(kernel);
+        json_int_t before = json_integer_value(json_object_get(counts, name));
+        json_object_set_new(counts, name, json_integer(before + 1));
+    }
+}
+
+static void print_machine(const json_t *entry) {
+    json_t *machine = json_object_get(entry, "machine"), *counts = json_object(),
+           *table = json_object_get(entry, "kernels"), *directions, *value;
+    const char *key, *separator = "";
+    count_kernels(table, counts);
+    output_text("  %s, %lld threads; relearn %s %s, %s\n    ",
+                json_string_value(json_object_get(machine, "cpu")),
+                (long long)json_integer_value(json_object_get(machine, "threads")),
+                json_string_value(json_object_get(machine, "relearn")),
+                json_string_value(json_object_get(machine, "isa")),
+                json_string_value(json_object_get(machine, "library")));
+    json_object_foreach(counts, key, value) {
+        output_text("%s%s %lld", separator, key, (long long)json_integer_value(value));
+        separator = ", ";
+    }
+    output_text("\n");
+    json_object_foreach(table, key, directions) {
+        const char *direction;
+        output_text("    %s:", key);
+        separator = "";
+        json_object_foreach(directions, direction, value) {
+            output_text("%s %s %s", separator, direction, json_string_value(value));
+            separator = ",";
+        }
+        output_text("\n");
+    }
+    json_decref(counts);
+}
+
+static void print_kernel_cache(const json_t *cache) {
+    const json_t *machines = json_object_get(cache, "machines");
+    const char *path = json_string_value(json_object_get(cache, "path"));
+    if (json_array_size(machines) == 0) {
+        output_text("%-26snone yet (training with --kernels auto measures)\n", "kernels measured");
+        return;
+    }
+    output_text("%-26s%s\n", "kernels measured", path);
+    for (size_t i = 0; i < json_array_size(machines); i++)
+        print_machine(json_array_get(machines, i));
+}
+
 static rel_status run(const struct invocation *invocation) {
     json_t *document = describe();
     if (invocation->json || !document) return output_json(document);
@@ -67,6 +124,7 @@ static rel_status run(const struct invocation *invocation) {
     json_array_foreach(json_object_get(document, "methods"), index, name)
         output_text("%s%s", index ? ", " : "", json_string_value(name));
     output_text("\n");
+    print_kernel_cache(json_object_get(document, "kernel_cache"));
     json_decref(document);
     return REL_OK;
 }
@@ -75,7 +133,9 @@ const struct command cmd_info = {
     .name = "info",
     .summary = "show the CPU, the libraries and the kernels chosen for them",
     .usage = "[--json]",
-    .description = "What a bug report should hold. RELEARN_ISA=baseline or avx2 in the environment "
+    .description = "What a bug report should hold; and which kernels were found the fastest on "
+                   "this machine, per shape and direction, by runs with --kernels auto. "
+                   "RELEARN_ISA=baseline or avx2 in the environment "
                    "lowers the instruction set of our own kernels.",
     .json = true,
     .run = run,

@@ -4,7 +4,7 @@
 #include <string.h>
 
 struct train_flags {
-    char *data, *out;
+    char *data, *out, *kernels;
     struct option_texts set;
     bool resume;
     int64_t stop_after;
@@ -28,6 +28,12 @@ static const struct rel_option options[] = {
      .offset = FIELD(set),
      .unit = "KEY=VALUE",
      .help = "Sets one key of the configuration, over the file; may be repeated."},
+    {.key = "kernels",
+     .type = OPTION_TEXT,
+     .offset = FIELD(kernels),
+     .unit = "auto|fixed",
+     .help = "Same as --set kernels=...: the fastest kernels as measured on this machine, or those "
+             "of a fixed rule, which times nothing."},
     {.key = "resume",
      .type = OPTION_BOOL,
      .offset = FIELD(resume),
@@ -96,6 +102,7 @@ static rel_status run(const struct invocation *invocation) {
         .config = invocation->positional_count ? invocation->positionals[0] : NULL,
         .sets = (const char *const *)flags->set.values,
         .set_count = flags->set.count,
+        .kernels = flags->kernels,
         .data = flags->data,
         .out = flags->out,
         .resume = flags->resume,
@@ -125,6 +132,7 @@ const struct command cmd_train = {
                    "Ctrl-C writes a checkpoint and ends with exit code 130; --resume goes on from "
                    "there, bit for bit as if nothing "
                    "had happened. The folder then holds config.yaml (every option, resolved), "
+                   "kernels.json (which kernel computes what, and will when the run goes on), "
                    "log.jsonl, checkpoint/ and, at the "
                    "end, summary.json.",
     .examples =

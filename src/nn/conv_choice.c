@@ -1,11 +1,11 @@
 #include "nn/conv_choice.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "nn/conv_cache.h"
+
 #include <string.h>
 #include <time.h>
 
-enum { ROUNDS = 5, CACHE_BYTES_MAX = 4 << 20 };
+enum { ROUNDS = 5 };
 
 static const char *const kind_names[NN_CONV_KINDS] = {"direct", "library", "winograd"};
 
@@ -141,67 +141,77 @@ cleanup:
     return status;
 }
 
-/* --- the file: machine -> task -> kind --- */
+/* --- what was chosen --- */
 
 struct nn_conv_choices {
-    char *path;
-    char machine[256];
-    json_t *document; /* as read, with what was measured since */
-    bool changed;
+    struct nn_conv_cache *cache; /* NULL until something has to be measured */
+    json_t *used;                /* table: everything that was chosen so far */
+    json_t *wanted;              /* table to follow, or NULL */
+    char *origin;                /* its file */
+    bool warned;                 /* that it could not be followed */
 };
-
-static char *cache_path(void) {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (cache && cache[0] == '/') return rel_format("%s/relearn/kernels.json", cache);
-    if (home && home[0] == '/') return rel_format("%s/.cache/relearn/kernels.json", home);
-    return NULL;
-}
-
-/* What the file holds, or nothing when it is missing or damaged. */
-static json_t *read_document(const char *path) {
-    json_t *document = NULL;
-    if (path && fs_exists(path)) {
-        if (json_read(path, CACHE_BYTES_MAX, &document) != REL_OK) {
-            rel_log(REL_LOG_WARNING, "%s; kernels will be measured anew", rel_error_message());
-            document = NULL;
-        } else if (!json_is_object(document)) {
-            rel_log(REL_LOG_WARNING, "%s: not an object; kernels will be measured anew", path);
-            json_decref(document);
-            document = NULL;
-        }
-    }
-    return document ? document : json_object();
-}
 
 static rel_status choices_open(struct nn_runtime *runtime) {
     if (runtime->choices) return REL_OK;
     struct nn_conv_choices *choices = rel_alloc(1, sizeof *choices);
     if (!choices) return REL_ERR_MEMORY;
-    char cpu[128];
-    rel_cpu_name(cpu, sizeof cpu);
-    snprintf(choices->machine, sizeof choices->machine, "%s, relearn %s %s, %s %s, %d threads", cpu,
-             REL_VERSION, rel_isa_name(rel_cpu_isa()), nn_library_version(), nn_library_isa(),
-             runtime->threads);
-    choices->path = cache_path();
-    choices->document = read_document(choices->path);
+    choices->used = json_object();
     runtime->choices = choices;
     return REL_OK;
 }
 
-static void task_key(const struct nn_conv_task *task, char *key, size_t size) {
-    static const char *const passes[] = {"forward", "folded", "backward-data", "backward-weights"};
-    const struct nn_conv_shape *s = &task->shape;
-    snprintf(key, size, "%s%s%s %dx%dx%dx%d -> %d kernel %d stride %d padding %d block %d",
-             passes[task->pass], task->add ? " add" : "", task->relu ? " relu" : "", s->batch,
-             s->in_channels, s->in_height, s->in_width, s->out_channels, s->kernel, s->stride,
-             s->padding, s->block);
+void nn_conv_choices_save(struct nn_runtime *runtime) {
+    if (runtime->choices && runtime->choices->cache) nn_conv_cache_save(runtime->choices->cache);
 }
 
-static bool recall(const struct nn_runtime *runtime, const struct nn_conv_task *task,
-                   const char *key, enum nn_conv_kind *kind) {
-    const struct nn_conv_choices *choices = runtime->choices;
-    const char *name = json_string_value(
-        json_object_get(json_object_get(choices->document, choices->machine), key));
+void nn_conv_choices_release(struct nn_runtime *runtime) {
+    struct nn_conv_choices *choices = runtime->choices;
+    if (!choices) return;
+    nn_conv_cache_close(choices->cache);
+    json_decref(choices->used);
+    json_decref(choices->wanted);
+    rel_free(choices->origin);
+    rel_free(choices);
+    runtime->choices = NULL;
+}
+
+rel_status nn_runtime_kernels(struct nn_runtime *runtime, json_t **document) {
+    REL_TRY(choices_open(runtime));
+    *document = json_pack("{s:o, s:O}", "machine", nn_conv_machine(runtime), "kernels",
+                          runtime->choices->used);
+    return *document ? REL_OK : rel_fail(REL_ERR_MEMORY, "cannot compose the list of kernels");
+}
+
+rel_status nn_runtime_follow_kernels(struct nn_runtime *runtime, const json_t *document,
+                                     const char *path) {
+    json_t *machine = json_object_get(document, "machine"),
+           *kernels = json_object_get(document, "kernels");
+    if (!json_is_object(machine) || !json_is_object(kernels))
+        return rel_fail(REL_ERR_FORMAT,
+                        "%s: names no machine and kernels (delete it to have kernels chosen anew)",
+                        path);
+    json_t *here = nn_conv_machine(runtime);
+    if (!json_equal(machine, here)) {
+        const char *cpu = json_string_value(json_object_get(machine, "cpu"));
+        rel_log(REL_LOG_NOTE,
+                "%s: was written on another machine, with other threads or versions (%s); results "
+                "may differ in their last bits",
+                path, cpu ? cpu : "of no name");
+    }
+    json_decref(here);
+    REL_TRY(choices_open(runtime));
+    struct nn_conv_choices *choices = runtime->choices;
+    json_decref(choices->wanted);
+    rel_free(choices->origin);
+    choices->wanted = json_incref(kernels);
+    choices->origin = rel_strdup(path);
+    return choices->origin ? REL_OK : REL_ERR_MEMORY;
+}
+
+/* --- choosing --- */
+
+static bool kind_named(const struct nn_runtime *runtime, const struct nn_conv_task *task,
+                       const char *name, enum nn_conv_kind *kind) {
     for (int k = 0; name && k < NN_CONV_KINDS; k++)
         if (strcmp(name, kind_names[k]) == 0 && nn_convolution_can(runtime, task, k)) {
             *kind = k;
@@ -210,53 +220,40 @@ static bool recall(const struct nn_runtime *runtime, const struct nn_conv_task *
     return false;
 }
 
-static json_t *machine_of(json_t *document, const char *machine) {
-    json_t *object = json_object_get(document, machine);
-    if (json_is_object(object)) return object;
-    json_object_set_new(document, machine, json_object());
-    return json_object_get(document, machine);
-}
-
-static void remember(struct nn_conv_choices *choices, const char *key, enum nn_conv_kind kind) {
-    json_object_set_new(machine_of(choices->document, choices->machine), key,
-                        json_string(kind_names[kind]));
-    choices->changed = true;
-}
-
-static rel_status write_document(const char *path, const json_t *document) {
-    char *folder = rel_strdup(path);
-    if (!folder) return REL_ERR_MEMORY;
-    *strrchr(folder, '/') = 0;
-    rel_status status = fs_make_folders(folder);
-    rel_free(folder);
-    return status == REL_OK ? json_write(path, document) : status;
-}
-
-/* Keeps what other processes have written since. */
-void nn_conv_choices_save(struct nn_runtime *runtime) {
+/* What the file that is followed says, if this machine can do it. */
+static bool follow(const struct nn_runtime *runtime, const struct nn_conv_task *task,
+                   enum nn_conv_kind *kind) {
     struct nn_conv_choices *choices = runtime->choices;
-    if (!choices || !choices->changed) return;
-    choices->changed = false;
-    if (!choices->path) return;
-    json_t *document = fs_exists(choices->path) ? read_document(choices->path) : json_object();
-    json_object_update(machine_of(document, choices->machine),
-                       json_object_get(choices->document, choices->machine));
-    if (write_document(choices->path, document) != REL_OK)
-        rel_log(REL_LOG_WARNING, "%s; kernels will be measured again by the next run",
-                rel_error_message());
-    json_decref(document);
+    if (!choices->wanted) return false;
+    const char *name = nn_conv_table_find(choices->wanted, task);
+    if (kind_named(runtime, task, name, kind)) return true;
+    if (choices->warned) return false;
+    choices->warned = true;
+    char text[256];
+    nn_conv_task_text(task, text, sizeof text);
+    if (name)
+        rel_log(REL_LOG_WARNING,
+                "%s: names the kernel \"%s\" for %s, which this machine lacks; it is chosen anew, "
+                "and results may differ in their last bits",
+                choices->origin, name, text);
+    else
+        rel_log(REL_LOG_WARNING,
+                "%s: names no kernel for %s; it is chosen anew, and results may differ in their "
+                "last bits",
+                choices->origin, text);
+    return false;
 }
 
-void nn_conv_choices_release(struct nn_runtime *runtime) {
+static rel_status choose_fastest(struct nn_runtime *runtime, const struct nn_conv_task *task,
+                                 enum nn_conv_kind *kind) {
     struct nn_conv_choices *choices = runtime->choices;
-    if (!choices) return;
-    json_decref(choices->document);
-    rel_free(choices->path);
-    rel_free(choices);
-    runtime->choices = NULL;
+    *kind = NN_CONV_DIRECT;
+    if (!nn_convolution_can(runtime, task, NN_CONV_LIBRARY)) return REL_OK; /* nothing to choose */
+    if (!choices->cache) REL_TRY(nn_conv_cache_open(&choices->cache, runtime));
+    if (kind_named(runtime, task, nn_conv_cache_find(choices->cache, task), kind)) return REL_OK;
+    REL_TRY(measure(runtime, task, kind));
+    return nn_conv_cache_set(choices->cache, task, kind_names[*kind]);
 }
-
-/* --- choosing --- */
 
 static enum nn_conv_kind forced(const struct nn_runtime *runtime, const struct nn_conv_task *task,
                                 enum nn_conv_kind kind) {
@@ -264,11 +261,14 @@ static enum nn_conv_kind forced(const struct nn_runtime *runtime, const struct n
     return nn_convolution_can(runtime, task, NN_CONV_LIBRARY) ? NN_CONV_LIBRARY : NN_CONV_DIRECT;
 }
 
-rel_status nn_conv_choose(struct nn_runtime *runtime, const struct nn_conv_task *task,
-                          enum nn_conv_kind *kind) {
+static rel_status choose(struct nn_runtime *runtime, const struct nn_conv_task *task,
+                         enum nn_conv_kind *kind) {
     *kind = NN_CONV_DIRECT;
     switch (runtime->choose) {
+    case NN_KERNELS_AUTO:
     case NN_KERNELS_FIXED:
+        if (follow(runtime, task, kind)) return REL_OK;
+        if (runtime->choose == NN_KERNELS_AUTO) return choose_fastest(runtime, task, kind);
         *kind = nn_conv_choose_fixed(runtime, task);
         return REL_OK;
     case NN_KERNELS_DIRECT:
@@ -279,15 +279,13 @@ rel_status nn_conv_choose(struct nn_runtime *runtime, const struct nn_conv_task 
     case NN_KERNELS_WINOGRAD:
         *kind = forced(runtime, task, NN_CONV_WINOGRAD);
         return REL_OK;
-    case NN_KERNELS_AUTO:
-        break;
     }
-    if (!nn_convolution_can(runtime, task, NN_CONV_LIBRARY)) return REL_OK; /* nothing to choose */
-    char key[160];
-    task_key(task, key, sizeof key);
-    REL_TRY(choices_open(runtime));
-    if (recall(runtime, task, key, kind)) return REL_OK;
-    REL_TRY(measure(runtime, task, kind));
-    remember(runtime->choices, key, *kind);
     return REL_OK;
+}
+
+rel_status nn_conv_choose(struct nn_runtime *runtime, const struct nn_conv_task *task,
+                          enum nn_conv_kind *kind) {
+    REL_TRY(choices_open(runtime));
+    REL_TRY(choose(runtime, task, kind));
+    return nn_conv_table_set(runtime->choices->used, task, kind_names[*kind]);
 }

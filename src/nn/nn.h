@@ -42,6 +42,18 @@ int nn_runtime_block(
 const char *nn_library_version(void);  /* "oneDNN 2.6.3" */
 const char *nn_library_isa(void);      /* "avx512_core_bf16" */
 
+/* The kernels of all convolutions planned so far, for a run that wants the same again:
+ * {"machine": {...}, "kernels": {SHAPE: {DIRECTION: KERNEL}}}; json_decref it. */
+rel_status nn_runtime_kernels(struct nn_runtime *runtime, json_t **document);
+/* Graphs planned from here on get the kernels that such a document, read from `path`, names:
+ * nothing that it names is timed. What it does not name, or this machine lacks, is chosen as
+ * configured, with a warning. ERR_FORMAT. */
+rel_status nn_runtime_follow_kernels(struct nn_runtime *runtime, const json_t *document,
+                                     const char *path);
+/* What NN_KERNELS_AUTO has measured on this machine, by all runs: {"path": text or null,
+ * "machines": [as nn_runtime_kernels]}; json_decref it. */
+rel_status nn_kernel_cache_read(json_t **document);
+
 enum nn_mode { NN_TRAINING, NN_INFERENCE };
 
 /* A value in a graph: what an operation made, or an input. */

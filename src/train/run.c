@@ -1,6 +1,7 @@
 #include "train/run.h"
 
 #include "train/checkpoint.h"
+#include "train/run_kernels.h"
 
 #include <math.h>
 #include <string.h>
@@ -53,6 +54,7 @@ static rel_status weights_read(struct run *run, const char *checkpoint, bool any
 
 rel_status run_open(const char *path, const char *data, const char *checkpoint, struct run *run) {
     struct settings settings = {0};
+    bool found;
     *run = (struct run){.path = rel_strdup(path)};
     if (!run->path) return REL_ERR_MEMORY;
     rel_status status = config_read(path, &settings);
@@ -62,6 +64,7 @@ rel_status run_open(const char *path, const char *data, const char *checkpoint, 
             rel_fail(REL_ERR_FORMAT, "%s/config.yaml: names no store (give one with --data)", path);
     if (status == REL_OK)
         status = session_open(&run->session, data ? data : store->items[0], &settings, false);
+    if (status == REL_OK) status = run_kernels_follow(&run->session, path, &found);
     if (status == REL_OK) status = feature_mask_init(&run->mask, &run->session);
     if (status == REL_OK) status = weights_read(run, checkpoint, data != NULL);
     settings_release(&settings);

@@ -8,7 +8,7 @@
  * log.jsonl, append-only, cut back on resume trainer.h       the loop run.h           a finished or
  * stopped run, opened to evaluate or diagnose it
  *
- * A run folder holds config.yaml, log.jsonl, checkpoint/last.safetensors,
+ * A run folder holds config.yaml, kernels.json, log.jsonl, checkpoint/last.safetensors,
  * checkpoint/best.safetensors, summary.json. */
 #ifndef REL_TRAIN_H
 #define REL_TRAIN_H

@@ -1,3 +1,4 @@
+#include "train/run_kernels.h"
 #include "train/trainer_private.h"
 
 #include <errno.h>
@@ -86,7 +87,12 @@ static rel_status settings_gather(const struct train_request *request, struct se
     if (request->config) REL_TRY(settings_read_yaml(settings, request->config));
     for (int i = 0; i < request->set_count; i++)
         REL_TRY(settings_set(settings, request->sets[i], "--set"));
-    return REL_OK;
+    if (!request->kernels) return REL_OK;
+    char *assignment = rel_format("kernels=%s", request->kernels);
+    if (!assignment) return REL_ERR_MEMORY;
+    rel_status status = settings_set(settings, assignment, "--kernels");
+    rel_free(assignment);
+    return status;
 }
 
 /* The store: --data, else the configuration's. Kept in the configuration as an absolute path, so
@@ -170,13 +176,30 @@ static rel_status log_begin(struct trainer *trainer, uint64_t lines) {
                                    (json_int_t)trainer->steps_per_epoch));
 }
 
-static rel_status weights_begin(struct trainer *trainer) {
-    uint64_t lines = 0;
+static rel_status checkpoint_look(struct trainer *trainer) {
     char *path = trainer_path(trainer, "checkpoint/last.safetensors");
     if (!path) return REL_ERR_MEMORY;
-    bool resume = trainer->request->resume && fs_exists(path);
+    trainer->going_on = trainer->request->resume && fs_exists(path);
     rel_free(path);
-    if (resume)
+    return REL_OK;
+}
+
+/* Before the first step, so that the choice is complete whenever the run is stopped. */
+static rel_status kernels_begin(struct trainer *trainer) {
+    const char *folder = trainer->request->out;
+    bool found = false;
+    if (trainer->request->resume) REL_TRY(run_kernels_follow(&trainer->session, folder, &found));
+    if (trainer->going_on && !found)
+        rel_log(REL_LOG_WARNING,
+                "%s: has no kernels.json; kernels are chosen anew, and results may differ in their "
+                "last bits from those of a run that was never stopped",
+                folder);
+    return run_kernels_settle(&trainer->session, folder);
+}
+
+static rel_status weights_begin(struct trainer *trainer) {
+    uint64_t lines = 0;
+    if (trainer->going_on)
         REL_TRY(trainer_load(trainer, &lines));
     else
         model_draw(&trainer->session.model, (uint64_t)trainer_options(trainer)->seed);
@@ -204,7 +227,9 @@ static rel_status trainer_init(struct trainer *trainer, const struct train_reque
     trainer->steps_per_epoch = loader_batches(trainer->loader);
     REL_TRY(splits_check(trainer));
     REL_TRY(folder_prepare(trainer));
+    REL_TRY(checkpoint_look(trainer));
     REL_TRY(arrays_allocate(trainer));
+    REL_TRY(kernels_begin(trainer));
     REL_TRY(method_begin(trainer));
     return weights_begin(trainer);
 }

@@ -13,6 +13,7 @@ struct train_request {
     const char *config;      /* YAML file, or NULL: defaults */
     const char *const *sets; /* [set_count] "key=value" */
     int set_count;
+    const char *kernels; /* over both: the option `kernels`; NULL: as they say */
     const char *data;    /* store; NULL: the configuration's `data` */
     const char *out;     /* run folder */
     bool resume;         /* go on where `out` stopped; begins anew when it has no checkpoint yet */

@@ -26,6 +26,7 @@ struct trainer_state {
 
 struct trainer {
     const struct train_request *request;
+    bool going_on;    /* from a checkpoint */
     struct comm comm; /* with the ranks that train this model together */
     struct session session;
     struct loader *loader; /* training split */

@@ -33,6 +33,34 @@ check "diagnose of the run" eval 'succeeds diagnose run --json --quiet && json_i
 check "the resolved configuration trains the same" eval '
     succeeds train run/config.yaml --out again --quiet --json && cmp -s run/checkpoint/last.safetensors again/checkpoint/last.safetensors'
 
+# Kernels: --kernels is the configuration's key; what was chosen stands in the run.
+export XDG_CACHE_HOME=$TEST_TMP/cache
+kernels() { "$TOOLS/json_get" kernels <"$1/kernels.json" | sed 's/},/},\n/g'; }
+check "--kernels fixed measures nothing" eval '
+    succeeds train config.yaml --data store --out fixed --kernels fixed --set kernels=auto --set epochs=1 --quiet --json &&
+    [ ! -e cache ] && grep -q "^kernels: fixed$" fixed/config.yaml'
+check "the run says which kernels it used" eval 'kernels fixed | grep -q "kernel 3 stride 1.*\"forward\".*\"backward-weights\".*\"folded"'
+check "--kernels auto measures" eval '
+    succeeds train config.yaml --data store --out auto --kernels auto --set epochs=1 --quiet --json && [ -s cache/relearn/kernels.json ]'
+check "--kernels is checked" fails 2 '--kernels: .*"aut".*"auto"' train config.yaml --data store --out x --kernels aut
+check "a run goes on with its kernels, and measures nothing" eval '
+    cp auto/kernels.json before && rm -r cache &&
+    succeeds train config.yaml --data store --out auto --kernels auto --set epochs=2 --quiet --json --resume &&
+    cmp before auto/kernels.json && [ ! -e cache ]'
+sed -i 's/"forward": "[a-z]*"/"forward": "of another machine"/' auto/kernels.json
+check "a kernel that is not here is a warning" eval '
+    relearn train config.yaml --data store --out auto --kernels auto --set epochs=3 --quiet --json --resume
+    [ "$code" -eq 0 ] && [ "$(grep -c "^relearn: warning: auto/kernels.json: .*of another machine.*chosen anew" err)" -eq 1 ] &&
+    ! grep -q another auto/kernels.json'
+rm auto/kernels.json
+check "a missing kernels.json is a warning" eval '
+    relearn train config.yaml --data store --out auto --kernels auto --set epochs=4 --quiet --json --resume
+    [ "$code" -eq 0 ] && grep -q "^relearn: warning: auto: has no kernels.json" err'
+echo '{"machine": {}, "kernels": [' >auto/kernels.json
+check "a damaged kernels.json is named, by train" fails 1 'auto/kernels.json' train config.yaml --data store --out auto \
+    --kernels auto --set epochs=5 --quiet --resume
+check "a damaged kernels.json is named, by evaluate" fails 1 'auto/kernels.json' evaluate auto --quiet
+
 check "a run is not overwritten" fails 2 'run' train config.yaml --data store --out run
 check "unknown key in --set, near one" fails 2 'epochz.*epochs' train config.yaml --data store --out x --set epochz=3
 sed 's/^epochs/epochz/' config.yaml >wrong.yaml

@@ -70,6 +70,20 @@ check "four loader threads give the same bits as two" threads
 none() { train threads0 --set loader_threads=0 && cmp whole/checkpoint/last.safetensors threads0/checkpoint/last.safetensors; }
 check "no loader thread gives the same bits, too" none
 
+# Kernels that were measured are the run's: what the cache says by the time it goes on does not matter.
+export XDG_CACHE_HOME=$TEST_TMP/cache
+cache=cache/relearn/kernels.json
+measured() { train auto --kernels auto && [ -s $cache ] && grep -q '"forward"' auto/kernels.json; }
+check "trains with measured kernels" measured
+begun() { train moved --kernels auto --stop-after 2; [ $? -eq 130 ]; }
+check "a second run begins with the same kernels" begun
+others() { sed -i 's/"winograd"/"direct"/; t; s/"\(direct\|library\)"/"winograd"/' $cache && train others --kernels auto && different auto others; }
+check "a cache that says otherwise gives other bits" others
+gone_on() { train moved --kernels auto --resume --stop-after 3; [ $? -eq 130 ] && rm -r cache && train moved --kernels auto --resume && same auto moved; }
+check "the second run goes on with its own, and gives the same bits" gone_on
+nothing_measured() { [ ! -e $cache ]; }
+check "and measures nothing" nothing_measured
+
 # A real signal, somewhere in the middle. With job control on, or the shell would have it ignored.
 interrupted() {
     set -m

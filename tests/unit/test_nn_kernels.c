@@ -1,5 +1,6 @@
 /* Choice of convolution kernels: every kind agrees with every other one, in training and in folded
  * inference; what was measured is kept in a file, and a damaged file does no harm. */
+#include "nn/conv_cache.h"
 #include "nn/conv_choice.h"
 #include "support/scratch.h"
 
@@ -162,7 +163,7 @@ static void file_is_believed(void **state) {
     rel_free(text);
     read_cache(&text);
     assert_non_null(strstr(text, "another machine"));
-    assert_non_null(strstr(text, "forward 2x32x9x12 -> 48"));
+    assert_non_null(strstr(text, "2x32x9x12 -> 48"));
     rel_free(text);
     rel_free(changed);
 }
@@ -196,6 +197,79 @@ static void damaged_files_are_ignored(void **state) {
     rel_log_set_sink(NULL, NULL);
 }
 
+/* What a runtime of this policy chooses while it follows a document with one kernel in it. */
+static enum nn_conv_kind choose_following(enum nn_kernels kernels, const char *kernel) {
+    struct nn_runtime *runtime = runtime_of(kernels);
+    struct nn_conv_task task = task_of(runtime, NN_CONV_FORWARD);
+    json_t *document;
+    OK(nn_runtime_kernels(runtime, &document));
+    assert_int_equal(json_object_size(json_object_get(document, "kernels")), 0);
+    if (kernel) OK(nn_conv_table_set(json_object_get(document, "kernels"), &task, kernel));
+    struct nn_runtime *other = runtime_of(kernels);
+    OK(nn_runtime_follow_kernels(other, document, "kernels.json"));
+    json_decref(document);
+    nn_runtime_release(runtime);
+    enum nn_conv_kind kind = NN_CONV_KINDS;
+    OK(nn_conv_choose(other, &task, &kind));
+    nn_conv_choices_save(other);
+    OK(nn_runtime_kernels(other, &document)); /* it says what was done, not what was asked for */
+    const char *used = nn_conv_table_find(json_object_get(document, "kernels"), &task);
+    static const char *const names[] = {"direct", "library", "winograd"};
+    assert_string_equal(used, names[kind]);
+    json_decref(document);
+    nn_runtime_release(other);
+    return kind;
+}
+
+/* A run's own list comes before cache, measurement and rule; it leaves no trace in the cache. */
+static void documents_are_followed(void **state) {
+    (void)state;
+    static const enum nn_kernels policies[] = {NN_KERNELS_AUTO, NN_KERNELS_FIXED};
+    OK(fs_remove(scratch_path("relearn/kernels.json")));
+    rel_log_set_sink(count_warning, NULL);
+    warnings = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(choose_following(policies[i], "direct"), NN_CONV_DIRECT);
+        assert_int_equal(choose_following(policies[i], "library"), NN_CONV_LIBRARY);
+        assert_false(fs_exists(scratch_path("relearn/kernels.json")));
+        assert_int_equal(warnings, 0);
+    }
+    /* What it does not name, or names and is not there, is chosen anew and said. */
+    enum nn_conv_kind rule = choose_following(NN_KERNELS_FIXED, "no such");
+    assert_int_equal(warnings, 1);
+    assert_int_equal(choose_following(NN_KERNELS_FIXED, NULL), rule);
+    assert_int_equal(warnings, 2);
+    choose_following(NN_KERNELS_AUTO, NULL);
+    assert_true(fs_exists(scratch_path("relearn/kernels.json")));
+    struct nn_runtime *runtime = runtime_of(NN_KERNELS_FIXED);
+    json_t *odd = json_pack("{s:i, s:{}}", "kernels", 3, "machine");
+    assert_int_equal(nn_runtime_follow_kernels(runtime, odd, "odd.json"), REL_ERR_FORMAT);
+    json_decref(odd);
+    nn_runtime_release(runtime);
+    rel_log_set_sink(NULL, NULL);
+}
+
+/* Only well-formed entries of the cache are handed out. */
+static void cache_is_listed(void **state) {
+    (void)state;
+    json_t *cache;
+    choose_automatically();
+    char *text;
+    read_cache(&text);
+    char *more = replaced(text, "{", "{\"old\": {\"a\": \"b\"}, \"odd\": {\"machine\": 3},");
+    scratch_write("relearn/kernels.json", more, strlen(more));
+    OK(nn_kernel_cache_read(&cache));
+    json_t *machines = json_object_get(cache, "machines");
+    assert_int_equal(json_array_size(machines), 1);
+    json_t *entry = json_array_get(machines, 0);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(entry, "machine"), "threads")), 2);
+    assert_int_equal(json_object_size(json_object_get(entry, "kernels")), 1);
+    json_decref(cache);
+    rel_free(more);
+    rel_free(text);
+}
+
 static int setup(void **state) {
     if (scratch_setup(state) != 0) return -1;
     unsetenv("RELEARN_KERNELS");
@@ -208,6 +282,8 @@ int main(void) {
         cmocka_unit_test(forced_and_fixed),
         cmocka_unit_test(file_is_believed),
         cmocka_unit_test(damaged_files_are_ignored),
+        cmocka_unit_test(documents_are_followed),
+        cmocka_unit_test(cache_is_listed),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }
