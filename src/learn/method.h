@@ -59,6 +59,7 @@ struct method_step {
     struct method_loss
         losses[METHOD_LOSSES_MAX]; /* one joint loss; after_forward may replace them */
     int loss_count;
+    json_t *record; /* NULL; what a hook sets goes into the step's line of the log, as "method" */
 };
 
 struct method_run {
@@ -74,8 +75,10 @@ struct method {
     const struct rel_option *options; /* NULL: none */
     size_t option_count, options_size;
     unsigned needs;
-    int planes;                                  /* extra gradient planes */
-    rel_status (*start)(struct method_run *run); /* once, before the first step, before load */
+    int planes; /* extra gradient planes */
+    /* Once, before load and the first step; ERR_USAGE for options that do not suit the model: the
+     * run ends before it has written anything. */
+    rel_status (*start)(struct method_run *run);
     rel_status (*before_step)(struct method_run *run, struct method_step *step);
     rel_status (*after_forward)(struct method_run *run, struct method_step *step);
     /* The gradients stand in their planes; the optimiser reads PLANE_GRADIENT. */

@@ -207,7 +207,7 @@ static rel_status weights_begin(struct trainer *trainer) {
     return log_begin(trainer, lines);
 }
 
-static rel_status trainer_init(struct trainer *trainer, const struct train_request *request) {
+rel_status trainer_init(struct trainer *trainer, const struct train_request *request) {
     struct settings settings = {0};
     char *store = NULL;
     *trainer = (struct trainer){.request = request, .run_started = clock_seconds()};
@@ -226,15 +226,15 @@ static rel_status trainer_init(struct trainer *trainer, const struct train_reque
     REL_TRY(session_loader(&trainer->session, SPLIT_TRAIN, true, &trainer->loader));
     trainer->steps_per_epoch = loader_batches(trainer->loader);
     REL_TRY(splits_check(trainer));
+    REL_TRY(method_begin(trainer)); /* it may refuse: before anything is written */
     REL_TRY(folder_prepare(trainer));
     REL_TRY(checkpoint_look(trainer));
     REL_TRY(arrays_allocate(trainer));
     REL_TRY(kernels_begin(trainer));
-    REL_TRY(method_begin(trainer));
     return weights_begin(trainer);
 }
 
-static void trainer_release(struct trainer *trainer) {
+void trainer_release(struct trainer *trainer) {
     if (trainer->method.method && trainer->method.method->release)
         trainer->method.method->release(&trainer->method);
     run_log_close(&trainer->log);
@@ -291,7 +291,7 @@ static rel_status epoch_steps(struct trainer *trainer) {
     return status;
 }
 
-static rel_status trainer_loop(struct trainer *trainer, json_t **summary) {
+rel_status trainer_loop(struct trainer *trainer, json_t **summary) {
     uint32_t epochs = (uint32_t)trainer_options(trainer)->epochs;
     trainer->checkpointed = clock_seconds();
     while (trainer->state.epoch < epochs) {

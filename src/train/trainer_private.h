@@ -47,6 +47,11 @@ struct trainer {
 char *trainer_path(const struct trainer *trainer, const char *name); /* OUT/name; rel_free it */
 const struct train_options *trainer_options(const struct trainer *trainer);
 
+/* trainer.c: the parts of train_run. trainer_release also after a trainer_init that failed. */
+rel_status trainer_init(struct trainer *trainer, const struct train_request *request);
+rel_status trainer_loop(struct trainer *trainer, json_t **summary);
+void trainer_release(struct trainer *trainer);
+
 /* trainer_step.c */
 rel_status trainer_step(struct trainer *trainer, const struct batch *batch);
 

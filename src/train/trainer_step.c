@@ -88,42 +88,49 @@ static rel_status step_log(struct trainer *trainer, const struct method_step *st
             json_array_append_new(losses, json_number(step->losses[i].value));
         json_object_set_new(event, "losses", losses);
     }
+    if (step->record) json_object_set(event, "method", step->record);
     json_object_set_new(event, "timing", json_pack("{s:f}", "seconds", seconds));
     return run_log_write(&trainer->log, event);
 }
 
-rel_status trainer_step(struct trainer *trainer, const struct batch *batch) {
+static rel_status step_run(struct trainer *trainer, const struct batch *batch,
+                           struct method_step *step) {
     double started = clock_seconds();
     struct session *session = &trainer->session;
     struct method_run *run = &trainer->method;
     const struct method *method = run->method;
     const struct train_options *options = trainer_options(trainer);
-    unsigned all = (1u << session->config.modalities) - 1;
     const float *inputs[MODEL_MODALITIES_MAX];
-    struct method_step step = {.epoch = trainer->state.epoch,
-                               .step = trainer->state.step,
-                               .batch = batch->count,
-                               .labels = batch->labels,
-                               .active = all,
-                               .weights = trainer->weights};
-    for (int i = 0; i < batch->count; i++) step.weights[i] = 1;
-    REL_TRY(model_plan_get(&session->model, NN_TRAINING, batch->count, &step.plan));
-    if (method->before_step) REL_TRY(method->before_step(run, &step));
-    step.losses[step.loss_count++] = (struct method_loss){
-        .head = MODEL_HEAD_JOINT, .active = step.active, .scale = 1, .plane = PLANE_GRADIENT};
+    for (int i = 0; i < batch->count; i++) step->weights[i] = 1;
+    REL_TRY(model_plan_get(&session->model, NN_TRAINING, batch->count, &step->plan));
+    if (method->before_step) REL_TRY(method->before_step(run, step));
+    step->losses[step->loss_count++] = (struct method_loss){
+        .head = MODEL_HEAD_JOINT, .active = step->active, .scale = 1, .plane = PLANE_GRADIENT};
     session_inputs(session, batch, inputs);
-    REL_TRY(model_forward(step.plan, inputs, step.active));
-    if (method->after_forward) REL_TRY(method->after_forward(run, &step));
-    REL_TRY(losses_backward(trainer, &step));
-    REL_TRY(loss_check(trainer, &step, batch));
-    if (method->after_backward) REL_TRY(method->after_backward(run, &step));
+    REL_TRY(model_forward(step->plan, inputs, step->active));
+    if (method->after_forward) REL_TRY(method->after_forward(run, step));
+    REL_TRY(losses_backward(trainer, step));
+    REL_TRY(loss_check(trainer, step, batch));
+    if (method->after_backward) REL_TRY(method->after_backward(run, step));
     REL_TRY(model_average(&session->model, &trainer->comm, PLANE_GRADIENT));
 
     const struct nn_sgd sgd = {options->learning_rate, options->momentum, options->weight_decay};
     struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
     int count = model_arenas(&session->model, arenas);
     for (int a = 0; a < count; a++) nn_sgd_step(&sgd, arenas[a], trainer->services.threads);
-    statistics_add(trainer, &step);
+    statistics_add(trainer, step);
     trainer->state.step++;
-    return step_log(trainer, &step, clock_seconds() - started);
+    return step_log(trainer, step, clock_seconds() - started);
+}
+
+rel_status trainer_step(struct trainer *trainer, const struct batch *batch) {
+    struct method_step step = {.epoch = trainer->state.epoch,
+                               .step = trainer->state.step,
+                               .batch = batch->count,
+                               .labels = batch->labels,
+                               .active = (1u << trainer->session.config.modalities) - 1,
+                               .weights = trainer->weights};
+    rel_status status = step_run(trainer, batch, &step);
+    json_decref(step.record);
+    return status;
 }
