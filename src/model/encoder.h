@@ -20,13 +20,4 @@ extern const struct encoder encoder_resnet, encoder_mlp;
 rel_status encoder_choose(const struct model_input *input, const struct encoder_options *options,
                           const struct encoder **encoder);
 
-struct fusion {
-    const char *name;
-    /* Joins features [batch][dimension] of all modalities and adds the head: *logits is
-     * [batch][classes]. */
-    rel_status (*build)(struct nn_graph *graph, const nn_value *features, int modalities,
-                        int classes, nn_value *logits);
-};
-extern const struct fusion *const fusion_table[]; /* by enum fusion_kind */
-
 #endif

@@ -11,8 +11,8 @@
  *                      of the logits
  *   model_head_logits  the head alone on given features: masked modalities, probes
  *
- * One file per kind of encoder (resnet.c, mlp.c), each ending in its descriptor; tables in
- * encoder.c and fusion.c. */
+ * One file per kind of encoder (resnet.c, mlp.c), each ending in its descriptor; and one per
+ * fusion (fusion_concat.c, ...); the tables are in encoder.c and fusion.c. */
 #ifndef REL_MODEL_H
 #define REL_MODEL_H
 
@@ -47,7 +47,7 @@ struct encoder_options {
 extern const struct rel_option encoder_option_table[];
 extern const size_t encoder_option_count;
 
-enum fusion_kind { FUSION_CONCAT };
+enum fusion_kind { FUSION_CONCAT, FUSION_SUM, FUSION_GATED, FUSION_FILM };
 
 struct model_config {
     int modalities;
@@ -65,7 +65,7 @@ struct model {
     struct nn_runtime *runtime;                        /* not owned */
     struct param_arena encoders[MODEL_MODALITIES_MAX]; /* named as the modality */
     struct param_arena buffers[MODEL_MODALITIES_MAX];  /* batch-norm running statistics */
-    struct param_arena head; /* "head": weight [classes][features], bias [classes] */
+    struct param_arena head; /* "head": of the fusion; concat: weight [classes][features], bias */
     struct param_arena auxiliary[MODEL_MODALITIES_MAX];
     int dimensions[MODEL_MODALITIES_MAX]; /* feature dimension of each encoder */
     struct model_plan *plans;             /* list, newest first */
@@ -107,6 +107,15 @@ const float *model_features(const struct model_plan *plan,
 const float *model_logits(const struct model_plan *plan); /* [batch][classes] */
 const float *model_auxiliary_logits(const struct model_plan *plan,
                                     int modality); /* [batch][classes] */
+
+/* What modality m alone says, where the logits are a sum over the modalities (concat, sum): its
+ * features times its weights, plus its share of the bias, b / modalities (OGM-GE; of sum, as there,
+ * that share of the modality's own bias). logits [batch][classes]. Only where
+ * model_has_partial_logits. */
+bool model_has_partial_logits(const struct model *model);
+void model_partial_logits(const struct model *model, const struct model_plan *plan, int modality,
+                          float *logits);
+const char *model_fusion_name(const struct model *model);
 
 /* Gradients to be filled before model_backward. */
 float *model_logits_gradient(struct model_plan *plan);

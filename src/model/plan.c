@@ -1,6 +1,7 @@
 /* Plans: the graphs of one mode and batch size. An encoder, the head and every auxiliary head is a
  * graph of its own, so that each can be run, left out and sent back by itself. */
 #include "model/encoder.h"
+#include "model/fusion.h"
 #include "model/model_private.h"
 
 #include <string.h>
@@ -57,8 +58,7 @@ static rel_status head_build(struct model_plan *plan, struct head_graph *head,
                                   &head->in[i]));
     }
     if (arena == &plan->model->head)
-        return fusion_table[config->fusion]->build(head->graph, head->in, count, config->classes,
-                                                   &head->logits);
+        return fusion_table[config->fusion]->build(head->graph, head->in, config, &head->logits);
     return nn_linear(head->graph, head->in[0], "", config->classes, false, &head->logits);
 }
 

@@ -100,6 +100,11 @@ rel_status nn_global_pool(struct nn_graph *graph, nn_value in, int frames, nn_va
 rel_status nn_linear(struct nn_graph *graph, nn_value in, const char *name, int out_features,
                      bool relu, nn_value *out);
 rel_status nn_concat(struct nn_graph *graph, const nn_value *in, int count, nn_value *out);
+/* Elementwise on [batch][features]: the sum; sigmoid(gate) * x; gamma * x + beta, where modulation
+ * [batch][2 * features] holds gamma, then beta. */
+rel_status nn_add(struct nn_graph *graph, const nn_value *in, int count, nn_value *out);
+rel_status nn_gate(struct nn_graph *graph, nn_value gate, nn_value x, nn_value *out);
+rel_status nn_film(struct nn_graph *graph, nn_value modulation, nn_value x, nn_value *out);
 
 /* --- running --- */
 

@@ -56,6 +56,9 @@ extern const struct nn_op_type nn_op_max_pool;
 extern const struct nn_op_type nn_op_global_pool;
 extern const struct nn_op_type nn_op_linear;
 extern const struct nn_op_type nn_op_concat;
+extern const struct nn_op_type nn_op_add;
+extern const struct nn_op_type nn_op_gate;
+extern const struct nn_op_type nn_op_film;
 
 typedef int nn_buffer;
 

@@ -29,8 +29,10 @@ const struct rel_option train_option_table[] = {
            .help = "L2 penalty added to every gradient, batch norm included."),
     OPTION("drop_last", OPTION_BOOL, drop_last, .default_value = "true",
            .help = "Leave out an epoch's last batch when it is smaller than the others."),
-    OPTION("fusion", OPTION_CHOICE, fusion, .default_value = "concat", .choices = "concat",
-           .help = "How the encoders' features are joined before the head."),
+    OPTION("fusion", OPTION_CHOICE, fusion, .default_value = "concat",
+           .choices = "concat|sum|gated|film",
+           .help = "How the encoders' features become logits; gated and film join two modalities: "
+                   "the first, in the order of the store, acts on the second."),
     OPTION("mask", OPTION_CHOICE, mask, .default_value = "mean", .choices = "mean|zero",
            .help = "What stands for a modality that is switched off for a measure: its mean "
                    "training features, or zero."),

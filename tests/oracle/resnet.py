@@ -3,6 +3,7 @@ and weights and inputs that C makes alike (tests/support/hash_fill.h)."""
 import math
 
 import torch
+from fusion import FUSIONS
 from hash_fill import hash_fill
 from torch import nn
 
@@ -66,15 +67,20 @@ class Mlp(nn.Module):
 
 
 class Model(nn.Module):
-    """Encoders by name, joined by concatenation and a linear head."""
+    """Encoders by name, joined by a fusion; with `auxiliary` a linear head for each as well."""
 
-    def __init__(self, encoders, classes):
+    def __init__(self, encoders, classes, fusion="concat", auxiliary=False):
         super().__init__()
         self.encoders = nn.ModuleDict(encoders)
-        self.head = nn.Linear(sum(e.features for e in encoders.values()), classes)
+        self.head = FUSIONS[fusion]({name: e.features for name, e in encoders.items()}, classes)
+        self.auxiliary = nn.ModuleDict({name: nn.Linear(e.features, classes) for name, e in encoders.items()}
+                                       if auxiliary else {})
+
+    def features(self, inputs):
+        return {name: e(inputs[name]) for name, e in self.encoders.items()}
 
     def forward(self, inputs):
-        return self.head(torch.cat([e(inputs[name]) for name, e in self.encoders.items()], 1))
+        return self.head(self.features(inputs))
 
 
 def c_name(name):
@@ -86,7 +92,7 @@ def value_scale(name, shape):
     """(scale, offset) of a parameter's numbers; weights_fill of tests/golden/model_support.h says the same."""
     if len(shape) == 4:  # standard deviation of Kaiming's initialisation, fan_out
         return math.sqrt(6 / (shape[0] * shape[2] * shape[3])), 0.0
-    if name.startswith("head.") or ".layers." in name:
+    if name.startswith(("head.", "auxiliary.")) or ".layers." in name:
         return (1 / math.sqrt(shape[1]), 0.0) if len(shape) == 2 else (0.1, 0.0)
     return (0.05, 1.0) if name.endswith("weight") else (0.1, 0.0)
 

@@ -24,7 +24,8 @@ static bool ends_with(const char *text, const char *end) {
 static void value_scale(const char *name, const struct rel_shape *shape, float *scale,
                         float *offset) {
     const int64_t *d = shape->dims;
-    bool linear = strncmp(name, "head.", 5) == 0 || strstr(name, ".layers.");
+    bool linear = strncmp(name, "head.", 5) == 0 || strncmp(name, "auxiliary.", 10) == 0 ||
+                  strstr(name, ".layers.");
     *offset = 0;
     if (shape->ndims == 4)
         *scale = (float)sqrt(6.0 / (double)(d[0] * d[2] * d[3]));
