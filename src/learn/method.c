@@ -2,13 +2,15 @@
 
 #include <string.h>
 
-extern const struct method method_joint, method_relearn;
+extern const struct method method_joint, method_relearn, method_ogm_ge, method_mmpareto;
 
 /* All balancing methods. A new one: src/learn/method_NAME.c ending in its descriptor, and a row
  * here. */
 const struct method *const method_table[] = {
     &method_joint,
     &method_relearn,
+    &method_ogm_ge,
+    &method_mmpareto,
     NULL,
 };
 
