@@ -7,11 +7,7 @@ extern const struct method method_joint, method_relearn, method_ogm_ge, method_m
 /* All balancing methods. A new one: src/learn/method_NAME.c ending in its descriptor, and a row
  * here. */
 const struct method *const method_table[] = {
-    &method_joint,
-    &method_relearn,
-    &method_ogm_ge,
-    &method_mmpareto,
-    NULL,
+    &method_joint, &method_relearn, &method_ogm_ge, &method_mmpareto, NULL,
 };
 
 const struct method *method_find(const char *name) {
