@@ -82,18 +82,32 @@ static void print_split(const char *name, const json_t *measures) {
     output_text("\n");
 }
 
+/* What was done, where it is not what the diagnosis says. */
+static void print_applied(const json_t *modality) {
+    const json_t *applied = json_object_get(modality, "applied");
+    if (!json_is_real(applied))
+        output_text("; shrunk to %.4g, noise %.4g",
+                    json_real_value(json_object_get(modality, "shrink")),
+                    json_real_value(json_object_get(modality, "noise")));
+    else if (json_real_value(applied) != json_real_value(json_object_get(modality, "alpha")))
+        output_text("; applied %.4f", json_real_value(applied));
+}
+
 static void print_diagnoses(const json_t *diagnoses) {
     size_t i, m;
     json_t *diagnosis, *modality;
     json_array_foreach(diagnoses, i, diagnosis)
-        json_array_foreach(json_object_get(diagnosis, "modalities"), m, modality) output_text(
-            "epoch %-6lld %-12s purity %.4f train, %.4f validation; gap %.4f; alpha %.4f\n",
-            (long long)json_integer_value(json_object_get(diagnosis, "epoch")),
-            json_string_value(json_object_get(modality, "name")),
-            json_real_value(json_object_get(modality, "purity_train")),
-            json_real_value(json_object_get(modality, "purity_val")),
-            json_real_value(json_object_get(modality, "gap")),
-            json_real_value(json_object_get(modality, "alpha")));
+        json_array_foreach(json_object_get(diagnosis, "modalities"), m, modality) {
+        output_text("epoch %-6lld %-12s purity %.4f train, %.4f validation; gap %.4f; alpha %.4f",
+                    (long long)json_integer_value(json_object_get(diagnosis, "epoch")),
+                    json_string_value(json_object_get(modality, "name")),
+                    json_real_value(json_object_get(modality, "purity_train")),
+                    json_real_value(json_object_get(modality, "purity_val")),
+                    json_real_value(json_object_get(modality, "gap")),
+                    json_real_value(json_object_get(modality, "alpha")));
+        print_applied(modality);
+        output_text("\n");
+    }
 }
 
 static rel_status run(const struct invocation *invocation) {

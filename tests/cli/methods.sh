@@ -56,6 +56,17 @@ check "cosine and share of every step are in the log" eval '
     [ "$(grep -c "\"method\":{\"audio\":{\"cosine\":[-0-9.]*,\"joint_share\":[0-9.]*},\"visual\":" mmpareto/log.jsonl)" -eq 9 ]'
 check "it evaluates" evaluates mmpareto
 
+for strategy in random shrink_perturb; do
+    check "strategy $strategy" resumes "$strategy" --set method=relearn --set "relearn.strategy=$strategy" --set relearn.reset_momentum=true \
+        --set relearn.reset_bn_stats=true
+    check "it is in summary and log" eval '"$TOOLS/json_get" diagnoses 1 strategy <$strategy/summary.json | grep -qx $strategy &&
+        [ "$(grep -c "\"strategy\":\"$strategy\"" $strategy/log.jsonl)" -eq 2 ]'
+done
+check "a list of epochs, and a lambda for each modality" eval 'begin listed --set "relearn.epochs=[0,2]" --set "relearn.lambda=[0,4]" &&
+    [ "$("$TOOLS/json_get" diagnoses 0 epoch <listed/summary.json) $("$TOOLS/json_get" diagnoses 1 epoch <listed/summary.json)" = "1 3" ] &&
+    prints "^epoch 3 +audio .*alpha 0\.0000$" && prints "^epoch 3 +visual .*alpha 0\.[0-9]*[1-9][0-9]*$"'
+check "what was applied is printed where it is not alpha" eval 'begin hard --set relearn.strategy=hard --set relearn.times=1 && prints "alpha 0\.[0-9]*; applied 1\.0000$"'
+
 for fusion in sum gated film; do
     check "fusion $fusion" begin "$fusion" --set "fusion=$fusion" --set method=relearn
     check "it evaluates, also with a modality masked" evaluates "$fusion"
@@ -69,4 +80,6 @@ check "gated refuses a single modality" fails 2 'fusion gated joins two' train c
 check "an unknown fusion gets the nearest one" fails 2 'concat' train config.yaml --data store --out x --set fusion=conkat
 check "a wrong option of a method that was not chosen" fails 2 'alpha' train config.yaml --data store --out x --set ogm_ge.alpha=-1
 check "an unknown option of a method gets the nearest one" fails 2 'modulation_ends' train config.yaml --data store --out x --set ogm_ge.modulation_end=3
+check "lambda for two modalities, of one" fails 2 'relearn\.lambda' train config.yaml --data store --out x --set 'modalities=[audio]' --set 'relearn.lambda=[1,2]'
+check "an unknown strategy gets the nearest one" fails 2 'random' train config.yaml --data store --out x --set relearn.strategy=randon
 check "nothing is left of a run that did not begin" test ! -e x
