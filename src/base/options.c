@@ -318,6 +318,11 @@ static bool flag_matches(const char *key, const char *word, size_t length) {
     return true;
 }
 
+bool options_flag_is(const struct rel_option *option, const char *argument) {
+    return strncmp(argument, "--", 2) == 0 &&
+           flag_matches(option->key, argument + 2, strlen(argument + 2));
+}
+
 /* An option as it is typed: "--n-init" for n_init. */
 enum { FLAG_NAME_MAX = 128 };
 static void flag_name(const char *key, char name[FLAG_NAME_MAX]) {

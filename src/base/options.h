@@ -77,6 +77,8 @@ rel_status options_known_keys(const struct rel_option *table, size_t count, cons
 rel_status options_parse_arguments(const struct rel_option *table, size_t count, int argc,
                                    char **argv, void *target, const char **positionals,
                                    int max_positionals, int *positional_count);
+/* Whether a command-line argument "--key" (without "=VALUE") is this row's flag. */
+bool options_flag_is(const struct rel_option *option, const char *argument);
 /* Appends an aligned list for --help, wrapped at `columns`: flags when `as_flags`, else YAML keys.
  */
 rel_status options_help(const struct rel_option *table, size_t count, bool as_flags, int columns,

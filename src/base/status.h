@@ -14,6 +14,7 @@
     X(ERR_MEMORY, 1, "out of memory")                                                              \
     X(ERR_IO, 1, "reading or writing failed")                                                      \
     X(ERR_NOT_FOUND, 1, "no such file or entry")                                                   \
+    X(ERR_ABSENT, 1, "what was asked for is not in it")                                            \
     X(ERR_FORMAT, 1, "malformed or damaged data")                                                  \
     X(ERR_VERSION, 1, "written by another version")                                                \
     X(ERR_LIMIT, 1, "larger than the limit")                                                       \

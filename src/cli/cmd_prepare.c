@@ -6,11 +6,9 @@
 static rel_status find_recipe(const char *name, const struct prepare_recipe **recipe) {
     const char *names[64];
     size_t count = 0;
-    for (; prepare_recipes[count] && count < 64; count++) {
-        *recipe = prepare_recipes[count];
-        names[count] = (*recipe)->name;
-        if (strcmp(names[count], name) == 0) return REL_OK;
-    }
+    *recipe = prepare_recipe_find(name);
+    if (*recipe) return REL_OK;
+    for (; prepare_recipes[count] && count < 64; count++) names[count] = prepare_recipes[count]->name;
     const char *nearest = rel_nearest(name, names, count);
     if (nearest)
         return rel_fail(REL_ERR_USAGE, "%s: there is no such recipe (did you mean `%s`?)", name,
@@ -19,31 +17,51 @@ static rel_status find_recipe(const char *name, const struct prepare_recipe **re
                     "%s: there is no such recipe (`relearn help prepare` lists them)", name);
 }
 
+static json_t *account_json(const char *recipe, const char *store,
+                            const struct prepare_report *report) {
+    json_t *samples = json_object(), *classes = json_object(), *notes = json_object();
+    for (int s = 0; s < SPLIT_COUNT; s++) {
+        json_object_set_new(samples, data_split_names[s],
+                            json_integer((json_int_t)report->samples[s]));
+        json_object_set_new(classes, data_split_names[s], json_integer(report->split_classes[s]));
+    }
+    for (int n = 0; n < NOTE_COUNT; n++)
+        json_object_set_new(notes, prepare_note_names[n],
+                            json_integer((json_int_t)report->notes[n]));
+    return json_pack("{s:s, s:s, s:i, s:o, s:o, s:I, s:o, s:f, s:I, s:I}", "recipe", recipe, "store",
+                     store, "classes", report->classes, "samples", samples, "split_classes",
+                     classes, "missing", (json_int_t)report->missing, "notes", notes,
+                     "audio_seconds", report->audio_seconds, "frames", (json_int_t)report->frames,
+                     "bytes", (json_int_t)report->bytes);
+}
+
+static void print_notes(const struct prepare_report *report) {
+    static const char *const texts[NOTE_COUNT] = {
+        "left out: a file is missing", "left out: a file cannot be read",
+        "left out, as told: no sound or no picture", "kept, as told: silence or a black picture"};
+    for (int n = 0; n < NOTE_COUNT; n++)
+        if (report->notes[n] > 0)
+            output_text("  %-16s%10llu samples %s\n", prepare_note_names[n],
+                        (unsigned long long)report->notes[n], texts[n]);
+}
+
 static rel_status print_account(const struct invocation *invocation,
                                 const struct prepare_report *report) {
     const struct prepare_options *options = invocation->options;
     uint64_t all = 0;
     for (int s = 0; s < SPLIT_COUNT; s++) all += report->samples[s];
     if (invocation->json)
-        return output_json(json_pack(
-            "{s:s, s:s, s:i, s:{s:I, s:I, s:I}, s:I, s:f, s:I, s:I}", "recipe",
-            invocation->positionals[0], "store", options->to, "classes", report->classes, "samples",
-            data_split_names[0], (json_int_t)report->samples[0], data_split_names[1],
-            (json_int_t)report->samples[1], data_split_names[2], (json_int_t)report->samples[2],
-            "missing", (json_int_t)report->missing, "audio_seconds", report->audio_seconds,
-            "frames", (json_int_t)report->frames, "bytes", (json_int_t)report->bytes));
+        return output_json(account_json(invocation->positionals[0], options->to, report));
     output_text("%s: %llu samples of %d classes, %.1f MB\n", options->to, (unsigned long long)all,
                 report->classes, (double)report->bytes / 1e6);
     for (int s = 0; s < SPLIT_COUNT; s++)
-        output_text("  %-16s%10llu samples\n", data_split_names[s],
-                    (unsigned long long)report->samples[s]);
+        output_text("  %-16s%10llu samples, %d classes\n", data_split_names[s],
+                    (unsigned long long)report->samples[s], report->split_classes[s]);
     if (report->audio_seconds > 0)
-        output_text("  %-16s%10.1f minutes\n", "sound", report->audio_seconds / 60);
+        output_text("  %-16s%10.2f hours\n", "sound", report->audio_seconds / 3600);
     if (report->frames > 0)
         output_text("  %-16s%10llu\n", "frames", (unsigned long long)report->frames);
-    if (report->missing > 0)
-        output_text("  %-16s%10llu samples, for want of readable media\n", "left out",
-                    (unsigned long long)report->missing);
+    print_notes(report);
     return REL_OK;
 }
 
@@ -51,14 +69,43 @@ static rel_status run(const struct invocation *invocation) {
     const struct prepare_recipe *recipe = NULL;
     struct prepare_report report = {.missing = 0};
     REL_TRY(find_recipe(invocation->positionals[0], &recipe));
-    REL_TRY(recipe->run(invocation->options, &report));
+    REL_TRY(prepare_recipe_run(recipe, invocation->options, invocation->extension, &report));
     return print_account(invocation, &report);
+}
+
+static void extend(const char *first, struct command_extension *extension) {
+    const struct prepare_recipe *recipe = first ? prepare_recipe_find(first) : NULL;
+    if (recipe)
+        *extension = (struct command_extension){recipe->options, recipe->option_count,
+                                                recipe->options_size};
 }
 
 static void append_recipes(struct rel_text *text) {
     rel_text_append(text, "Recipes:\n");
-    for (size_t i = 0; prepare_recipes[i]; i++)
-        rel_text_append(text, "  %-16s%s\n", prepare_recipes[i]->name, prepare_recipes[i]->summary);
+    for (size_t i = 0; prepare_recipes[i]; i++) {
+        const char *line = prepare_recipes[i]->description;
+        rel_text_append(text, "  %-17s%s\n", prepare_recipes[i]->name, prepare_recipes[i]->summary);
+        for (; *line; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] == '\n'))
+            rel_text_append(text, "    %.*s\n", (int)strcspn(line, "\n"), line);
+    }
+}
+
+static void add_sections(struct command_sections *sections) {
+    for (size_t i = 0; prepare_recipes[i]; i++) {
+        const struct prepare_recipe *recipe = prepare_recipes[i];
+        if (recipe->option_count > 0)
+            command_add_flags(sections, recipe->options, recipe->option_count,
+                              "More flags of the recipe %s", recipe->name);
+    }
+    for (int kind = 0; data_kind_name(kind); kind++) {
+        const struct rel_option *table;
+        size_t count;
+        for (int t = 0; data_kind_options(kind, t, &table, &count); t++)
+            if (count > 0)
+                command_add_section(
+                    sections, table, count, "%s of %s (in manifest.yaml, or by --set)",
+                    t == 0 ? "Keys of modalities" : "More keys", data_kind_name(kind));
+    }
 }
 
 const struct command cmd_prepare = {
@@ -67,19 +114,20 @@ const struct command cmd_prepare = {
     .usage = "RECIPE --from DIR --to STORE [--FLAG VALUE]...",
     .description =
         "Reads every file once, checks it, computes what training needs and writes one SQLite "
-        "file. It appears under its name only when it is complete.\n\n"
-        "The recipe `manifest` reads DIR/manifest.csv, whose header is id,split,label and one "
-        "column "
-        "per modality that names a file or a folder of frames, and DIR/manifest.yaml, which says "
-        "what kind each modality is: logmel, frames or vector.",
+        "file. It appears under its name only when it is complete; run again after a stop, the "
+        "same command goes on. Bad files are all found before it fails and names them; with "
+        "--allow-missing their samples are left out and counted.",
     .examples = "relearn prepare manifest --from media --to media.store\n"
-                "relearn prepare manifest --from media --to media.store --val-fraction 0.1",
+                "relearn prepare manifest --from media --to media.store --val-fraction 0.1\n"
+                "relearn prepare folders --from clips --to clips.store --set visual.clip_frames=3",
     .options = prepare_option_table,
     .option_count = &prepare_option_count,
     .options_size = sizeof(struct prepare_options),
     .min_positionals = 1,
     .max_positionals = 1,
     .json = true,
+    .extend = extend,
+    .sections = add_sections,
     .append_help = append_recipes,
     .run = run,
 };

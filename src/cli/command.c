@@ -44,54 +44,96 @@ rel_status command_unknown(const char *name) {
                     name);
 }
 
-void command_add_section(struct command_sections *sections, const struct rel_option *options,
-                         size_t count, const char *title, ...) {
+static void add_section(struct command_sections *sections, const struct rel_option *options,
+                        size_t count, bool as_flags, const char *title, va_list arguments) {
     if (sections->count == COMMAND_SECTIONS_MAX) return;
     struct command_section *section = &sections->list[sections->count++];
-    va_list arguments;
-    va_start(arguments, title);
     vsnprintf(section->title, sizeof section->title, title, arguments);
-    va_end(arguments);
     section->options = options;
     section->count = count;
+    section->as_flags = as_flags;
+}
+
+void command_add_section(struct command_sections *sections, const struct rel_option *options,
+                         size_t count, const char *title, ...) {
+    va_list arguments;
+    va_start(arguments, title);
+    add_section(sections, options, count, false, title, arguments);
+    va_end(arguments);
+}
+
+void command_add_flags(struct command_sections *sections, const struct rel_option *options,
+                       size_t count, const char *title, ...) {
+    va_list arguments;
+    va_start(arguments, title);
+    add_section(sections, options, count, true, title, arguments);
+    va_end(arguments);
 }
 
 /* --- arguments --- */
 
-/* A command's flags and the common ones as one table over one block of memory: the command's
- * struct, then struct common_options. */
+/* A command's flags, its extension's and the common ones as one table over one block of memory: the
+ * command's struct, the extension's, then struct common_options. */
 struct flags {
     struct rel_option *table; /* [count] */
     size_t count;
     void *values;
+    void *extension;               /* inside values; NULL: none */
     struct common_options *common; /* inside values */
 };
 
-/* Where the common options lie behind a command's own struct. */
-static size_t common_offset(const struct command *command) {
-    return (command->options_size + 15) / 16 * 16;
+static size_t aligned(size_t size) { return (size + 15) / 16 * 16; }
+
+static void append_rows(struct rel_option *table, size_t *count, const struct rel_option *rows,
+                        size_t row_count, size_t offset) {
+    for (size_t i = 0; i < row_count; i++) {
+        table[*count] = rows[i];
+        table[(*count)++].offset += offset;
+    }
 }
 
-rel_status command_flag_table(const struct command *command, struct rel_option **table,
+rel_status command_flag_table(const struct command *command,
+                              const struct command_extension *extension, struct rel_option **table,
                               size_t *count) {
+    static const struct command_extension none;
+    if (!extension) extension = &none;
     size_t own = command->option_count ? *command->option_count : 0;
-    size_t common = common_option_count(command);
-    struct rel_option *rows = rel_alloc(own + common, sizeof *rows);
+    size_t common = common_option_count(command), behind = aligned(command->options_size);
+    struct rel_option *rows = rel_alloc(own + extension->count + common, sizeof *rows);
     if (!rows) return REL_ERR_MEMORY;
-    if (own) memcpy(rows, command->options, own * sizeof *rows);
-    memcpy(rows + own, common_option_table, common * sizeof *rows);
-    for (size_t i = own; i < own + common; i++) rows[i].offset += common_offset(command);
+    *count = 0;
+    append_rows(rows, count, command->options, own, 0);
+    append_rows(rows, count, extension->options, extension->count, behind);
+    append_rows(rows, count, common_option_table, common, behind + aligned(extension->size));
     *table = rows;
-    *count = own + common;
     return REL_OK;
 }
 
-static rel_status flags_init(struct flags *flags, const struct command *command) {
+/* The first argument that is neither a flag nor the value of one of the command's own. */
+static const char *first_argument(const struct command *command, int argc, char **argv) {
+    for (int i = 0; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) != 0) return argv[i];
+        for (size_t f = 0; command->option_count && f < *command->option_count; f++) {
+            const struct rel_option *row = &command->options[f];
+            if (row->type == OPTION_BOOL || !options_flag_is(row, argv[i])) continue;
+            i++;
+            break;
+        }
+    }
+    return NULL;
+}
+
+static rel_status flags_init(struct flags *flags, const struct command *command, int argc,
+                             char **argv) {
+    struct command_extension extension = {.count = 0};
     *flags = (struct flags){.table = NULL};
-    REL_TRY(command_flag_table(command, &flags->table, &flags->count));
-    flags->values = rel_alloc(1, common_offset(command) + sizeof(struct common_options));
+    if (command->extend) command->extend(first_argument(command, argc, argv), &extension);
+    REL_TRY(command_flag_table(command, &extension, &flags->table, &flags->count));
+    size_t behind = aligned(command->options_size), common = behind + aligned(extension.size);
+    flags->values = rel_alloc(1, common + sizeof(struct common_options));
     if (!flags->values) return REL_ERR_MEMORY;
-    flags->common = (void *)((char *)flags->values + common_offset(command));
+    if (extension.count > 0) flags->extension = (char *)flags->values + behind;
+    flags->common = (void *)((char *)flags->values + common);
     return options_default(flags->table, flags->count, flags->values);
 }
 
@@ -126,7 +168,7 @@ rel_status command_run(const struct command *command, int argc, char **argv) {
     struct flags flags;
     struct invocation invocation = {.command = command};
     rel_status status;
-    REL_TRY_CLEANUP(flags_init(&flags, command));
+    REL_TRY_CLEANUP(flags_init(&flags, command, argc, argv));
     REL_TRY_CLEANUP(options_parse_arguments(flags.table, flags.count, argc, argv, flags.values,
                                             invocation.positionals, command->max_positionals,
                                             &invocation.positional_count));
@@ -134,6 +176,7 @@ rel_status command_run(const struct command *command, int argc, char **argv) {
     if (flags.common->quiet) terminal_set_quiet();
     invocation.json = flags.common->json;
     invocation.options = flags.values;
+    invocation.extension = flags.extension;
     status = command->run(&invocation);
 cleanup:
     flags_release(&flags);

@@ -22,17 +22,20 @@ struct command;
 /* One call of a command, parsed and checked. */
 struct invocation {
     const struct command *command;
-    void *options; /* the struct that command->options point into */
+    void *options;   /* the struct that command->options point into */
+    void *extension; /* the struct of the command's extension; NULL if it has none */
     const char *positionals[COMMAND_POSITIONALS_MAX];
     int positional_count;
     bool json; /* print one JSON document instead of text */
 };
 
-/* Option tables that are no flags but belong into the help of a command: keys of a YAML file. */
+/* Option tables beside a command's flags that belong into its help: keys of a YAML file, flags of
+ * one of its kinds. */
 struct command_section {
     char title[COMMAND_TITLE_MAX];
     const struct rel_option *options;
     size_t count;
+    bool as_flags;
 };
 struct command_sections {
     struct command_section list[COMMAND_SECTIONS_MAX];
@@ -42,6 +45,16 @@ struct command_sections {
 void command_add_section(struct command_sections *sections, const struct rel_option *options,
                          size_t count, const char *title, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same for flags. */
+void command_add_flags(struct command_sections *sections, const struct rel_option *options,
+                       size_t count, const char *title, ...) __attribute__((format(printf, 4, 5)));
+
+/* Flags that a command takes beside its own, depending on its first argument. */
+struct command_extension {
+    const struct rel_option *options; /* [count] */
+    size_t count;
+    size_t size; /* of the struct that they fill */
+};
 
 struct command {
     const char *name, *summary; /* the summary begins in lower case and has no full stop */
@@ -53,7 +66,9 @@ struct command {
     const size_t *option_count;
     size_t options_size; /* of the struct */
     int min_positionals, max_positionals;
-    bool json;                                           /* prints a result */
+    bool json; /* prints a result */
+    /* NULL: none. `first` is the first argument, NULL if there is none. */
+    void (*extend)(const char *first, struct command_extension *extension);
     void (*sections)(struct command_sections *sections); /* NULL: none */
     void (*append_help)(struct rel_text *text);          /* NULL: none; e.g. a list of recipes */
     rel_status (*run)(const struct invocation *invocation);
@@ -69,8 +84,10 @@ rel_status command_unknown(const char *name);
  * for are handled here. */
 rel_status command_run(const struct command *command, int argc, char **argv);
 
-/* A command's flags and the common ones as one table [*count]; rel_free it. */
-rel_status command_flag_table(const struct command *command, struct rel_option **table,
+/* A command's flags, those of an extension (NULL: none) and the common ones as one table [*count];
+ * rel_free it. */
+rel_status command_flag_table(const struct command *command,
+                              const struct command_extension *extension, struct rel_option **table,
                               size_t *count);
 
 /* --- results --- */

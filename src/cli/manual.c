@@ -100,7 +100,7 @@ rel_status manual_command(const struct command *command, struct rel_text *text, 
     rel_text_append(text, "\nFlags:\n");
     struct rel_option *flags;
     size_t flag_count;
-    REL_TRY(command_flag_table(command, &flags, &flag_count));
+    REL_TRY(command_flag_table(command, NULL, &flags, &flag_count));
     rel_status status = options_help(flags, flag_count, true, columns, text);
     rel_free(flags);
     REL_TRY(status);
@@ -109,7 +109,7 @@ rel_status manual_command(const struct command *command, struct rel_text *text, 
     for (int s = 0; s < sections.count; s++) {
         const struct command_section *section = &sections.list[s];
         rel_text_append(text, "\n%s:\n", section->title);
-        REL_TRY(options_help(section->options, section->count, false, columns, text));
+        REL_TRY(options_help(section->options, section->count, section->as_flags, columns, text));
     }
     if (command->examples) {
         rel_text_append(text, "\nExamples:\n");
@@ -200,7 +200,7 @@ static void roff_command(struct rel_text *text, const struct command *command) {
         roff(text, sections.list[s].title);
         rel_text_append(text, ":\n");
         for (size_t i = 0; i < sections.list[s].count; i++)
-            roff_option(text, &sections.list[s].options[i], false);
+            roff_option(text, &sections.list[s].options[i], sections.list[s].as_flags);
     }
     if (command->examples) roff_examples(text, command->examples);
 }

@@ -141,33 +141,68 @@ rel_status store_load_sample(struct store *store, enum data_split split, uint64_
 
 /* --- prepare --- */
 
+/* What every recipe has. */
 struct prepare_options {
-    char *from, *to;     /* source folder, store to write */
-    double val_fraction; /* of train, split off stratified by class; 0: none; an existing val split
-                            makes it an error */
+    char *from, *to;      /* source folder, store to write */
+    double val_fraction;  /* of train, split off stratified by class; 0: none; an existing val split
+                             makes it an error. Samples of one group stay together. */
+    double test_fraction; /* the same for the test split, which is split off first */
     int64_t seed;
-    int64_t jobs;       /* worker threads; 0: all CPUs */
-    bool allow_missing; /* count and report missing or unreadable media instead of failing */
-    bool force;         /* replace an existing store */
+    struct option_texts set; /* "MODALITY.KEY=VALUE" over the recipe's own choice */
+    int64_t jobs;            /* worker threads; 0: all CPUs */
+    bool allow_missing;      /* leave out and count bad samples instead of failing */
+    bool force;              /* replace an existing store */
 };
 extern const struct rel_option prepare_option_table[];
 extern const size_t prepare_option_count;
 
+/* What became of samples that could not be taken as they are. */
+enum prepare_note {
+    NOTE_MISSING,    /* left out: a file is not there */
+    NOTE_UNREADABLE, /* left out: a file is damaged, or its values are no numbers */
+    NOTE_DROPPED,    /* left out as told: without sound or picture */
+    NOTE_FILLED,     /* kept as told: silence or a black picture stands for what is not there */
+    NOTE_COUNT
+};
+extern const char *const prepare_note_names[NOTE_COUNT]; /* "missing", "unreadable", ... */
+
 /* What was done, for the final account. */
 struct prepare_report {
     uint64_t samples[SPLIT_COUNT];
-    uint64_t missing;
+    int split_classes[SPLIT_COUNT]; /* classes with samples in the split */
+    uint64_t notes[NOTE_COUNT];
+    uint64_t missing; /* samples left out, for whatever reason */
     int classes;
     double audio_seconds;
     uint64_t frames;
     uint64_t bytes; /* of the store */
 };
 
+struct prepare_plan;
 struct prepare_recipe {
     const char *name, *summary;
-    rel_status (*run)(const struct prepare_options *options, struct prepare_report *report);
+    const char *description;          /* what it reads, in lines of up to 72 characters */
+    const struct rel_option *options; /* of its own, beside the common ones; [option_count] */
+    size_t option_count;
+    size_t options_size; /* of the struct that the rows fill */
+    /* Fills an empty plan; `own` is that struct. */
+    rel_status (*make)(struct prepare_plan *plan, const struct prepare_options *options,
+                       const void *own);
 };
 extern const struct prepare_recipe *const prepare_recipes[]; /* NULL at the end */
+/* NULL if there is none of that name. */
+const struct prepare_recipe *prepare_recipe_find(const char *name);
+
+/* Writes the store. `own` may be NULL: the recipe's defaults. ERR_USAGE for options that do not fit
+ * together; ERR_NOT_FOUND, ERR_FORMAT: bad samples, all of them in the message or in warnings;
+ * ERR_INTERRUPTED: the next run goes on. */
+rel_status prepare_recipe_run(const struct prepare_recipe *recipe,
+                              const struct prepare_options *options, const void *own,
+                              struct prepare_report *report);
+
+const char *data_kind_name(int kind); /* NULL behind the last */
+/* The option tables of a kind of modality, for help: number `i` of them; false behind the last. */
+bool data_kind_options(int kind, int i, const struct rel_option **table, size_t *count);
 
 /* --- synth --- */
 

@@ -64,13 +64,21 @@ static int tables_of(int kind, struct table *tables) {
     }
 }
 
+bool data_kind_options(int kind, int i, const struct rel_option **table, size_t *count) {
+    struct table tables[TABLES_MAX];
+    if (i >= tables_of(kind, tables)) return false;
+    *table = tables[i].rows;
+    *count = tables[i].count;
+    return true;
+}
+
 int modality_kind_parse(const char *text) {
     for (int kind = 0; kind < KINDS; kind++)
         if (strcmp(text, kind_names[kind]) == 0) return kind;
     return -1;
 }
 
-const char *modality_kind_name(int kind) { return kind_names[kind]; }
+const char *data_kind_name(int kind) { return kind < KINDS ? kind_names[kind] : NULL; }
 
 bool modality_name_good(const char *name) {
     size_t length = strlen(name);

@@ -7,7 +7,6 @@
 
 /* Index of a name in data_kind_choices; -1 if it is none. */
 int modality_kind_parse(const char *text);
-const char *modality_kind_name(int kind);
 
 /* Lower-case letters, digits, '_' and '-', a letter first, shorter than DATA_NAME_MAX: a modality's
  * name becomes a settings key and a flag. */

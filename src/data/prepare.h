@@ -10,37 +10,122 @@
 
 struct prepare_item {
     const char *id, *label_name;
-    int line; /* in the list, for messages */
+    const char *list; /* file that names it; NULL: plan->list_path */
+    int line;         /* in the list, for messages; 0: none */
     enum data_split split;
     int32_t label;
+    const char *group; /* samples of a group are never divided between splits; NULL: none */
     const char *paths[DATA_MODALITIES_MAX]; /* relative to plan->folder, or absolute */
-    bool missing;                           /* to be left out */
+    const float *values[DATA_MODALITIES_MAX]; /* [features] of a vector that the recipe has read
+                                                 itself; its path is NULL then */
+    const char *problem; /* why the recipe could not read it; NULL: none */
+    bool missing;        /* a file is not there */
+};
+
+/* What to do with a sample whose file has no stream of the kind that a modality needs. */
+enum prepare_absent { ABSENT_FAIL, ABSENT_DROP, ABSENT_KEEP };
+extern const char *const prepare_absent_choices; /* "fail|drop|keep" */
+
+struct prepare_sources {
+    struct store_source *list; // [count]
+    size_t count, capacity;
+    struct rel_arena paths;
 };
 
 struct prepare_plan {
     const char *recipe;
     const char *folder;    /* that relative paths start from */
-    const char *list_path; /* file that lists the samples, for messages */
+    const char *list_path; /* file or folder that says which samples there are, for messages */
     char **class_names;    // [classes]
     int classes;
     struct data_modality list[DATA_MODALITIES_MAX];
     int modalities;
     struct prepare_item *items; // [count]
-    uint64_t count;
-    struct rel_arena arena; /* for the recipe's strings and arrays */
+    size_t count, capacity;
+    int absent;                   /* enum prepare_absent */
+    struct prepare_sources lists; /* files that the recipe itself has read */
+    struct csv_table **tables;    // [table_count]
+    size_t table_count, table_capacity;
+    struct settings settings; /* of modalities: the recipe's, then --set */
+    struct rel_arena arena;   /* for the recipe's strings and arrays */
 };
 void prepare_plan_release(struct prepare_plan *plan);
 
+/* --- for recipes --- */
+
+/* A sample more; good until the next call. NULL: out of memory. */
+struct prepare_item *prepare_add_item(struct prepare_plan *plan);
+/* A modality more: options from `defaults` ("KEY=VALUE" each, NULL at the end), then from
+ * options->set. ERR_USAGE. */
+rel_status prepare_add_modality(struct prepare_plan *plan, const char *name, int kind,
+                                const char *const *defaults, const struct prepare_options *options);
+/* Reads a table of commas, or with `blanks` also of blanks, and keeps it in the plan. */
+rel_status prepare_read_table(struct prepare_plan *plan, const char *path, bool blanks,
+                              const struct csv_table **table);
+/* A copy in the plan's arena, printf style; NULL: out of memory. */
+char *prepare_text(struct prepare_plan *plan, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* FOLDER/NAME in the plan's arena; NULL: out of memory. */
+char *prepare_path(struct prepare_plan *plan, const char *folder, const char *name);
+/* "LIST:LINE: sample ID, MODALITY", as far as known, before this thread's message. `modality` may be
+ * NULL. */
+rel_status prepare_fail_in(const struct prepare_plan *plan, const struct prepare_item *item,
+                           const struct data_modality *modality, rel_status status);
+
+/* The split that a folder's or file's word means ("train", "validation", "dev" ...); -1: none. */
+int prepare_split_of(const char *word);
+
+/* Told by a file's name; a folder with pictures in it is PREPARE_FRAMES. */
+enum prepare_file_type {
+    PREPARE_OTHER,
+    PREPARE_SOUND,
+    PREPARE_VIDEO,
+    PREPARE_PICTURE,
+    PREPARE_FRAMES,
+    PREPARE_ARRAY, /* .npy, .pt */
+};
+int prepare_file_type(const char *name); /* never PREPARE_FRAMES */
+
+struct prepare_file {
+    const char *stem; /* name without its last extension */
+    const char *path; /* relative to the plan's folder */
+    int type;
+};
+struct prepare_files {
+    struct prepare_file *list; // [count] by stem, then type, then path; rel_free it
+    size_t count, capacity;
+};
+/* Lists a folder (relative to the plan's; "" is that itself) and up to `depth` levels of folders in
+ * it, other than folders of frames. */
+rel_status prepare_list_files(struct prepare_plan *plan, const char *folder, int depth,
+                              struct prepare_files *files);
+/* The first file of this stem and type; NULL if there is none. */
+const struct prepare_file *prepare_find_file(const struct prepare_files *files, const char *stem,
+                                             int type);
+
 /* Gives every item its label, by item->label_name. Without classes in the plan they become the
  * distinct label names, sorted: as numbers if all are integers, else by bytes. ERR_FORMAT for a
- * name that is not in the plan's classes. */
+ * name that is not in the plan's classes, and for two samples of one id. */
 rel_status prepare_label(struct prepare_plan *plan);
 
-/* Writes the store. ERR_USAGE for a store that exists (without force), a val_fraction beside a
- * validation split; ERR_NOT_FOUND lists missing files; errors of media name line and sample;
- * ERR_INTERRUPTED: the next run goes on. */
+/* --- what prepare.c does with a plan --- */
+
+/* Before media are read: looks for every file, divides the splits, finds the width of vectors,
+ * and names the whole in *identity. */
+rel_status prepare_survey(struct prepare_plan *plan, const struct prepare_options *options,
+                          const char *recorded, char identity[STORE_HASH_MAX]);
+/* Writes the store; `recorded` are the options as YAML. */
 rel_status prepare_run(struct prepare_plan *plan, const struct prepare_options *options,
-                       struct prepare_report *report);
+                       const char *recorded, struct prepare_report *report);
+
+/* A list of samples and what is wrong with each, for one message: the first twenty or so. */
+struct prepare_complaints {
+    const char *separator;
+    struct rel_text text;
+    uint64_t count, listed;
+};
+rel_status prepare_complain(struct prepare_complaints *complaints, const char *what);
+void prepare_complaints_release(struct prepare_complaints *complaints);
 
 /* --- one cell: the media of one sample and modality --- */
 
@@ -50,12 +135,6 @@ struct prepare_cell {
     size_t items, capacity;
     uint64_t frames;
     double audio_seconds;
-};
-
-struct prepare_sources {
-    struct store_source *list; // [count]
-    size_t count, capacity;
-    struct rel_arena paths;
 };
 
 /* One thread's means. */
@@ -73,11 +152,25 @@ void prepare_decoder_release(struct prepare_decoder *decoder);
 rel_status prepare_read_cell(struct prepare_decoder *decoder, const struct data_modality *modality,
                              int number, const char *path, const char *shown,
                              struct prepare_cell *cell, struct prepare_sources *sources);
+/* The cell of a modality that the sample has nothing for: silence, or one black picture. */
+rel_status prepare_fill_cell(struct prepare_decoder *decoder, const struct data_modality *modality,
+                             int number, struct prepare_cell *cell);
+/* The cell of a vector that the recipe has read. */
+rel_status prepare_value_cell(const struct data_modality *modality, const float *values,
+                              struct prepare_cell *cell);
+/* Appends a file, with its size and hash, named `shown`. */
+rel_status prepare_add_source(struct prepare_sources *sources, const char *path,
+                              const char *shown);
 /* Values in a vector file: its width as a modality. */
 rel_status prepare_vector_width(const char *path, int *features);
 
 void prepare_hash_text(XXH128_hash_t hash, char text[STORE_HASH_MAX]);
 
+extern const struct prepare_recipe prepare_recipe_cremad;
+extern const struct prepare_recipe prepare_recipe_features;
+extern const struct prepare_recipe prepare_recipe_folders;
+extern const struct prepare_recipe prepare_recipe_kinetics_sounds;
 extern const struct prepare_recipe prepare_recipe_manifest;
+extern const struct prepare_recipe prepare_recipe_ucf101;
 
 #endif

@@ -4,6 +4,7 @@
 #include "io/io.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 /* SQLite's own bound on a cell is 1e9 bytes. */
@@ -37,9 +38,8 @@ static rel_status add_source(struct prepare_sources *sources, const char *shown,
     return REL_OK;
 }
 
-/* For files that a library opens by name. */
-static rel_status add_source_file(struct prepare_sources *sources, const char *path,
-                                  const char *shown) {
+rel_status prepare_add_source(struct prepare_sources *sources, const char *path,
+                              const char *shown) {
     enum { BLOCK = 1 << 16 };
     rel_status status = REL_OK;
     uint64_t bytes = 0;
@@ -95,18 +95,13 @@ static rel_status add_picture(struct prepare_decoder *decoder, const char *path,
     return status;
 }
 
-static bool is_picture_name(const char *name) {
-    return fs_has_extension(name, "jpg") || fs_has_extension(name, "jpeg") ||
-           fs_has_extension(name, "png");
-}
-
 static rel_status add_folder(struct prepare_decoder *decoder, const char *path, const char *shown,
                              struct prepare_cell *cell, struct prepare_sources *sources) {
     struct fs_names names = {0};
     REL_TRY(fs_list(path, &names));
     rel_status status = REL_OK;
     for (size_t i = 0; i < names.count && status == REL_OK; i++) {
-        if (!is_picture_name(names.names[i])) continue;
+        if (prepare_file_type(names.names[i]) != PREPARE_PICTURE) continue;
         char *file = fs_join(path, names.names[i]);
         status = file ? add_picture(decoder, file, shown, names.names[i], cell, sources)
                       : REL_ERR_MEMORY;
@@ -159,7 +154,7 @@ static rel_status add_video(struct prepare_decoder *decoder, const struct frames
     if (info.damaged > 0)
         rel_log(REL_LOG_WARNING, "%s: %d damaged packets were left out: %s", path, info.damaged,
                 info.complaint);
-    return add_source_file(sources, path, shown);
+    return prepare_add_source(sources, path, shown);
 }
 
 /* Contents decide, not names; but a file named like a picture is to be one. */
@@ -170,7 +165,7 @@ static rel_status is_picture_file(const char *path, bool *picture) {
     size_t got = fread(head, 1, sizeof head, file);
     fclose(file);
     if (got == 0) return rel_fail(REL_ERR_FORMAT, "%s: the file is empty", path);
-    *picture = is_picture_name(path) || (got >= 3 && memcmp(head, "\xff\xd8\xff", 3) == 0) ||
+    *picture = prepare_file_type(path) == PREPARE_PICTURE || (got >= 3 && memcmp(head, "\xff\xd8\xff", 3) == 0) ||
                (got == 8 && memcmp(head, "\x89PNG\r\n\x1a\n", 8) == 0);
     return REL_OK;
 }
@@ -185,23 +180,27 @@ static rel_status add_frames(struct prepare_decoder *decoder, const struct data_
     return add_video(decoder, &modality->frames_source, path, shown, cell, sources);
 }
 
+static rel_status add_clip(struct prepare_decoder *decoder, const struct data_modality *modality,
+                           int number, const struct audio_clip *clip, struct prepare_cell *cell) {
+    size_t values = (size_t)modality->height * (size_t)modality->width;
+    REL_TRY(logmel_compute(decoder->logmel[number], clip, decoder->features));
+    return add_item(cell, decoder->features, values * sizeof *decoder->features);
+}
+
 static rel_status add_sound(struct prepare_decoder *decoder, const struct data_modality *modality,
                             int number, const char *path, const char *shown,
                             struct prepare_cell *cell, struct prepare_sources *sources) {
     const struct audio_options options = {.sample_rate = (int)modality->logmel.sample_rate};
     struct audio_clip clip = {0};
-    size_t values = (size_t)modality->logmel.frames * (size_t)modality->logmel.mel_bins;
     REL_TRY(audio_read(path, &options, &clip));
     if (clip.damaged > 0)
         rel_log(REL_LOG_WARNING, "%s: %d damaged packets were left out: %s", path, clip.damaged,
                 clip.complaint);
-    rel_status status = logmel_compute(decoder->logmel[number], &clip, decoder->features);
-    if (status == REL_OK)
-        status = add_item(cell, decoder->features, values * sizeof *decoder->features);
+    rel_status status = add_clip(decoder, modality, number, &clip, cell);
     if (status != REL_OK) status = rel_fail_in(status, "%s", path);
     cell->audio_seconds = (double)clip.samples / clip.sample_rate;
     audio_clip_release(&clip);
-    return status == REL_OK ? add_source_file(sources, path, shown) : status;
+    return status == REL_OK ? prepare_add_source(sources, path, shown) : status;
 }
 
 /* A vector of any number type, [n], [1][n] or [n][1]. rel_free *values. */
@@ -250,16 +249,62 @@ static rel_status add_vector(const struct data_modality *modality, const char *p
     else
         status = add_item(cell, values, count * sizeof *values);
     rel_free(values);
-    return status == REL_OK ? add_source_file(sources, path, shown) : status;
+    return status == REL_OK ? prepare_add_source(sources, path, shown) : status;
+}
+
+static void clear_cell(struct prepare_cell *cell) {
+    cell->data.length = 0;
+    cell->items = 0;
+    cell->frames = 0;
+    cell->audio_seconds = 0;
+}
+
+rel_status prepare_value_cell(const struct data_modality *modality, const float *values,
+                              struct prepare_cell *cell) {
+    clear_cell(cell);
+    for (int i = 0; i < modality->features; i++)
+        if (!isfinite(values[i]))
+            return rel_fail(REL_ERR_NUMERIC, "value %d is not a finite number", i + 1);
+    return add_item(cell, values, (size_t)modality->features * sizeof *values);
+}
+
+/* What a track of digital silence, as long as the features, would give. */
+static rel_status fill_sound(struct prepare_decoder *decoder, const struct data_modality *modality,
+                             int number, struct prepare_cell *cell) {
+    const struct logmel_options *options = &modality->logmel;
+    int rate = options->sample_rate > 0 ? (int)options->sample_rate : 16000;
+    double seconds = (options->frame_length + options->frame_shift * (double)options->frames) / 1e3;
+    struct audio_clip clip = {.sample_rate = rate, .channels = 1};
+    clip.samples = (size_t)(seconds * rate) + 1;
+    clip.waveform = rel_alloc(clip.samples, sizeof *clip.waveform);
+    if (!clip.waveform) return REL_ERR_MEMORY;
+    rel_status status = add_clip(decoder, modality, number, &clip, cell);
+    audio_clip_release(&clip);
+    return status;
+}
+
+static rel_status fill_frames(struct prepare_decoder *decoder, struct prepare_cell *cell) {
+    enum { SIDE = 16, QUALITY = 95 };
+    struct rel_text jpeg = {0};
+    REL_TRY(picture_reshape(&decoder->picture, SIDE, SIDE, 3));
+    memset(decoder->picture.pixels, 0, SIDE * SIDE * 3);
+    rel_status status = picture_write_jpeg(&decoder->picture, QUALITY, &jpeg);
+    if (status == REL_OK) status = add_item(cell, jpeg.data, jpeg.length);
+    rel_text_release(&jpeg);
+    return status;
+}
+
+rel_status prepare_fill_cell(struct prepare_decoder *decoder, const struct data_modality *modality,
+                             int number, struct prepare_cell *cell) {
+    clear_cell(cell);
+    if (modality->kind == DATA_LOGMEL) return fill_sound(decoder, modality, number, cell);
+    return fill_frames(decoder, cell);
 }
 
 rel_status prepare_read_cell(struct prepare_decoder *decoder, const struct data_modality *modality,
                              int number, const char *path, const char *shown,
                              struct prepare_cell *cell, struct prepare_sources *sources) {
-    cell->data.length = 0;
-    cell->items = 0;
-    cell->frames = 0;
-    cell->audio_seconds = 0;
+    clear_cell(cell);
     switch (modality->kind) {
     case DATA_LOGMEL:
         return add_sound(decoder, modality, number, path, shown, cell, sources);

@@ -1,15 +1,137 @@
-/* Labels of a plan's items, and its end. */
+/* Making a plan: samples, modalities, labels; and its end. */
+#include "data/modality.h"
 #include "data/prepare.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLASSES_MAX = 1 << 16 };
+enum { CLASSES_MAX = 1 << 16, TABLE_BYTES_MAX = 256 << 20, ID_BYTES_MAX = 1024 };
 
 void prepare_plan_release(struct prepare_plan *plan) {
+    for (size_t t = 0; t < plan->table_count; t++) csv_release(plan->tables[t]);
+    rel_free(plan->tables);
+    rel_free(plan->items);
+    rel_free(plan->lists.list);
+    rel_arena_release(&plan->lists.paths);
+    settings_release(&plan->settings);
     rel_arena_release(&plan->arena);
     *plan = (struct prepare_plan){0};
 }
+
+struct prepare_item *prepare_add_item(struct prepare_plan *plan) {
+    if (rel_reserve((void **)&plan->items, &plan->capacity, plan->count, sizeof *plan->items) !=
+        REL_OK)
+        return NULL;
+    return &plan->items[plan->count++];
+}
+
+char *prepare_text(struct prepare_plan *plan, const char *format, ...) {
+    char text[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (length < 0 || (size_t)length >= sizeof text) {
+        rel_fail(REL_ERR_LIMIT, "%.60s...: a name of more than %zu bytes", text, sizeof text - 1);
+        return NULL;
+    }
+    return rel_arena_strdup(&plan->arena, text);
+}
+
+char *prepare_path(struct prepare_plan *plan, const char *folder, const char *name) {
+    char *joined = fs_join(folder, name);
+    char *path = joined ? rel_arena_strdup(&plan->arena, joined) : NULL;
+    rel_free(joined);
+    return path;
+}
+
+rel_status prepare_fail_in(const struct prepare_plan *plan, const struct prepare_item *item,
+                           const struct data_modality *modality, rel_status status) {
+    const char *list = item->list ? item->list : plan->list_path;
+    const char *gap = modality ? ", " : "", *name = modality ? modality->name : "";
+    if (item->line > 0)
+        return rel_fail_in(status, "%s:%d: sample %s%s%s", list, item->line, item->id, gap, name);
+    return rel_fail_in(status, "%s: sample %s%s%s", list, item->id, gap, name);
+}
+
+/* --- modalities --- */
+
+/* Every --set names a modality of the plan; those of `name` go into the settings. */
+static rel_status take_set(struct prepare_plan *plan, const char *name,
+                           const struct prepare_options *options) {
+    size_t length = strlen(name);
+    for (int i = 0; i < options->set.count; i++) {
+        const char *given = options->set.values[i];
+        if (strncmp(given, name, length) == 0 && given[length] == '.')
+            REL_TRY(settings_set(&plan->settings, given, "--set"));
+    }
+    return REL_OK;
+}
+
+rel_status prepare_add_modality(struct prepare_plan *plan, const char *name, int kind,
+                                const char *const *defaults,
+                                const struct prepare_options *options) {
+    struct data_modality *modality = &plan->list[plan->modalities];
+    const char **keys = NULL;
+    size_t count = 0;
+    if (plan->modalities == DATA_MODALITIES_MAX)
+        return rel_fail(REL_ERR_USAGE, "%s: more than %d modalities", plan->list_path,
+                        DATA_MODALITIES_MAX);
+    if (!modality_name_good(name))
+        return rel_fail(REL_ERR_USAGE,
+                        "%s: modality '%s' (use up to %d of a-z, 0-9, _ and -, a letter first)",
+                        plan->list_path, name, DATA_NAME_MAX - 1);
+    snprintf(modality->name, sizeof modality->name, "%s", name);
+    modality->kind = kind;
+    for (int i = 0; defaults && defaults[i]; i++) {
+        const char *assignment = prepare_text(plan, "%s.%s", name, defaults[i]);
+        if (!assignment) return REL_ERR_MEMORY;
+        REL_TRY(settings_set(&plan->settings, assignment, plan->recipe));
+    }
+    REL_TRY(take_set(plan, name, options));
+    REL_TRY(modality_configure(modality, name, &plan->settings));
+    REL_TRY(modality_known_keys(kind, name, &plan->arena, &keys, &count));
+    plan->modalities++;
+    return settings_check_used(&plan->settings, keys, count);
+}
+
+/* --- tables --- */
+
+/* Runs of blanks and commas become one comma each. */
+static void join_blanks(char *text, size_t *size) {
+    size_t out = 0;
+    for (size_t i = 0; i < *size; i++) {
+        char c = text[i];
+        bool gap = c == ' ' || c == '\t' || c == ',';
+        bool line_end = c == '\n' || c == '\r';
+        bool after_gap = out > 0 && text[out - 1] == ',';
+        bool at_start = out == 0 || text[out - 1] == '\n';
+        if (gap && (after_gap || at_start)) continue;
+        if (line_end && after_gap) out--;
+        text[out++] = gap ? ',' : c;
+    }
+    *size = out;
+}
+
+rel_status prepare_read_table(struct prepare_plan *plan, const char *path, bool blanks,
+                              const struct csv_table **table) {
+    char *text;
+    size_t size;
+    struct csv_table *kept = rel_arena_alloc(&plan->arena, 1, sizeof *kept);
+    if (!kept) return REL_ERR_MEMORY;
+    REL_TRY(rel_reserve((void **)&plan->tables, &plan->table_capacity, plan->table_count,
+                        sizeof *plan->tables));
+    REL_TRY(fs_read(path, TABLE_BYTES_MAX, &text, &size));
+    if (blanks) join_blanks(text, &size);
+    rel_status status = csv_parse(path, text, size, kept);
+    rel_free(text);
+    REL_TRY(status);
+    *table = plan->tables[plan->table_count++] = kept;
+    return prepare_add_source(&plan->lists, path, path);
+}
+
+/* --- labels and ids --- */
 
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -57,8 +179,47 @@ static int compare_named(const void *a, const void *b) {
     return strcmp(((const struct named_class *)a)->name, ((const struct named_class *)b)->name);
 }
 
+static int compare_ids(const void *a, const void *b) {
+    const struct prepare_item *x = *(const struct prepare_item *const *)a;
+    const struct prepare_item *y = *(const struct prepare_item *const *)b;
+    int order = strcmp(x->id, y->id);
+    return order != 0 ? order : (x > y) - (x < y); /* in the order of the lists */
+}
+
+static rel_status fail_twice(const struct prepare_plan *plan, const struct prepare_item *first,
+                             const struct prepare_item *second) {
+    const char *list = second->list ? second->list : plan->list_path;
+    if (first->list != second->list)
+        return rel_fail(REL_ERR_FORMAT, "%s:%d: id '%s' is in %s, line %d, too (make them differ)",
+                        list, second->line, second->id, first->list ? first->list : plan->list_path,
+                        first->line);
+    return rel_fail(REL_ERR_FORMAT, "%s:%d: id '%s' is on line %d too (make them differ)", list,
+                    second->line, second->id, first->line);
+}
+
+static rel_status check_ids(const struct prepare_plan *plan) {
+    rel_status status = REL_OK;
+    const struct prepare_item **sorted = rel_alloc(plan->count, sizeof *sorted);
+    if (!sorted) return REL_ERR_MEMORY;
+    for (size_t i = 0; i < plan->count; i++) {
+        sorted[i] = &plan->items[i];
+        if (strlen(plan->items[i].id) <= ID_BYTES_MAX) continue;
+        rel_free(sorted);
+        return rel_fail(REL_ERR_LIMIT, "%s:%d: an id of more than %d bytes", plan->list_path,
+                        plan->items[i].line, ID_BYTES_MAX);
+    }
+    qsort(sorted, plan->count, sizeof *sorted, compare_ids);
+    for (size_t i = 1; i < plan->count && status == REL_OK; i++)
+        if (strcmp(sorted[i - 1]->id, sorted[i]->id) == 0)
+            status = fail_twice(plan, sorted[i - 1], sorted[i]);
+    rel_free(sorted);
+    return status;
+}
+
 rel_status prepare_label(struct prepare_plan *plan) {
     bool given = plan->classes > 0;
+    if (plan->count == 0) return rel_fail(REL_ERR_FORMAT, "%s: no samples", plan->list_path);
+    REL_TRY(check_ids(plan));
     if (!given) REL_TRY(derive_classes(plan));
     size_t classes = (size_t)plan->classes;
     struct named_class *index = rel_arena_alloc(&plan->arena, classes, sizeof *index);
@@ -78,7 +239,7 @@ rel_status prepare_label(struct prepare_plan *plan) {
         const char *nearest =
             rel_nearest(item->label_name, (const char *const *)plan->class_names, classes);
         return rel_fail(REL_ERR_FORMAT, "%s:%d: label '%s' is not in the list of classes (%s%s%s)",
-                        plan->list_path, item->line, item->label_name,
+                        item->list ? item->list : plan->list_path, item->line, item->label_name,
                         nearest ? "is it '" : "correct it, or the list", nearest ? nearest : "",
                         nearest ? "'?" : "");
     }

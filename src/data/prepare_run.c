@@ -1,196 +1,33 @@
 /* From a plan to a store. Workers decode; one thread writes what they made, in the plan's order, so
  * that the store does not depend on how many there are. */
-#include "data/modality.h"
 #include "data/prepare.h"
-#include "data/split.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
-enum { LISTED_MAX = 20, LISTED_BYTES_MAX = 1500, SLOTS_PER_WORKER = 4 };
+enum { SLOTS_PER_WORKER = 4 };
 
 struct prepare_slot {
     struct prepare_cell cells[DATA_MODALITIES_MAX];
     struct prepare_sources sources;
     struct rel_error error; /* of this sample's media; REL_OK: none */
+    int filled;             /* cells that something else stands in for: see `error` */
 };
 
 struct preparation {
     struct prepare_plan *plan;
     const struct prepare_options *options;
+    const char *recorded; /* options as YAML */
     struct prepare_decoder *decoders; // [workers]
     struct prepare_slot *slots;       // [window]
     int workers, window;
     char identity[STORE_HASH_MAX];
     struct store_writer *writer;
     struct store_progress progress;
-    uint64_t first; /* item where this run begins */
+    uint64_t first;   /* item where this run begins */
+    rel_status worst; /* of the first sample that this run could not read */
 };
-
-/* --- before any media are read --- */
-
-/* Sizes and times stand for contents here, so that media that changed since are not mixed into a
- * store that was half prepared from the old ones. */
-struct source_stamp {
-    int64_t bytes, seconds, nanoseconds;
-    bool exists;
-};
-
-static rel_status stamp_source(const struct prepare_plan *plan, const char *path,
-                               struct source_stamp *stamp) {
-    struct stat info;
-    char *full = fs_join(plan->folder, path);
-    if (!full) return REL_ERR_MEMORY;
-    *stamp = (struct source_stamp){0};
-    stamp->exists = stat(full, &info) == 0;
-    if (stamp->exists) {
-        stamp->bytes = info.st_size;
-        stamp->seconds = info.st_mtim.tv_sec;
-        stamp->nanoseconds = info.st_mtim.tv_nsec;
-    }
-    rel_free(full);
-    return REL_OK;
-}
-
-static rel_status list_missing(const struct prepare_item *item, const char *path, uint64_t count,
-                               struct rel_text *list) {
-    if (count > LISTED_MAX || list->length > LISTED_BYTES_MAX) return REL_OK;
-    return rel_text_append(list, "%sline %d: %s", count > 1 ? ", " : "", item->line, path);
-}
-
-static void hash_string(XXH3_state_t *state, const char *text) {
-    if (!text) text = ""; /* a rel_text that nothing was appended to */
-    XXH3_128bits_update(state, text, strlen(text) + 1);
-}
-
-/* Looks for every file; marks items without one as missing; hashes all that the store depends on,
- * but for the validation split. */
-static rel_status survey(struct preparation *preparation, XXH3_state_t *state) {
-    struct prepare_plan *plan = preparation->plan;
-    struct rel_text list = {0};
-    uint64_t missing = 0, listed = 0, whole = 0; /* files, files, samples */
-    rel_status status = REL_OK;
-    for (uint64_t i = 0; i < plan->count; i++) {
-        struct prepare_item *item = &plan->items[i];
-        hash_string(state, item->id);
-        hash_string(state, item->label_name);
-        for (int m = 0; m < plan->modalities; m++) {
-            struct source_stamp stamp;
-            REL_TRY_CLEANUP(stamp_source(plan, item->paths[m], &stamp));
-            hash_string(state, item->paths[m]);
-            XXH3_128bits_update(state, &stamp.bytes, sizeof stamp.bytes);
-            XXH3_128bits_update(state, &stamp.seconds, sizeof stamp.seconds);
-            XXH3_128bits_update(state, &stamp.nanoseconds, sizeof stamp.nanoseconds);
-            if (stamp.exists) continue;
-            item->missing = true;
-            missing++;
-            size_t before = list.length;
-            REL_TRY_CLEANUP(list_missing(item, item->paths[m], missing, &list));
-            listed += list.length > before;
-        }
-        whole += !item->missing;
-    }
-    if (missing == 0 || (preparation->options->allow_missing && whole > 0)) goto cleanup;
-    char more[48] = "";
-    if (missing > listed)
-        snprintf(more, sizeof more, " and %llu more", (unsigned long long)(missing - listed));
-    status = rel_fail(REL_ERR_NOT_FOUND, "%s: %llu missing %s: %s%s (%s)", plan->list_path,
-                      (unsigned long long)missing, missing > 1 ? "files" : "file", list.data, more,
-                      whole > 0 ? "correct the list, or leave them out with --allow-missing"
-                                : "no sample is left; correct the list");
-cleanup:
-    rel_text_release(&list);
-    return status;
-}
-
-static rel_status split_validation(struct preparation *preparation) {
-    struct prepare_plan *plan = preparation->plan;
-    const struct prepare_options *options = preparation->options;
-    uint64_t count = 0;
-    if (options->val_fraction <= 0) return REL_OK;
-    for (uint64_t i = 0; i < plan->count; i++)
-        if (plan->items[i].split == SPLIT_VAL)
-            return rel_fail(REL_ERR_USAGE,
-                            "val_fraction: %s:%d has a validation sample already (leave the option "
-                            "out)",
-                            plan->list_path, plan->items[i].line);
-    uint64_t *items = rel_arena_alloc(&plan->arena, plan->count, sizeof *items);
-    int32_t *labels = rel_arena_alloc(&plan->arena, plan->count, sizeof *labels);
-    uint8_t *chosen = rel_arena_alloc(&plan->arena, plan->count, 1);
-    if (!items || !labels || !chosen) return REL_ERR_MEMORY;
-    for (uint64_t i = 0; i < plan->count; i++) {
-        if (plan->items[i].split != SPLIT_TRAIN || plan->items[i].missing) continue;
-        items[count] = i;
-        labels[count++] = plan->items[i].label;
-    }
-    REL_TRY(split_stratified(labels, count, plan->classes, options->val_fraction,
-                             (uint64_t)options->seed, chosen));
-    for (uint64_t i = 0; i < count; i++)
-        if (chosen[i]) plan->items[items[i]].split = SPLIT_VAL;
-    return REL_OK;
-}
-
-/* A vector's width is that of the first one that can be read; the others are checked against it. */
-static rel_status set_vector_widths(struct preparation *preparation) {
-    struct prepare_plan *plan = preparation->plan;
-    for (int m = 0; m < plan->modalities; m++) {
-        struct data_modality *modality = &plan->list[m];
-        if (modality->kind != DATA_VECTOR) continue;
-        for (uint64_t i = 0; i < plan->count && modality->features == 0; i++) {
-            const struct prepare_item *item = &plan->items[i];
-            if (item->missing) continue;
-            char *path = fs_join(plan->folder, item->paths[m]);
-            if (!path) return REL_ERR_MEMORY;
-            rel_status status = prepare_vector_width(path, &modality->features);
-            rel_free(path);
-            if (status != REL_OK && !preparation->options->allow_missing)
-                return rel_fail_in(status, "%s:%d: sample %s, %s", plan->list_path, item->line,
-                                   item->id, modality->name);
-        }
-        if (modality->features == 0)
-            return rel_fail(REL_ERR_FORMAT, "%s: not one vector of %s can be read", plan->list_path,
-                            modality->name);
-    }
-    return REL_OK;
-}
-
-/* The options that the store depends on stand together in the table. */
-static rel_status write_options(const struct prepare_options *options, struct rel_text *text) {
-    for (size_t i = 0; i < prepare_option_count; i++) {
-        const struct rel_option *row = &prepare_option_table[i];
-        if (row->offset == offsetof(struct prepare_options, val_fraction) ||
-            row->offset == offsetof(struct prepare_options, seed) ||
-            row->offset == offsetof(struct prepare_options, allow_missing))
-            REL_TRY(options_write_yaml(row, 1, options, 0, text));
-    }
-    return REL_OK;
-}
-
-static rel_status hash_plan(const struct prepare_plan *plan, const char *options,
-                            XXH3_state_t *state) {
-    struct rel_text text = {0};
-    rel_status status = REL_OK;
-    hash_string(state, plan->recipe);
-    hash_string(state, options);
-    for (int c = 0; c < plan->classes; c++) hash_string(state, plan->class_names[c]);
-    for (int m = 0; m < plan->modalities && status == REL_OK; m++) {
-        const struct data_modality *modality = &plan->list[m];
-        hash_string(state, modality->name);
-        hash_string(state, modality_kind_name(modality->kind));
-        XXH3_128bits_update(state, &modality->features, sizeof modality->features);
-        text.length = 0;
-        status = modality_write(modality, &text);
-        if (status == REL_OK) hash_string(state, text.data);
-    }
-    for (uint64_t i = 0; i < plan->count; i++)
-        XXH3_128bits_update(state, &plan->items[i].split, sizeof plan->items[i].split);
-    rel_text_release(&text);
-    return status;
-}
 
 static rel_status check_target(const struct prepare_options *options) {
-    if (!options->from || !options->to)
-        return rel_fail(REL_ERR_USAGE, "prepare needs --from and --to");
     if (fs_is_folder(options->to))
         return rel_fail(REL_ERR_USAGE, "%s: a folder (name the file that is to be the store)",
                         options->to);
@@ -208,38 +45,45 @@ static rel_status check_target(const struct prepare_options *options) {
 
 static rel_status open_writer(struct preparation *preparation) {
     struct prepare_plan *plan = preparation->plan;
-    struct rel_text options = {0};
-    rel_status status = REL_OK;
-    XXH3_state_t *state = XXH3_createState();
-    if (!state) return rel_fail(REL_ERR_MEMORY, "out of memory");
-    XXH3_128bits_reset(state);
-    REL_TRY_CLEANUP(survey(preparation, state));
-    REL_TRY_CLEANUP(split_validation(preparation));
-    REL_TRY_CLEANUP(set_vector_widths(preparation));
-    REL_TRY_CLEANUP(write_options(preparation->options, &options));
-    REL_TRY_CLEANUP(hash_plan(plan, options.data, state));
-    prepare_hash_text(XXH3_128bits_digest(state), preparation->identity);
+    REL_TRY(prepare_survey(plan, preparation->options, preparation->recorded,
+                           preparation->identity));
     const struct store_description description = {
         .recipe = plan->recipe,
         .identity = preparation->identity,
-        .options = options.data,
+        .options = preparation->recorded,
         .class_names = plan->class_names,
         .classes = plan->classes,
         .list = plan->list,
         .modalities = plan->modalities,
+        .sources = plan->lists.list,
+        .source_count = plan->lists.count,
     };
-    status = store_writer_open(&preparation->writer, preparation->options->to, &description,
-                               &preparation->progress);
+    REL_TRY(store_writer_open(&preparation->writer, preparation->options->to, &description,
+                              &preparation->progress));
     preparation->first = preparation->progress.next;
-    if (status == REL_OK && preparation->first > plan->count)
-        status = store_damaged(preparation->options->to, "it says it is further than it can be");
-cleanup:
-    XXH3_freeState(state);
-    rel_text_release(&options);
-    return status;
+    if (preparation->first <= plan->count) return REL_OK;
+    return store_damaged(preparation->options->to, "it says it is further than it can be");
 }
 
 /* --- media --- */
+
+static rel_status read_cell(struct preparation *preparation, int worker,
+                            const struct prepare_item *item, int m, struct prepare_slot *slot) {
+    const struct prepare_plan *plan = preparation->plan;
+    const struct data_modality *modality = &plan->list[m];
+    struct prepare_decoder *decoder = &preparation->decoders[worker];
+    if (item->values[m]) return prepare_value_cell(modality, item->values[m], &slot->cells[m]);
+    char *path = fs_join(plan->folder, item->paths[m]);
+    if (!path) return REL_ERR_MEMORY;
+    rel_status status = prepare_read_cell(decoder, modality, m, path, item->paths[m],
+                                          &slot->cells[m], &slot->sources);
+    rel_free(path);
+    if (status != REL_ERR_ABSENT || plan->absent != ABSENT_KEEP) return status;
+    if (++slot->filled == plan->modalities) return status; /* nothing real is left of the sample */
+    prepare_fail_in(plan, item, modality, status);
+    rel_error_save(&slot->error, status);
+    return prepare_fill_cell(decoder, modality, m, &slot->cells[m]);
+}
 
 static rel_status read_item(void *context, int worker, uint64_t job, int slot_number) {
     struct preparation *preparation = context;
@@ -248,19 +92,20 @@ static rel_status read_item(void *context, int worker, uint64_t job, int slot_nu
     struct prepare_slot *slot = &preparation->slots[slot_number];
     rel_status status = REL_OK;
     slot->error.code = REL_OK;
+    slot->filled = 0;
     slot->sources.count = 0;
     rel_arena_release(&slot->sources.paths);
     if (item->missing) return REL_OK;
-    for (int m = 0; m < plan->modalities && status == REL_OK; m++) {
-        char *path = fs_join(plan->folder, item->paths[m]);
-        if (!path) return REL_ERR_MEMORY;
-        status = prepare_read_cell(&preparation->decoders[worker], &plan->list[m], m, path,
-                                   item->paths[m], &slot->cells[m], &slot->sources);
-        rel_free(path);
-        if (status != REL_OK)
-            status = rel_fail_in(status, "%s:%d: sample %s, %s", plan->list_path, item->line,
-                                 item->id, plan->list[m].name);
+    if (item->problem) {
+        status = rel_fail(REL_ERR_FORMAT, "%s", item->problem);
+        prepare_fail_in(plan, item, NULL, status);
     }
+    for (int m = 0; m < plan->modalities && status == REL_OK; m++) {
+        status = read_cell(preparation, worker, item, m, slot);
+        if (status != REL_OK) prepare_fail_in(plan, item, &plan->list[m], status);
+    }
+    if (status == REL_OK) return REL_OK;
+    slot->filled = 0;
     rel_error_save(&slot->error, status);
     return REL_OK;
 }
@@ -268,7 +113,25 @@ static rel_status read_item(void *context, int worker, uint64_t job, int slot_nu
 /* Whether a sample with this error may be left out: its media are bad, not the machine. */
 static bool is_excusable(rel_status code) {
     return code == REL_ERR_FORMAT || code == REL_ERR_NOT_FOUND || code == REL_ERR_UNSUPPORTED ||
-           code == REL_ERR_LIMIT || code == REL_ERR_NUMERIC;
+           code == REL_ERR_LIMIT || code == REL_ERR_NUMERIC || code == REL_ERR_ABSENT;
+}
+
+static rel_status note(struct preparation *preparation, const struct prepare_item *item,
+                       enum prepare_note note, const char *reason) {
+    if (note != NOTE_FILLED) preparation->progress.missing++;
+    return store_writer_note(preparation->writer, note, item->id, reason);
+}
+
+/* A bad sample: kept in mind until all were read, so that one run tells of all of them. */
+static rel_status leave_out(struct preparation *preparation, const struct prepare_item *item,
+                            const struct rel_error *error) {
+    bool told = error->code == REL_ERR_ABSENT && preparation->plan->absent != ABSENT_FAIL;
+    if (!is_excusable(error->code)) return rel_error_restore(error);
+    rel_log(REL_LOG_WARNING, "%s: %s",
+            told || preparation->options->allow_missing ? "left out" : "cannot be used",
+            error->message);
+    if (!told && preparation->worst == REL_OK) preparation->worst = error->code;
+    return note(preparation, item, told ? NOTE_DROPPED : NOTE_UNREADABLE, error->message);
 }
 
 static rel_status write_item(struct preparation *preparation, const struct prepare_item *item,
@@ -281,18 +144,10 @@ static rel_status write_item(struct preparation *preparation, const struct prepa
         .sources = slot->sources.list,
         .source_count = slot->sources.count,
     };
-    if (item->missing) {
-        progress->missing++;
-        return REL_OK;
-    }
-    if (slot->error.code != REL_OK) {
-        rel_error_restore(&slot->error);
-        if (!preparation->options->allow_missing || !is_excusable(slot->error.code))
-            return slot->error.code;
-        rel_log(REL_LOG_WARNING, "left out: %s", slot->error.message);
-        progress->missing++;
-        return REL_OK;
-    }
+    if (item->missing) return note(preparation, item, NOTE_MISSING, "a file is missing");
+    if (slot->error.code != REL_OK && slot->filled == 0)
+        return leave_out(preparation, item, &slot->error);
+    if (slot->filled > 0) REL_TRY(note(preparation, item, NOTE_FILLED, slot->error.message));
     for (int m = 0; m < preparation->plan->modalities; m++) {
         const struct prepare_cell *cell = &slot->cells[m];
         entry.media[m] = (struct store_media){
@@ -372,21 +227,65 @@ cleanup:
     return status;
 }
 
+/* --- the end --- */
+
+struct account {
+    uint64_t notes[NOTE_COUNT];
+    struct prepare_complaints unreadable;
+};
+
+static rel_status take_note(void *context, enum prepare_note note, const char *reason) {
+    struct account *account = context;
+    account->notes[note]++;
+    return note == NOTE_UNREADABLE ? prepare_complain(&account->unreadable, reason) : REL_OK;
+}
+
+/* Without leave to go on without them, samples that cannot be read end the preparation here, when
+ * all of them are known. What was read is kept in STORE.partial: with leave, it is not read again.
+ */
+static rel_status refuse_unreadable(const struct preparation *preparation,
+                                    const struct account *account) {
+    const struct prepare_complaints *unreadable = &account->unreadable;
+    rel_status code = preparation->worst == REL_OK ? REL_ERR_FORMAT : preparation->worst;
+    if (unreadable->count == 0 || preparation->options->allow_missing) return REL_OK;
+    if (unreadable->count == 1)
+        return rel_fail(code, "%s (mend it, or leave the sample out with --allow-missing)",
+                        unreadable->text.data);
+    char more[48] = "";
+    if (unreadable->count > unreadable->listed)
+        snprintf(more, sizeof more, " and %llu more",
+                 (unsigned long long)(unreadable->count - unreadable->listed));
+    return rel_fail(code,
+                    "%s: %llu samples cannot be read: %s%s (mend them, or leave them out with "
+                    "--allow-missing)",
+                    preparation->plan->list_path, (unsigned long long)unreadable->count,
+                    unreadable->text.data, more);
+}
+
+static rel_status finish(struct preparation *preparation, struct prepare_report *report) {
+    struct account account = {.unreadable = {.separator = "; "}};
+    rel_status status = store_writer_notes(preparation->writer, take_note, &account);
+    if (status == REL_OK) status = refuse_unreadable(preparation, &account);
+    prepare_complaints_release(&account.unreadable);
+    REL_TRY(status);
+    REL_TRY(store_writer_finish(preparation->writer, report));
+    memcpy(report->notes, account.notes, sizeof report->notes);
+    report->missing = preparation->progress.missing;
+    report->classes = preparation->plan->classes;
+    report->audio_seconds = preparation->progress.audio_seconds;
+    report->frames = preparation->progress.frames;
+    return fs_file_size(preparation->options->to, &report->bytes);
+}
+
 rel_status prepare_run(struct prepare_plan *plan, const struct prepare_options *options,
-                       struct prepare_report *report) {
-    struct preparation preparation = {.plan = plan, .options = options};
+                       const char *recorded, struct prepare_report *report) {
+    struct preparation preparation = {.plan = plan, .options = options, .recorded = recorded};
     rel_status status = REL_OK;
-    *report = (struct prepare_report){0};
     REL_TRY(check_target(options));
     REL_TRY_CLEANUP(open_writer(&preparation));
     REL_TRY_CLEANUP(make_workers(&preparation));
     REL_TRY_CLEANUP(write_all(&preparation));
-    REL_TRY_CLEANUP(store_writer_finish(preparation.writer, report->samples));
-    report->missing = preparation.progress.missing;
-    report->classes = plan->classes;
-    report->audio_seconds = preparation.progress.audio_seconds;
-    report->frames = preparation.progress.frames;
-    status = fs_file_size(options->to, &report->bytes);
+    status = finish(&preparation, report);
 cleanup:
     release_workers(&preparation);
     store_writer_close(preparation.writer);

@@ -11,6 +11,7 @@
  *   sources     path, bytes, hash (XXH3-128 in hex) of every file that was read
  *   statistics  modality, values, mean and squares (float64 each): of training vectors per feature,
  *               of log-mel values as a whole; deviation = sqrt(squares / values)
+ *   notes       id, note, reason: samples left out or completed (enum prepare_note)
  *   counts      split, class, samples */
 #ifndef REL_DATA_STORE_DB_H
 #define REL_DATA_STORE_DB_H

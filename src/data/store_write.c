@@ -23,6 +23,7 @@ static const char schema[] =
     "CREATE TABLE sources(path TEXT NOT NULL, bytes INTEGER NOT NULL, hash TEXT NOT NULL);"
     "CREATE TABLE statistics(modality INTEGER PRIMARY KEY, \"values\" INTEGER NOT NULL,"
     " mean BLOB NOT NULL, squares BLOB NOT NULL);"
+    "CREATE TABLE notes(id TEXT NOT NULL, note INTEGER NOT NULL, reason TEXT NOT NULL);"
     "CREATE TABLE counts(split TEXT NOT NULL, class INTEGER NOT NULL, samples INTEGER NOT NULL,"
     " PRIMARY KEY(split, class));";
 
@@ -34,11 +35,12 @@ struct running_statistics {
     double *mean, *squares;
 };
 
-enum { INSERT_SAMPLE, INSERT_MEDIA, INSERT_SOURCE, SET_META, STATEMENTS };
+enum { INSERT_SAMPLE, INSERT_MEDIA, INSERT_SOURCE, INSERT_NOTE, SET_META, STATEMENTS };
 static const char *const statement_sql[STATEMENTS] = {
     "INSERT INTO samples VALUES(?, ?, ?, ?, ?)",
     "INSERT INTO media VALUES(?, ?, ?, ?, ?, ?)",
     "INSERT INTO sources VALUES(?, ?, ?)",
+    "INSERT INTO notes VALUES(?, ?, ?)",
     "INSERT OR REPLACE INTO meta VALUES(?, ?)",
 };
 
@@ -244,7 +246,7 @@ static rel_status write_modalities(struct store_writer *writer,
         REL_TRY_CLEANUP(modality_write(modality, &text));
         sqlite3_bind_int(statement, 1, m);
         sqlite3_bind_text(statement, 2, modality->name, -1, SQLITE_STATIC);
-        sqlite3_bind_text(statement, 3, modality_kind_name(modality->kind), -1, SQLITE_STATIC);
+        sqlite3_bind_text(statement, 3, data_kind_name(modality->kind), -1, SQLITE_STATIC);
         sqlite3_bind_int(statement, 4, modality->features);
         sqlite3_bind_text(statement, 5, text.data, (int)text.length, SQLITE_TRANSIENT);
         status = store_db_step(writer->db, writer->path, statement, &row);
@@ -272,6 +274,15 @@ static rel_status write_classes(struct store_writer *writer,
     return status;
 }
 
+static rel_status add_source(struct store_writer *writer, const struct store_source *source) {
+    sqlite3_stmt *statement = writer->statements[INSERT_SOURCE];
+    sqlite3_bind_text(statement, 1, source->path, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, (int64_t)source->bytes);
+    sqlite3_bind_text(statement, 3, source->hash, -1, SQLITE_STATIC);
+    writer->bytes_since_commit += source->bytes;
+    return execute(writer, INSERT_SOURCE);
+}
+
 /* A fresh file. The identity goes in with the first commit, so a file without it is no store. */
 static rel_status begin_anew(struct store_writer *writer,
                              const struct store_description *description) {
@@ -292,6 +303,8 @@ static rel_status begin_anew(struct store_writer *writer,
     REL_TRY(prepare_statements(writer));
     REL_TRY(write_classes(writer, description));
     REL_TRY(write_modalities(writer, description));
+    for (size_t i = 0; i < description->source_count; i++)
+        REL_TRY(add_source(writer, &description->sources[i]));
     REL_TRY(set_meta(writer, "recipe", description->recipe));
     REL_TRY(set_meta(writer, "options", description->options));
     REL_TRY(set_meta(writer, "identity", description->identity));
@@ -410,15 +423,6 @@ static rel_status add_media(struct store_writer *writer, int m, const struct sto
     return execute(writer, INSERT_MEDIA);
 }
 
-static rel_status add_source(struct store_writer *writer, const struct store_source *source) {
-    sqlite3_stmt *statement = writer->statements[INSERT_SOURCE];
-    sqlite3_bind_text(statement, 1, source->path, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 2, (int64_t)source->bytes);
-    sqlite3_bind_text(statement, 3, source->hash, -1, SQLITE_STATIC);
-    writer->bytes_since_commit += source->bytes;
-    return execute(writer, INSERT_SOURCE);
-}
-
 static rel_status add_sample(struct store_writer *writer, const struct store_entry *entry) {
     sqlite3_stmt *statement = writer->statements[INSERT_SAMPLE];
     REL_TRY(begin(writer));
@@ -454,6 +458,35 @@ rel_status store_writer_advance(struct store_writer *writer,
     if (writer->items_since_commit < COMMIT_ITEMS && writer->bytes_since_commit < COMMIT_BYTES)
         return REL_OK;
     return commit(writer);
+}
+
+/* --- notes --- */
+
+rel_status store_writer_note(struct store_writer *writer, enum prepare_note note, const char *id,
+                             const char *reason) {
+    sqlite3_stmt *statement = writer->statements[INSERT_NOTE];
+    REL_TRY(begin(writer));
+    sqlite3_bind_text(statement, 1, id, -1, SQLITE_STATIC);
+    sqlite3_bind_int(statement, 2, (int)note);
+    sqlite3_bind_text(statement, 3, reason, -1, SQLITE_STATIC);
+    return execute(writer, INSERT_NOTE);
+}
+
+rel_status store_writer_notes(struct store_writer *writer, note_taker take, void *context) {
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    rel_status status = store_db_prepare(
+        writer->db, writer->path, "SELECT note, reason FROM notes ORDER BY rowid", &statement);
+    while (status == REL_OK) {
+        status = store_db_step(writer->db, writer->path, statement, &row);
+        if (status != REL_OK || !row) break;
+        int note = sqlite3_column_int(statement, 0);
+        const char *reason = (const char *)sqlite3_column_text(statement, 1);
+        if (note >= 0 && note < NOTE_COUNT && reason)
+            status = take(context, (enum prepare_note)note, reason);
+    }
+    sqlite3_finalize(statement);
+    return status;
 }
 
 /* --- finishing --- */
@@ -494,7 +527,19 @@ static rel_status write_fingerprint(struct store_writer *writer) {
     return set_meta(writer, "fingerprint", text);
 }
 
-rel_status store_writer_finish(struct store_writer *writer, uint64_t samples[SPLIT_COUNT]) {
+static rel_status count_split(struct store_writer *writer, int split,
+                              struct prepare_report *report) {
+    char sql[96];
+    int64_t classes;
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM counts WHERE split = '%s'",
+             data_split_names[split]);
+    REL_TRY(store_db_integer(writer->db, writer->path, sql, &classes));
+    report->split_classes[split] = (int)classes;
+    report->samples[split] = writer->positions[split];
+    return REL_OK;
+}
+
+rel_status store_writer_finish(struct store_writer *writer, struct prepare_report *report) {
     if (writer->rows == 0)
         return rel_fail(REL_ERR_FORMAT, "%s: no sample is left to write", writer->path);
     REL_TRY(begin(writer));
@@ -504,7 +549,7 @@ rel_status store_writer_finish(struct store_writer *writer, uint64_t samples[SPL
                 "class ORDER BY split, class"));
     REL_TRY(write_fingerprint(writer));
     REL_TRY(commit(writer));
-    memcpy(samples, writer->positions, sizeof writer->positions);
+    for (int split = 0; split < SPLIT_COUNT; split++) REL_TRY(count_split(writer, split, report));
     close_file(writer);
     return fs_rename_synced(writer->partial, writer->path);
 }

@@ -11,6 +11,12 @@
 
 enum { STORE_HASH_MAX = 33 };
 
+struct store_source {
+    const char *path;
+    uint64_t bytes;
+    char hash[STORE_HASH_MAX]; /* XXH3-128 in hex */
+};
+
 /* Known before any sample is written. */
 struct store_description {
     const char *recipe;
@@ -20,12 +26,8 @@ struct store_description {
     int classes;
     const struct data_modality *list; /* [modalities] */
     int modalities;
-};
-
-struct store_source {
-    const char *path;
-    uint64_t bytes;
-    char hash[STORE_HASH_MAX]; /* XXH3-128 in hex */
+    const struct store_source *sources; /* [source_count] lists and the like, read beforehand */
+    size_t source_count;
 };
 
 struct store_entry {
@@ -53,8 +55,15 @@ rel_status store_writer_open(struct store_writer **writer, const char *path,
 rel_status store_writer_add(struct store_writer *writer, const struct store_entry *entry);
 /* Call after every item of the list, written or left out; commits now and then. */
 rel_status store_writer_advance(struct store_writer *writer, const struct store_progress *progress);
-/* Fingerprint and counts, then the final name. ERR_FORMAT when there is no sample. */
-rel_status store_writer_finish(struct store_writer *writer, uint64_t samples[SPLIT_COUNT]);
+/* Keeps in the store what became of a sample that could not be taken as it is. */
+rel_status store_writer_note(struct store_writer *writer, enum prepare_note note, const char *id,
+                             const char *reason);
+/* Calls `take` for every such note so far, in order; its failure ends it and is returned. */
+typedef rel_status (*note_taker)(void *context, enum prepare_note note, const char *reason);
+rel_status store_writer_notes(struct store_writer *writer, note_taker take, void *context);
+/* Fingerprint and counts, then the final name. Sets what a report says of splits. ERR_FORMAT when
+ * there is no sample. */
+rel_status store_writer_finish(struct store_writer *writer, struct prepare_report *report);
 /* Commits what was added and closes; PATH.partial stays unless finished. NULL is fine. */
 void store_writer_close(struct store_writer *writer);
 

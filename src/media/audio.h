@@ -30,10 +30,10 @@ struct audio_clip {
 /* Decodes the first sound stream (FFmpeg's choice of the best). `options` may be NULL. Channels
  * stay as in the file; another rate is made by libswresample (soxr engine where it is built in,
  * else its own filter with a long kernel). ERR_NOT_FOUND, ERR_IO; ERR_FORMAT: empty, no known
- * format, no sound stream, nothing decodable, no samples, samples that are not finite numbers;
- * ERR_UNSUPPORTED: no decoder; ERR_LIMIT: beyond a limit; ERR_MEMORY. Damaged packets are left out
- * and counted in `damaged`: whether that is acceptable is the caller's call. On failure *clip is
- * empty. */
+ * format, nothing decodable, no samples, samples that are not finite numbers; ERR_ABSENT: no sound
+ * stream; ERR_UNSUPPORTED: no decoder; ERR_LIMIT: beyond a limit; ERR_MEMORY. Damaged packets are
+ * left out and counted in `damaged`: whether that is acceptable is the caller's call. On failure
+ * *clip is empty. */
 rel_status audio_read(const char *path, const struct audio_options *options,
                       struct audio_clip *clip);
 void audio_clip_release(struct audio_clip *clip);

@@ -153,7 +153,7 @@ static rel_status source_open_decoder(struct source *source, enum AVMediaType ty
         return rel_fail(REL_ERR_UNSUPPORTED, "%s: FFmpeg has no decoder for its %s stream",
                         source->path, kind);
     if (index < 0 || (source->format->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC))
-        return rel_fail(REL_ERR_FORMAT, "%s: it has no %s stream (FFmpeg reads it as %s)",
+        return rel_fail(REL_ERR_ABSENT, "%s: it has no %s stream (FFmpeg reads it as %s)",
                         source->path, kind, source->format->iformat->name);
     for (unsigned i = 0; i < source->format->nb_streams; i++)
         if ((int)i != index) source->format->streams[i]->discard = AVDISCARD_ALL;

@@ -123,7 +123,8 @@ rel_status prepare_folder(const char *folder, const struct prepare_options *opti
     assert_non_null(to);
     if (!used.from) used.from = (char *)folder;
     if (!used.to) used.to = to;
-    rel_status status = prepare_recipes[0]->run(&used, report ? report : &ignored);
+    rel_status status = prepare_recipe_run(prepare_recipe_find("manifest"), &used, NULL,
+                                           report ? report : &ignored);
     rel_free(to);
     return status;
 }

@@ -240,7 +240,7 @@ static void test_validation_split(void **state) {
     store_close(store);
     options.val_fraction = 0.01;
     remove_here("store");
-    refuse(&options, REL_ERR_USAGE, "val_fraction|empty");
+    refuse(&options, REL_ERR_USAGE, "0.01 of|empty");
 }
 
 static void test_split_shares(void **state) {
