@@ -8,7 +8,8 @@ static rel_status find_recipe(const char *name, const struct prepare_recipe **re
     size_t count = 0;
     *recipe = prepare_recipe_find(name);
     if (*recipe) return REL_OK;
-    for (; prepare_recipes[count] && count < 64; count++) names[count] = prepare_recipes[count]->name;
+    for (; prepare_recipes[count] && count < 64; count++)
+        names[count] = prepare_recipes[count]->name;
     const char *nearest = rel_nearest(name, names, count);
     if (nearest)
         return rel_fail(REL_ERR_USAGE, "%s: there is no such recipe (did you mean `%s`?)", name,
@@ -28,11 +29,11 @@ static json_t *account_json(const char *recipe, const char *store,
     for (int n = 0; n < NOTE_COUNT; n++)
         json_object_set_new(notes, prepare_note_names[n],
                             json_integer((json_int_t)report->notes[n]));
-    return json_pack("{s:s, s:s, s:i, s:o, s:o, s:I, s:o, s:f, s:I, s:I}", "recipe", recipe, "store",
-                     store, "classes", report->classes, "samples", samples, "split_classes",
-                     classes, "missing", (json_int_t)report->missing, "notes", notes,
-                     "audio_seconds", report->audio_seconds, "frames", (json_int_t)report->frames,
-                     "bytes", (json_int_t)report->bytes);
+    return json_pack("{s:s, s:s, s:i, s:o, s:o, s:I, s:o, s:f, s:I, s:I}", "recipe", recipe,
+                     "store", store, "classes", report->classes, "samples", samples,
+                     "split_classes", classes, "missing", (json_int_t)report->missing, "notes",
+                     notes, "audio_seconds", report->audio_seconds, "frames",
+                     (json_int_t)report->frames, "bytes", (json_int_t)report->bytes);
 }
 
 static void print_notes(const struct prepare_report *report) {
@@ -76,8 +77,8 @@ static rel_status run(const struct invocation *invocation) {
 static void extend(const char *first, struct command_extension *extension) {
     const struct prepare_recipe *recipe = first ? prepare_recipe_find(first) : NULL;
     if (recipe)
-        *extension = (struct command_extension){recipe->options, recipe->option_count,
-                                                recipe->options_size};
+        *extension =
+            (struct command_extension){recipe->options, recipe->option_count, recipe->options_size};
 }
 
 static void append_recipes(struct rel_text *text) {

@@ -15,11 +15,11 @@ struct prepare_item {
     enum data_split split;
     int32_t label;
     const char *group; /* samples of a group are never divided between splits; NULL: none */
-    const char *paths[DATA_MODALITIES_MAX]; /* relative to plan->folder, or absolute */
+    const char *paths[DATA_MODALITIES_MAX];   /* relative to plan->folder, or absolute */
     const float *values[DATA_MODALITIES_MAX]; /* [features] of a vector that the recipe has read
                                                  itself; its path is NULL then */
-    const char *problem; /* why the recipe could not read it; NULL: none */
-    bool missing;        /* a file is not there */
+    const char *problem;                      /* why the recipe could not read it; NULL: none */
+    bool missing;                             /* a file is not there */
 };
 
 /* What to do with a sample whose file has no stream of the kind that a modality needs. */
@@ -67,8 +67,8 @@ char *prepare_text(struct prepare_plan *plan, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* FOLDER/NAME in the plan's arena; NULL: out of memory. */
 char *prepare_path(struct prepare_plan *plan, const char *folder, const char *name);
-/* "LIST:LINE: sample ID, MODALITY", as far as known, before this thread's message. `modality` may be
- * NULL. */
+/* "LIST:LINE: sample ID, MODALITY", as far as known, before this thread's message. `modality` may
+ * be NULL. */
 rel_status prepare_fail_in(const struct prepare_plan *plan, const struct prepare_item *item,
                            const struct data_modality *modality, rel_status status);
 
@@ -159,8 +159,7 @@ rel_status prepare_fill_cell(struct prepare_decoder *decoder, const struct data_
 rel_status prepare_value_cell(const struct data_modality *modality, const float *values,
                               struct prepare_cell *cell);
 /* Appends a file, with its size and hash, named `shown`. */
-rel_status prepare_add_source(struct prepare_sources *sources, const char *path,
-                              const char *shown);
+rel_status prepare_add_source(struct prepare_sources *sources, const char *path, const char *shown);
 /* Values in a vector file: its width as a modality. */
 rel_status prepare_vector_width(const char *path, int *features);
 

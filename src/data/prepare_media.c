@@ -165,7 +165,8 @@ static rel_status is_picture_file(const char *path, bool *picture) {
     size_t got = fread(head, 1, sizeof head, file);
     fclose(file);
     if (got == 0) return rel_fail(REL_ERR_FORMAT, "%s: the file is empty", path);
-    *picture = prepare_file_type(path) == PREPARE_PICTURE || (got >= 3 && memcmp(head, "\xff\xd8\xff", 3) == 0) ||
+    *picture = prepare_file_type(path) == PREPARE_PICTURE ||
+               (got >= 3 && memcmp(head, "\xff\xd8\xff", 3) == 0) ||
                (got == 8 && memcmp(head, "\x89PNG\r\n\x1a\n", 8) == 0);
     return REL_OK;
 }

@@ -16,7 +16,7 @@ struct prepare_slot {
 struct preparation {
     struct prepare_plan *plan;
     const struct prepare_options *options;
-    const char *recorded; /* options as YAML */
+    const char *recorded;             /* options as YAML */
     struct prepare_decoder *decoders; // [workers]
     struct prepare_slot *slots;       // [window]
     int workers, window;
@@ -45,8 +45,8 @@ static rel_status check_target(const struct prepare_options *options) {
 
 static rel_status open_writer(struct preparation *preparation) {
     struct prepare_plan *plan = preparation->plan;
-    REL_TRY(prepare_survey(plan, preparation->options, preparation->recorded,
-                           preparation->identity));
+    REL_TRY(
+        prepare_survey(plan, preparation->options, preparation->recorded, preparation->identity));
     const struct store_description description = {
         .recipe = plan->recipe,
         .identity = preparation->identity,

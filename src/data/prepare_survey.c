@@ -40,7 +40,8 @@ rel_status prepare_complain(struct prepare_complaints *complaints, const char *w
     if (complaints->listed == LISTED_MAX || complaints->text.length > LISTED_BYTES_MAX)
         return REL_OK;
     complaints->listed++;
-    return rel_text_append(&complaints->text, "%s%s", complaints->listed > 1 ? complaints->separator : "", what);
+    return rel_text_append(&complaints->text, "%s%s",
+                           complaints->listed > 1 ? complaints->separator : "", what);
 }
 
 void prepare_complaints_release(struct prepare_complaints *complaints) {
@@ -49,8 +50,8 @@ void prepare_complaints_release(struct prepare_complaints *complaints) {
 
 static rel_status list_missing(const struct prepare_item *item, const char *path,
                                struct prepare_complaints *missing) {
-    char *what = item->list        ? rel_format("%s line %d: %s", fs_base_name(item->list),
-                                                item->line, path)
+    char *what = item->list
+                     ? rel_format("%s line %d: %s", fs_base_name(item->list), item->line, path)
                  : item->line == 0 ? rel_strdup(path)
                                    : rel_format("line %d: %s", item->line, path);
     if (!what) return REL_ERR_MEMORY;
@@ -147,8 +148,7 @@ static rel_status number_groups(struct prepare_plan *plan, struct candidates *ca
             candidates->group_count++;
         group_of[sorted[i] - plan->items] = candidates->group_count - 1;
     }
-    for (uint64_t i = 0; i < count; i++)
-        candidates->groups[i] = group_of[candidates->items[i]];
+    for (uint64_t i = 0; i < count; i++) candidates->groups[i] = group_of[candidates->items[i]];
     return REL_OK;
 }
 
@@ -182,8 +182,8 @@ static rel_status split_off(struct prepare_plan *plan, double fraction, uint64_t
     REL_TRY(list_candidates(plan, &of));
     rel_status status =
         of.group_count > 0
-            ? split_grouped(of.labels, of.groups, of.count, plan->classes, of.group_count,
-                            fraction, seed, of.chosen)
+            ? split_grouped(of.labels, of.groups, of.count, plan->classes, of.group_count, fraction,
+                            seed, of.chosen)
             : split_stratified(of.labels, of.count, plan->classes, fraction, seed, of.chosen);
     if (status != REL_OK) return rel_fail_in(status, "%s", name);
     for (uint64_t i = 0; i < of.count; i++)

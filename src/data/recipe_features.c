@@ -188,8 +188,7 @@ static const char *row_problem(struct features *features, const struct feature_f
 }
 
 /* The last column holds labels, when `with_labels`. */
-static rel_status read_csv(struct features *features, struct feature_file *file,
-                           bool with_labels) {
+static rel_status read_csv(struct features *features, struct feature_file *file, bool with_labels) {
     struct rel_arena *arena = &features->plan->arena;
     const struct csv_table *table;
     float *values = NULL;
@@ -211,8 +210,7 @@ static rel_status read_csv(struct features *features, struct feature_file *file,
         lines[r] = row->line;
         if (with_labels) file->labels[r] = row->fields[row->count - 1];
         if (file->is_labels) continue;
-        file->problems[r] =
-            row_problem(features, file, row, columns, values + r * file->columns);
+        file->problems[r] = row_problem(features, file, row, columns, values + r * file->columns);
     }
     return REL_OK;
 }
@@ -303,8 +301,7 @@ static rel_status check_twice(const struct features *features) {
 }
 
 /* Modalities in the order of their names; a file for every split that one of them has. */
-static rel_status add_modalities(struct features *features,
-                                 const struct prepare_options *options) {
+static rel_status add_modalities(struct features *features, const struct prepare_options *options) {
     struct prepare_plan *plan = features->plan;
     for (int f = 0; f < features->count; f++) {
         const struct feature_file *file = &features->files[f];

@@ -105,8 +105,7 @@ static rel_status add_all(struct folders *folders, struct found **found, size_t 
                         : REL_ERR_MEMORY;
     }
     fs_names_release(&names);
-    if (status == REL_OK && !any)
-        status = add_classes(folders, "", SPLIT_TRAIN, found, capacity);
+    if (status == REL_OK && !any) status = add_classes(folders, "", SPLIT_TRAIN, found, capacity);
     if (status == REL_OK && folders->plan->count == 0)
         status = rel_fail(REL_ERR_NOT_FOUND,
                           "%s: no media in folders of classes (put them into DIR/CLASS/, or "
@@ -142,8 +141,7 @@ static rel_status choose_modalities(struct folders *folders) {
     folders->audio = folders->visual = -1;
     if (audio) {
         folders->audio = folders->plan->modalities;
-        REL_TRY(
-            prepare_add_modality(folders->plan, "audio", DATA_LOGMEL, NULL, folders->options));
+        REL_TRY(prepare_add_modality(folders->plan, "audio", DATA_LOGMEL, NULL, folders->options));
     }
     if (visual) {
         folders->visual = folders->plan->modalities;

@@ -90,9 +90,9 @@ cleanup:
 /* --- groups --- */
 
 struct grouping {
-    const int32_t *labels;   // [count]
-    const uint64_t *members; // [count] samples, group after group
-    const uint64_t *begins;  // [groups + 1] in members
+    const int32_t *labels;      // [count]
+    const uint64_t *members;    // [count] samples, group after group
+    const uint64_t *begins;     // [groups + 1] in members
     struct class_share *shares; // [classes]; quota counts what was taken
     uint64_t *in_group;         // [classes] samples of the group looked at; zero in between
     double fraction;

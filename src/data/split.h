@@ -12,8 +12,9 @@ rel_status split_stratified(const int32_t *labels, uint64_t count, int classes, 
                             uint64_t seed, uint8_t *chosen);
 
 /* The same for samples that belong together: whole groups are marked, in random order by (seed,
- * REL_RANDOM_SPLIT), as long as each brings the classes' shares nearer to `fraction`; then one group
- * for every class that has several and got none. groups: [count], each in 0..group_count-1. */
+ * REL_RANDOM_SPLIT), as long as each brings the classes' shares nearer to `fraction`; then one
+ * group for every class that has several and got none. groups: [count], each in 0..group_count-1.
+ */
 rel_status split_grouped(const int32_t *labels, const uint32_t *groups, uint64_t count, int classes,
                          uint32_t group_count, double fraction, uint64_t seed, uint8_t *chosen);
 

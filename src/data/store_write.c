@@ -37,10 +37,8 @@ struct running_statistics {
 
 enum { INSERT_SAMPLE, INSERT_MEDIA, INSERT_SOURCE, INSERT_NOTE, SET_META, STATEMENTS };
 static const char *const statement_sql[STATEMENTS] = {
-    "INSERT INTO samples VALUES(?, ?, ?, ?, ?)",
-    "INSERT INTO media VALUES(?, ?, ?, ?, ?, ?)",
-    "INSERT INTO sources VALUES(?, ?, ?)",
-    "INSERT INTO notes VALUES(?, ?, ?)",
+    "INSERT INTO samples VALUES(?, ?, ?, ?, ?)", "INSERT INTO media VALUES(?, ?, ?, ?, ?, ?)",
+    "INSERT INTO sources VALUES(?, ?, ?)",       "INSERT INTO notes VALUES(?, ?, ?)",
     "INSERT OR REPLACE INTO meta VALUES(?, ?)",
 };
 
