@@ -54,7 +54,7 @@ void prepare_plan_release(struct prepare_plan *plan);
 /* --- for recipes --- */
 
 /* A sample more; good until the next call. NULL: out of memory. */
-struct prepare_item *prepare_add_item(struct prepare_plan *plan);
+struct prepare_item *prepare_add_sample(struct prepare_plan *plan);
 /* A modality more: options from `defaults` ("KEY=VALUE" each, NULL at the end), then from
  * options->set. ERR_USAGE. */
 rel_status prepare_add_modality(struct prepare_plan *plan, const char *name, int kind,
@@ -159,7 +159,8 @@ rel_status prepare_fill_cell(struct prepare_decoder *decoder, const struct data_
 rel_status prepare_value_cell(const struct data_modality *modality, const float *values,
                               struct prepare_cell *cell);
 /* Appends a file, with its size and hash, named `shown`. */
-rel_status prepare_add_source(struct prepare_sources *sources, const char *path, const char *shown);
+rel_status prepare_add_source_file(struct prepare_sources *sources, const char *path,
+                                   const char *shown);
 /* Values in a vector file: its width as a modality. */
 rel_status prepare_vector_width(const char *path, int *features);
 

@@ -38,8 +38,8 @@ static rel_status add_source(struct prepare_sources *sources, const char *shown,
     return REL_OK;
 }
 
-rel_status prepare_add_source(struct prepare_sources *sources, const char *path,
-                              const char *shown) {
+rel_status prepare_add_source_file(struct prepare_sources *sources, const char *path,
+                                   const char *shown) {
     enum { BLOCK = 1 << 16 };
     rel_status status = REL_OK;
     uint64_t bytes = 0;
@@ -154,7 +154,7 @@ static rel_status add_video(struct prepare_decoder *decoder, const struct frames
     if (info.damaged > 0)
         rel_log(REL_LOG_WARNING, "%s: %d damaged packets were left out: %s", path, info.damaged,
                 info.complaint);
-    return prepare_add_source(sources, path, shown);
+    return prepare_add_source_file(sources, path, shown);
 }
 
 /* Contents decide, not names; but a file named like a picture is to be one. */
@@ -201,7 +201,7 @@ static rel_status add_sound(struct prepare_decoder *decoder, const struct data_m
     if (status != REL_OK) status = rel_fail_in(status, "%s", path);
     cell->audio_seconds = (double)clip.samples / clip.sample_rate;
     audio_clip_release(&clip);
-    return status == REL_OK ? prepare_add_source(sources, path, shown) : status;
+    return status == REL_OK ? prepare_add_source_file(sources, path, shown) : status;
 }
 
 /* A vector of any number type, [n], [1][n] or [n][1]. rel_free *values. */
@@ -250,7 +250,7 @@ static rel_status add_vector(const struct data_modality *modality, const char *p
     else
         status = add_item(cell, values, count * sizeof *values);
     rel_free(values);
-    return status == REL_OK ? prepare_add_source(sources, path, shown) : status;
+    return status == REL_OK ? prepare_add_source_file(sources, path, shown) : status;
 }
 
 static void clear_cell(struct prepare_cell *cell) {

@@ -19,7 +19,7 @@ void prepare_plan_release(struct prepare_plan *plan) {
     *plan = (struct prepare_plan){0};
 }
 
-struct prepare_item *prepare_add_item(struct prepare_plan *plan) {
+struct prepare_item *prepare_add_sample(struct prepare_plan *plan) {
     if (rel_reserve((void **)&plan->items, &plan->capacity, plan->count, sizeof *plan->items) !=
         REL_OK)
         return NULL;
@@ -128,7 +128,7 @@ rel_status prepare_read_table(struct prepare_plan *plan, const char *path, bool 
     rel_free(text);
     REL_TRY(status);
     *table = plan->tables[plan->table_count++] = kept;
-    return prepare_add_source(&plan->lists, path, path);
+    return prepare_add_source_file(&plan->lists, path, path);
 }
 
 /* --- labels and ids --- */

@@ -257,7 +257,7 @@ static rel_status read_npy(struct features *features, struct feature_file *file)
     if (status == REL_OK && file->rows == 0)
         status = rel_fail(REL_ERR_FORMAT, "%s: no rows", file->path);
     if (status == REL_OK)
-        status = prepare_add_source(&features->plan->lists, file->path, file->shown);
+        status = prepare_add_source_file(&features->plan->lists, file->path, file->shown);
     return status;
 }
 
@@ -374,7 +374,7 @@ static rel_status add_split(struct features *features, enum data_split split) {
                         plan->folder, data_split_names[split], data_split_names[split]);
     REL_TRY(check_rows(features, labels));
     for (size_t r = 0; r < labels->rows; r++) {
-        struct prepare_item *item = prepare_add_item(plan);
+        struct prepare_item *item = prepare_add_sample(plan);
         if (!item) return REL_ERR_MEMORY;
         item->id = prepare_text(plan, "%s_%05zu", data_split_names[split], r + 1);
         item->list = labels->path;

@@ -51,7 +51,7 @@ static rel_status add_class(struct folders *folders, const char *folder, const c
         if (strcmp(file->stem, stem) != 0) {
             REL_TRY(rel_reserve((void **)found, capacity, plan->count, sizeof **found));
             (*found)[plan->count] = (struct found){{NULL}};
-            struct prepare_item *item = prepare_add_item(plan);
+            struct prepare_item *item = prepare_add_sample(plan);
             if (!item) return REL_ERR_MEMORY;
             stem = file->stem;
             *item = (struct prepare_item){.split = split, .label_name = name};

@@ -214,7 +214,7 @@ static rel_status read_table(struct manifest *manifest) {
     if (manifest->table->count == 1)
         return rel_fail(REL_ERR_FORMAT, "%s: no samples below the header", manifest->table_path);
     for (size_t i = 1; i < manifest->table->count; i++) {
-        struct prepare_item *item = prepare_add_item(plan);
+        struct prepare_item *item = prepare_add_sample(plan);
         if (!item) return REL_ERR_MEMORY;
         REL_TRY(read_row(manifest, &manifest->table->rows[i], columns, item));
     }

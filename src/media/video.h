@@ -31,7 +31,8 @@ struct video_frame {
 void video_frame_release(struct video_frame *frame);
 
 /* ERR_NOT_FOUND, ERR_IO; ERR_FORMAT: empty, no known format; ERR_ABSENT: no video stream;
- * ERR_UNSUPPORTED: no decoder; ERR_LIMIT. Cover pictures of sound files are no video. `options` may be NULL. */
+ * ERR_UNSUPPORTED: no decoder; ERR_LIMIT. Cover pictures of sound files are no video. `options` may
+ * be NULL. */
 rel_status video_open(struct video **video, const char *path, const struct video_options *options);
 void video_close(struct video *video); /* NULL is fine */
 void video_get_info(const struct video *video, struct video_info *info);
