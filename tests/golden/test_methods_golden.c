@@ -2,8 +2,8 @@
  * trainer on all samples at once, whose order then matters to the last bits only; what a method
  * made of the gradients stands in PLANE_GRADIENT afterwards. */
 #include "support/golden_file.h"
+#include "support/hashed_store.h"
 #include "support/model_fill.h"
-#include "support/vector_store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 
 enum { SAMPLES = 12, CLASSES = 5, MODALITIES = 3 };
 
-static const struct vector_data data = {
+static const struct hashed_data data = {
     .modalities = MODALITIES,
     .list = {{"text", 10, 0.5F}, {"sensor", 13, 1}, {"motion", 7, 2}},
     .train = SAMPLES,
@@ -34,7 +34,7 @@ static char *folder;
 static int setup(void **unused) {
     (void)unused;
     folder = scratch_make("methods");
-    vector_store_make(folder, &data);
+    hashed_store_make(folder, &data);
     golden_open("methods.safetensors");
     return 0;
 }
@@ -68,40 +68,32 @@ static void gradients_check(struct model *model, const char *name) {
         }
 }
 
-/* Two numbers for each modality, in the last line of the log. */
-static void numbers_check(struct vector_trainer *made, const char *name, const char *first,
+/* Two numbers for each modality, in the log's line of the step. */
+static void numbers_check(struct hashed_trainer *made, const char *name, const char *first,
                           const char *second) {
-    char key[64], *path = fs_join(made->out, "log.jsonl"), *text;
-    size_t size;
+    char key[64];
     const struct model *model = &made->trainer.session.model;
     int modalities = model->config.modalities;
     snprintf(key, sizeof key, "%s.numbers", name);
     const double *expected = golden_doubles(key, 2 * (size_t)modalities);
-    assert_int_equal(run_log_sync(&made->trainer.log), REL_OK);
-    assert_int_equal(fs_read(path, 1 << 20, &text, &size), REL_OK);
-    text[size - 1] = '\0';
-    const char *line = strrchr(text, '\n');
-    assert_non_null(line);
-    json_t *event = json_loads(line + 1, 0, NULL);
-    assert_non_null(event);
+    json_t *steps = hashed_trainer_events(made, "step");
+    assert_int_equal(json_array_size(steps), 1);
+    const json_t *record = json_object_get(json_array_get(steps, 0), "method");
     for (int m = 0; m < modalities; m++) {
-        const json_t *own =
-            json_object_get(json_object_get(event, "method"), model->config.inputs[m].name);
+        const json_t *own = json_object_get(record, model->config.inputs[m].name);
         near(json_number_value(json_object_get(own, first)), expected[2 * m], first);
         near(json_number_value(json_object_get(own, second)), expected[2 * m + 1], second);
     }
-    json_decref(event);
-    rel_free(text);
-    rel_free(path);
+    json_decref(steps);
 }
 
 static void ogm_run(const char *name, const char *const *sets) {
-    struct vector_trainer made;
-    vector_trainer_start(&made, folder, name, sets);
-    vector_trainer_step(&made);
+    struct hashed_trainer made;
+    hashed_trainer_start(&made, folder, name, sets);
+    hashed_trainer_step(&made);
     gradients_check(&made.trainer.session.model, name);
     numbers_check(&made, name, "ratio", "coefficient");
-    vector_trainer_stop(&made);
+    hashed_trainer_stop(&made);
 }
 
 static void ogm_of_two_modalities(void **unused) {
@@ -125,7 +117,7 @@ static void ogm_of_the_sum_fusion(void **unused) {
 
 /* The noise over the expected deviation of a tensor has mean 0 and deviation 1: of n numbers the
  * mean is within 4.5 / sqrt(n), the deviation within 4.5 / sqrt(2 n) of that. */
-static void noise_check(struct vector_trainer *made, const float *const *plain, double *total,
+static void noise_check(struct hashed_trainer *made, const float *const *plain, double *total,
                         double *squares, size_t *count) {
     const struct model *model = &made->trainer.session.model;
     for (int m = 0; m < 2; m++)
@@ -150,16 +142,16 @@ static void ge_adds_noise_of_the_gradients_deviation(void **unused) {
     const char *const plain_sets[] = {
         "method=ogm_ge", "ogm_ge.ge=false", "optimizer.lr=0", NETWORK, TWO, NULL};
     const char *const noisy_sets[] = {"method=ogm_ge", "optimizer.lr=0", NETWORK, TWO, NULL};
-    struct vector_trainer plain, noisy;
+    struct hashed_trainer plain, noisy;
     uint64_t first;
     double total = 0, squares = 0;
     size_t count = 0;
-    vector_trainer_start(&plain, folder, "ge_plain", plain_sets);
-    vector_trainer_step(&plain);
+    hashed_trainer_start(&plain, folder, "ge_plain", plain_sets);
+    hashed_trainer_step(&plain);
     const float *planes[] = {plain.trainer.session.model.encoders[0].planes[PLANE_GRADIENT],
                              plain.trainer.session.model.encoders[1].planes[PLANE_GRADIENT]};
-    vector_trainer_start(&noisy, folder, "ge_noisy", noisy_sets);
-    vector_trainer_step(&noisy);
+    hashed_trainer_start(&noisy, folder, "ge_noisy", noisy_sets);
+    hashed_trainer_step(&noisy);
     first = param_arena_checksum(&noisy.trainer.session.model.encoders[0], PLANE_GRADIENT);
     noise_check(&noisy, planes, &total, &squares, &count);
     double n = (double)count;
@@ -170,16 +162,16 @@ static void ge_adds_noise_of_the_gradients_deviation(void **unused) {
     /* Of the same weights (rate 0) and the same step the same noise again, of another one other. */
     assert_int_equal(loader_start(noisy.trainer.loader, 0, 0), REL_OK);
     noisy.trainer.state.step = 0;
-    vector_trainer_step(&noisy);
+    hashed_trainer_step(&noisy);
     assert_true(first ==
                 param_arena_checksum(&noisy.trainer.session.model.encoders[0], PLANE_GRADIENT));
     assert_int_equal(loader_start(noisy.trainer.loader, 0, 0), REL_OK);
     noisy.trainer.state.step = 1;
-    vector_trainer_step(&noisy);
+    hashed_trainer_step(&noisy);
     assert_true(first !=
                 param_arena_checksum(&noisy.trainer.session.model.encoders[0], PLANE_GRADIENT));
-    vector_trainer_stop(&plain);
-    vector_trainer_stop(&noisy);
+    hashed_trainer_stop(&plain);
+    hashed_trainer_stop(&noisy);
 }
 
 /* The auxiliary head of text is turned against the joint one, as in make_methods.py. */
@@ -194,13 +186,13 @@ static void heads_disagree(struct model *model) {
 
 static void mmpareto_run(const char *name, const char *rescale, const char *gamma) {
     const char *const sets[] = {"method=mmpareto", rescale, gamma, NETWORK, NULL};
-    struct vector_trainer made;
-    vector_trainer_start(&made, folder, name, sets);
+    struct hashed_trainer made;
+    hashed_trainer_start(&made, folder, name, sets);
     heads_disagree(&made.trainer.session.model);
-    vector_trainer_step(&made);
+    hashed_trainer_step(&made);
     gradients_check(&made.trainer.session.model, name);
     numbers_check(&made, name, "cosine", "joint_share");
-    vector_trainer_stop(&made);
+    hashed_trainer_stop(&made);
 }
 
 static void mmpareto(void **unused) {
@@ -211,7 +203,7 @@ static void mmpareto(void **unused) {
 }
 
 /* logits of all samples in the order of the store, by the whole model and by the head alone */
-static void logits_check(struct vector_trainer *made, const char *name) {
+static void logits_check(struct hashed_trainer *made, const char *name) {
     struct session *session = &made->trainer.session;
     char key[64];
     float logits[SAMPLES * CLASSES];
@@ -231,12 +223,12 @@ static void logits_check(struct vector_trainer *made, const char *name) {
 
 static void fusion_run(const char *name, const char *fusion, const char *modalities) {
     const char *const sets[] = {"method=joint", fusion, modalities, NETWORK, NULL};
-    struct vector_trainer made;
-    vector_trainer_start(&made, folder, name, sets);
+    struct hashed_trainer made;
+    hashed_trainer_start(&made, folder, name, sets);
     logits_check(&made, name);
-    vector_trainer_step(&made);
+    hashed_trainer_step(&made);
     gradients_check(&made.trainer.session.model, name);
-    vector_trainer_stop(&made);
+    hashed_trainer_stop(&made);
 }
 
 static void fusions(void **unused) {

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from golden_file import write
 from resnet import Mlp, Model, c_name, fill_model
-from vector_data import split
+from hashed_data import split
 
 torch.set_num_threads(1)
 CLASSES, SAMPLES = 5, 12
