@@ -154,7 +154,8 @@ static double ours_run(const struct ours *ours) {
     else if (ours->direction == WINOGRAD_BACKWARD_DATA)
         winograd_backward_data(ours->plan, ours->y, ours->w, ours->x, ours->scratch);
     else
-        winograd_backward_weights(ours->plan, ours->x, ours->y, false, ours->w, ours->scratch);
+        winograd_backward_weights(ours->plan, ours->x, NULL, ours->y, false, ours->w,
+                                  ours->scratch);
     return seconds() - start;
 }
 

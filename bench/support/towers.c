@@ -65,6 +65,7 @@ rel_status towers_init(struct towers *towers, enum nn_mode mode, int batch, int 
     struct model_config config = {.modalities = TOWERS,
                                   .classes = TOWERS_CLASSES,
                                   .fusion = FUSION_CONCAT,
+                                  .backward_once = true,
                                   .training = training,
                                   .extra_planes = training ? NN_SGD_PLANES : 0};
     *towers = (struct towers){.batch = batch, .threads = threads};

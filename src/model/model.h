@@ -56,8 +56,10 @@ struct model_config {
     int classes;
     int fusion;           /* enum fusion_kind */
     bool auxiliary_heads; /* one linear head per modality, for methods that need one */
-    bool training;        /* false: value plane only */
-    int extra_planes;     /* the optimiser's and the method's */
+    bool
+        backward_once; /* at most one model_backward per forward reaches an encoder: saves memory */
+    bool training;     /* false: value plane only */
+    int extra_planes;  /* the optimiser's and the method's */
 };
 
 struct model {

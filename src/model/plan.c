@@ -112,7 +112,9 @@ static rel_status plan_prepare(struct model_plan *plan) {
         struct encoder_graph *encoder = &plan->encoders[m];
         encoder->rows = rel_alloc((size_t)plan->batch, (size_t)encoder->dimension * sizeof(float));
         if (!encoder->rows) return REL_ERR_MEMORY;
-        if (encoder->graph) REL_TRY(nn_graph_plan(encoder->graph));
+        if (!encoder->graph) continue;
+        if (model->config.backward_once) nn_graph_backward_once(encoder->graph);
+        REL_TRY(nn_graph_plan(encoder->graph));
     }
     for (int h = 0; h < plan->head_count; h++) REL_TRY(nn_graph_plan(plan->heads[h].graph));
     return REL_OK;

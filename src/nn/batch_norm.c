@@ -18,12 +18,12 @@ size_t nn_batch_norm_state_bytes(int channels) {
 void nn_batch_norm_place(struct nn_batch_norm *norm, void *partial, void *state) {
     size_t channels = (size_t)norm->channels;
     norm->partial = partial;
-    norm->mean = state;
+    norm->scale = state;
+    norm->shift = norm->scale + channels;
+    norm->mean = (double *)(norm->shift + channels);
     norm->inverse = norm->mean + channels;
     norm->mean32 = (float *)(norm->inverse + channels);
-    norm->scale = norm->mean32 + channels;
-    norm->shift = norm->scale + channels;
-    norm->slope = norm->shift + channels;
+    norm->slope = norm->mean32 + channels;
     norm->offset = norm->slope + channels;
 }
 
@@ -90,29 +90,54 @@ static void finish_statistics(struct nn_batch_norm *norm, int threads, const flo
     }
 }
 
-void nn_batch_norm_forward(struct nn_batch_norm *norm, const float *x, const float *weight,
-                           const float *bias, const float *residual, bool relu, float *out,
-                           float *running_mean, float *running_variance) {
+void nn_batch_norm_statistics(struct nn_batch_norm *norm, const float *x, const float *weight,
+                              const float *bias, float *running_mean, float *running_variance) {
+    const struct nn_block_kernels *kernels = norm->runtime->kernels;
+    int threads = norm->runtime->threads;
+    if (x) {
+#pragma omp parallel num_threads(norm->runtime->threads)
+        {
+            struct range range = range_of_thread(norm);
+            double *sum = clear_partial(norm), *square = sum + norm->channels;
+            for (size_t p = range.first; p < range.end; p++) {
+                size_t channel = plane_channel(norm, p);
+                kernels->sums(x + plane_offset(norm, p), norm->pixels, sum + channel,
+                              square + channel);
+            }
+#pragma omp single
+            threads = omp_get_num_threads();
+        }
+    }
+    finish_statistics(norm, threads, weight, bias, running_mean, running_variance);
+}
+
+void nn_batch_norm_apply(const struct nn_batch_norm *norm, const float *x, const float *residual,
+                         const struct nn_deferred *deferred, bool relu, float *out) {
     const struct nn_block_kernels *kernels = norm->runtime->kernels;
     bool stream = stream_out(norm) && out != residual;
+    bool normalize_residual = residual && deferred && deferred->scale;
 #pragma omp parallel num_threads(norm->runtime->threads)
     {
         struct range range = range_of_thread(norm);
-        double *sum = clear_partial(norm), *square = sum + norm->channels;
-        for (size_t p = range.first; p < range.end; p++) {
-            size_t channel = plane_channel(norm, p);
-            kernels->sums(x + plane_offset(norm, p), norm->pixels, sum + channel, square + channel);
-        }
-#pragma omp barrier
-#pragma omp single
-        finish_statistics(norm, omp_get_num_threads(), weight, bias, running_mean,
-                          running_variance);
         /* Backwards: what was read last is still in the cache. */
         for (size_t p = range.end; p-- > range.first;) {
             size_t channel = plane_channel(norm, p), at = plane_offset(norm, p);
-            kernels->normalize(x + at, norm->scale + channel, norm->shift + channel,
-                               residual ? residual + at : NULL, relu, stream, norm->pixels,
-                               out + at);
+            struct nn_normalize_plane plane = {
+                .pixels = norm->pixels,
+                .relu = relu,
+                .stream = stream,
+                .x = x + at,
+                .scale = norm->scale + channel,
+                .shift = norm->shift + channel,
+                .residual = residual ? residual + at : NULL,
+                .out = out + at,
+            };
+            if (normalize_residual) {
+                plane.residual_scale = deferred->scale + channel;
+                plane.residual_shift = deferred->shift + channel;
+                plane.residual_relu = deferred->relu;
+            }
+            kernels->normalize(&plane);
         }
         if (stream) kernels->fence();
     }

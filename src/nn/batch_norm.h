@@ -4,6 +4,7 @@
 #define REL_NN_BATCH_NORM_H
 
 #include "nn/block_kernels.h"
+#include "nn/nn_op.h"
 #include "nn/runtime.h"
 
 #define NN_BN_EPSILON  1e-5
@@ -14,26 +15,29 @@ struct nn_batch_norm {
     int batch, channels;
     size_t pixels;   /* of one picture */
     double *partial; /* [threads][2][channels], scratch of a call */
-    double *mean;    /* [channels] of the last forward */
+    float *scale;    /* [channels] of the last forward: weight * inverse */
+    float *shift;    /* [channels] bias - mean * scale */
+    double *mean;    /* [channels] */
     double *inverse; /* [channels] 1 / sqrt(variance + epsilon) */
     float *mean32;   /* [channels] */
-    float *scale;    /* [channels] weight * inverse */
-    float *shift;    /* [channels] bias - mean * scale */
     float *slope;    /* [channels] of the gradient, scratch */
     float *offset;   /* [channels] of the gradient, scratch */
 };
 
 size_t nn_batch_norm_partial_bytes(const struct nn_runtime *runtime, int channels);
 size_t nn_batch_norm_state_bytes(int channels);
-/* Sets the pointers into memory of those sizes. */
+/* Sets the pointers into memory of those sizes; scale and shift lie first in `state`. */
 void nn_batch_norm_place(struct nn_batch_norm *norm, void *partial, void *state);
 
-/* x, residual (may be NULL), out: [batch][channels / block][pixels][block]. weight, bias and the
- * running statistics: [channels]; these move by momentum 0.1 towards the batch's mean and unbiased
- * variance. out may be residual. */
-void nn_batch_norm_forward(struct nn_batch_norm *norm, const float *x, const float *weight,
-                           const float *bias, const float *residual, bool relu, float *out,
-                           float *running_mean, float *running_variance);
+/* First half of forward: scale and shift. x: [batch][channels / block][pixels][block]; NULL: its
+ * sums and sums of squares stand in `partial` already. weight, bias and the running statistics:
+ * [channels]; these move by momentum 0.1 towards the batch's mean and unbiased variance. */
+void nn_batch_norm_statistics(struct nn_batch_norm *norm, const float *x, const float *weight,
+                              const float *bias, float *running_mean, float *running_variance);
+/* Second half: out = x * scale + shift (+ residual, may be NULL, with what `deferred` leaves to do
+ * to it, NULL: nothing) (then ReLU). out may be residual. */
+void nn_batch_norm_apply(const struct nn_batch_norm *norm, const float *x, const float *residual,
+                         const struct nn_deferred *deferred, bool relu, float *out);
 
 struct nn_batch_norm_gradients {
     enum nn_mask mask;

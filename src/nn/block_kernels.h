@@ -25,6 +25,19 @@ struct nn_gradient_plane {
     const float *second;        /* to be added to it; may be NULL */
 };
 
+/* out = x * scale + shift (+ residual) (then ReLU) on one plane; a NaN stays a NaN. */
+struct nn_normalize_plane {
+    size_t pixels;
+    bool relu, stream; /* stream: past the caches */
+    const float *x;
+    const float *scale, *shift; /* [block] */
+    const float *residual;      /* may be NULL */
+    /* What is left to do to the residual, [block]; NULL: nothing. */
+    const float *residual_scale, *residual_shift;
+    bool residual_relu;
+    float *out; /* may be the residual, unless streamed */
+};
+
 struct nn_pool_shape {
     int in_height, in_width, out_height, out_width, kernel, stride, padding;
 };
@@ -32,10 +45,7 @@ struct nn_pool_shape {
 struct nn_block_kernels {
     /* Adds to sum[block] and square[block] the sums of x and of x * x, in double. */
     void (*sums)(const float *x, size_t pixels, double *sum, double *square);
-    /* out = x * scale[block] + shift[block] (+ residual, may be NULL) (then ReLU). A NaN stays a
-     * NaN. `stream`: past the caches. */
-    void (*normalize)(const float *x, const float *scale, const float *shift, const float *residual,
-                      bool relu, bool stream, size_t pixels, float *out);
+    void (*normalize)(const struct nn_normalize_plane *plane);
     /* v = masked gradient (+ second); adds to sum[block] and dot[block] the sums of v and of v * x,
      * in double; writes v to `masked` (may be NULL, or one of the gradients). */
     void (*gradient_sums)(const struct nn_gradient_plane *plane, float *masked, bool stream,
@@ -45,8 +55,10 @@ struct nn_block_kernels {
     void (*gradient_apply)(const struct nn_gradient_plane *plane, const float *mean,
                            const float *slope, const float *offset, bool stream, float *out);
     /* out = maximum over the window; tap (may be NULL) gets its place in the window, row * kernel
-     * + column, of the first one as in PyTorch. */
-    void (*max_pool)(const struct nn_pool_shape *shape, const float *x, float *out, uint8_t *tap);
+     * + column, of the first one as in PyTorch. scale[block] (NULL: x is as it is), shift and relu
+     * are applied to x first. */
+    void (*max_pool)(const struct nn_pool_shape *shape, const float *x, const float *scale,
+                     const float *shift, bool relu, float *out, uint8_t *tap);
     /* in_gradient = what arrives through the taps from gradient (+ second, may be NULL) */
     void (*max_pool_backward)(const struct nn_pool_shape *shape, const uint8_t *tap,
                               const float *gradient, const float *second, bool stream,

@@ -97,31 +97,39 @@ static void sums(const float *x, size_t pixels, double *sum, double *square) {
     }
 }
 
-INLINE void normalize_as(const float *x, const float *scale, const float *shift,
-                         const float *residual, bool add, bool relu, bool stream, size_t pixels,
-                         float *out) {
-    block_f32 a = load_any(scale), b = load_any(shift);
-    for (size_t i = 0; i < pixels * BLOCK; i += BLOCK) {
-        block_f32 v = load(x + i) * a + b;
-        if (add) v += load(residual + i);
-        if (relu) v = (block_f32)((block_i32)v & ~(v < 0.0F));
-        store(out + i, v, stream);
+/* x * scale + shift, then nothing below `floor`: 0 for a ReLU, else less than everything. */
+INLINE block_f32 normalized(block_f32 x, block_f32 scale, block_f32 shift, float floor) {
+    x = x * scale + shift;
+    return (block_f32)((block_i32)x & ~(x < floor));
+}
+INLINE float floor_of(bool relu) { return relu ? 0 : -__builtin_inff(); }
+
+enum residual { NO_RESIDUAL, ADD, ADD_NORMALIZED };
+
+INLINE void normalize_as(const struct nn_normalize_plane *p, enum residual add, bool stream) {
+    block_f32 a = load_any(p->scale), b = load_any(p->shift), c = {0}, d = {0};
+    float floor = floor_of(p->relu), residual_floor = floor_of(p->residual_relu);
+    if (add == ADD_NORMALIZED) {
+        c = load_any(p->residual_scale);
+        d = load_any(p->residual_shift);
+    }
+    for (size_t i = 0; i < p->pixels * BLOCK; i += BLOCK) {
+        block_f32 v = load(p->x + i) * a + b;
+        if (add == ADD) v += load(p->residual + i);
+        if (add == ADD_NORMALIZED) v += normalized(load(p->residual + i), c, d, residual_floor);
+        store(p->out + i, (block_f32)((block_i32)v & ~(v < floor)), stream);
     }
 }
 
-static void normalize(const float *x, const float *scale, const float *shift, const float *residual,
-                      bool relu, bool stream, size_t pixels, float *out) {
-#define CASE(add_, relu_, stream_)                                                                 \
-    if ((residual != NULL) == (add_) && relu == (relu_) && stream == (stream_))                    \
-    normalize_as(x, scale, shift, residual, add_, relu_, stream_, pixels, out)
-    CASE(false, true, false);
-    CASE(false, true, true);
-    CASE(true, true, false);
-    CASE(true, true, true);
-    CASE(false, false, false);
-    CASE(false, false, true);
-    CASE(true, false, false);
-    CASE(true, false, true);
+static void normalize(const struct nn_normalize_plane *plane) {
+    enum residual add = NO_RESIDUAL;
+    if (plane->residual) add = plane->residual_scale ? ADD_NORMALIZED : ADD;
+#define CASE(add_)                                                                                 \
+    if (add == (add_) && plane->stream) normalize_as(plane, add_, true);                           \
+    if (add == (add_) && !plane->stream) normalize_as(plane, add_, false)
+    CASE(NO_RESIDUAL);
+    CASE(ADD);
+    CASE(ADD_NORMALIZED);
 #undef CASE
 }
 
@@ -214,7 +222,11 @@ INLINE int larger(int a, int b) { return a > b ? a : b; }
 INLINE int smaller(int a, int b) { return a < b ? a : b; }
 
 INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, const float *x,
-                        float *out, uint8_t *tap) {
+                        const float *scale, const float *shift, bool relu, bool apply, float *out,
+                        uint8_t *tap) {
+    block_f32 a = apply ? load_any(scale) : (block_f32){0};
+    block_f32 b = apply ? load_any(shift) : (block_f32){0};
+    float floor = floor_of(relu);
     for (int i = 0; i < s->out_height; i++)
         for (int j = 0; j < s->out_width; j++) {
             int top = i * stride - s->padding, left = j * stride - s->padding;
@@ -225,6 +237,7 @@ INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, c
             for (int r = row0; r < row1; r++)
                 for (int c = column0; c < column1; c++) {
                     block_f32 v = load(x + ((size_t)(top + r) * s->in_width + left + c) * BLOCK);
+                    if (apply) v = normalized(v, a, b, floor);
                     block_i32 take = (v > best) | (v != v); // NOLINT(misc-redundant-expression)
                     best = choose(take, v, best);
                     place = (take & (r * kernel + c)) | (~take & place);
@@ -235,11 +248,16 @@ INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, c
         }
 }
 
-static void max_pool(const struct nn_pool_shape *shape, const float *x, float *out, uint8_t *tap) {
-    if (shape->kernel == 3 && shape->stride == 2)
-        max_pool_as(shape, 3, 2, x, out, tap);
+static void max_pool(const struct nn_pool_shape *shape, const float *x, const float *scale,
+                     const float *shift, bool relu, float *out, uint8_t *tap) {
+    if (shape->kernel == 3 && shape->stride == 2 && scale)
+        max_pool_as(shape, 3, 2, x, scale, shift, relu, true, out, tap);
+    else if (shape->kernel == 3 && shape->stride == 2)
+        max_pool_as(shape, 3, 2, x, NULL, NULL, false, false, out, tap);
+    else if (scale)
+        max_pool_as(shape, shape->kernel, shape->stride, x, scale, shift, relu, true, out, tap);
     else
-        max_pool_as(shape, shape->kernel, shape->stride, x, out, tap);
+        max_pool_as(shape, shape->kernel, shape->stride, x, NULL, NULL, false, false, out, tap);
 }
 
 /* First and last window that covers a place; `at` counts from the padding's start. */

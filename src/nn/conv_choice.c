@@ -92,7 +92,8 @@ static rel_status operands_init(struct operands *o, const struct nn_runtime *run
 static rel_status run_once(struct nn_convolution *c, const struct nn_conv_task *task,
                            const struct operands *o, bool load) {
     if (task->pass == NN_CONV_BACKWARD_WEIGHTS)
-        return nn_convolution_run_gradient(c, o->input, o->output, false, o->weights, o->scratch);
+        return nn_convolution_run_gradient(c, o->input, NULL, o->output, false, o->weights,
+                                           o->scratch);
     if (load) REL_TRY(nn_convolution_load(c, o->weights, o->loaded, o->scratch));
     const float *weights = nn_convolution_weight_bytes(c) ? o->loaded : o->weights;
     bool back = task->pass == NN_CONV_BACKWARD_DATA;

@@ -119,10 +119,6 @@ size_t nn_convolution_weight_bytes(const struct nn_convolution *c) {
     return c->load ? nn_kernel_weight_bytes(c->kernel) : 0;
 }
 
-bool nn_convolution_same_weights(const struct nn_convolution *a, const struct nn_convolution *b) {
-    return a->load && b->load && nn_kernel_same_weights(a->kernel, b->kernel);
-}
-
 rel_status nn_convolution_load(struct nn_convolution *c, const float *plain, void *loaded,
                                void *scratch) {
     if (!c->load) return REL_OK;
@@ -139,19 +135,37 @@ rel_status nn_convolution_run(struct nn_convolution *c, const float *from, const
         void *biased[] = {(void *)from, (void *)weights, (void *)bias, to};
         return nn_kernel_run(c->kernel, folded ? biased : plain, scratch);
     }
-    struct winograd_finish finish = {bias, t->add, t->relu};
+    const struct winograd_finish finish = {bias, t->add, t->relu};
+    const struct winograd_extras extras = {.finish = folded ? &finish : NULL};
     if (t->pass == NN_CONV_BACKWARD_DATA)
         winograd_backward_data(c->winograd, from, weights, to, scratch);
     else
-        winograd_forward(c->winograd, from, weights, folded ? &finish : NULL, to, scratch);
+        winograd_forward(c->winograd, from, weights, &extras, to, scratch);
+    return REL_OK;
+}
+
+bool nn_convolution_fuses(const struct nn_convolution *c) { return c->winograd != NULL; }
+
+rel_status nn_convolution_run_fused(struct nn_convolution *c, const float *from,
+                                    const struct nn_conv_fusion *fusion, const float *weights,
+                                    float *to, void *scratch) {
+    const struct winograd_norm norm = {fusion->scale, fusion->shift, fusion->relu};
+    const struct winograd_extras extras = {.norm = fusion->scale ? &norm : NULL,
+                                           .sums = fusion->sums};
+    winograd_forward(c->winograd, from, weights, &extras, to, scratch);
     return REL_OK;
 }
 
 rel_status nn_convolution_run_gradient(struct nn_convolution *c, const float *input,
+                                       const struct nn_conv_fusion *fusion,
                                        const float *out_gradient, bool add, float *gradient,
                                        void *scratch) {
     if (c->winograd) {
-        winograd_backward_weights(c->winograd, input, out_gradient, add, gradient, scratch);
+        bool apply = fusion && fusion->scale;
+        struct winograd_norm norm = {NULL, NULL, false};
+        if (apply) norm = (struct winograd_norm){fusion->scale, fusion->shift, fusion->relu};
+        winograd_backward_weights(c->winograd, input, apply ? &norm : NULL, out_gradient, add,
+                                  gradient, scratch);
         return REL_OK;
     }
     void *own_order = (char *)scratch + gradient_offset(c);

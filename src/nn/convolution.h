@@ -29,16 +29,32 @@ size_t nn_convolution_scratch_bytes(const struct nn_convolution *convolution);
 /* Bytes of the weights in the order that it reads; 0: it reads plain ones, and nothing has to be
  * loaded. */
 size_t nn_convolution_weight_bytes(const struct nn_convolution *convolution);
-bool nn_convolution_same_weights(const struct nn_convolution *a, const struct nn_convolution *b);
 rel_status nn_convolution_load(struct nn_convolution *convolution, const float *plain, void *loaded,
                                void *scratch);
+
+/* What a convolution may do in the same pass as its own work. */
+struct nn_conv_fusion {
+    /* Input: from * scale + shift, then maybe ReLU, [in_channels]; NULL: `from` as it is. */
+    const float *scale, *shift;
+    bool relu;
+    /* NN_CONV_FORWARD: [threads][2][out_channels], to be added up, get sums of outputs and of their
+     * squares; NULL: not wanted. */
+    double *sums;
+};
+bool nn_convolution_fuses(const struct nn_convolution *convolution);
 
 /* `weights`: loaded, or plain if nothing has to be loaded. from, to: input, output (forward,
  * folded), or output gradient, input gradient (backward-data). `bias` of NN_CONV_FOLDED. */
 rel_status nn_convolution_run(struct nn_convolution *convolution, const float *from,
                               const float *weights, const float *bias, float *to, void *scratch);
-/* NN_CONV_BACKWARD_WEIGHTS; `add`: to the plain gradient. */
+/* NN_CONV_FORWARD by one that fuses. */
+rel_status nn_convolution_run_fused(struct nn_convolution *convolution, const float *from,
+                                    const struct nn_conv_fusion *fusion, const float *weights,
+                                    float *to, void *scratch);
+/* NN_CONV_BACKWARD_WEIGHTS; `add`: to the plain gradient. `fusion`: what was done to the input, by
+ * one that fuses; NULL: nothing. */
 rel_status nn_convolution_run_gradient(struct nn_convolution *convolution, const float *input,
+                                       const struct nn_conv_fusion *fusion,
                                        const float *out_gradient, bool add, float *gradient,
                                        void *scratch);
 

@@ -126,10 +126,6 @@ size_t nn_kernel_weight_bytes(const struct nn_kernel *kernel) {
     return dnnl_memory_desc_get_size(&kernel->weights);
 }
 
-bool nn_kernel_same_weights(const struct nn_kernel *a, const struct nn_kernel *b) {
-    return dnnl_memory_desc_equal(&a->weights, &b->weights) != 0;
-}
-
 rel_status nn_kernel_run(struct nn_kernel *kernel, void *const *data, void *scratch) {
     for (int i = 0; i < kernel->argument_count; i++) {
         void *memory = i < kernel->data_count ? data[i] : scratch;

@@ -45,7 +45,6 @@ rel_status nn_conv_kernel_init(struct nn_kernel **kernel, struct nn_library *lib
                                bool direct, bool add, bool relu);
 /* Bytes of the weights or weight gradient in the order that a convolution kernel wants. */
 size_t nn_kernel_weight_bytes(const struct nn_kernel *kernel);
-bool nn_kernel_same_weights(const struct nn_kernel *a, const struct nn_kernel *b);
 
 /* Weights between plain [out][in][kernel][kernel] and the order of `convolution`. data: from, to.
  */

@@ -35,6 +35,7 @@ void nn_graph_release(struct nn_graph *graph) {
     rel_free(graph->param_written);
     rel_free(graph->pass_in);
     rel_free(graph->pass_in_gradients);
+    rel_free(graph->pass_deferred);
     rel_free(graph);
 }
 
@@ -69,6 +70,7 @@ static rel_status add_value(struct nn_graph *graph, const struct rel_shape *shap
                                                                .count = count,
                                                                .producer = (int)graph->op_count,
                                                                .data = NN_NONE,
+                                                               .deferred_norm = NN_NONE,
                                                                .gradient = NN_NONE};
     *value = (nn_value)graph->value_count++;
     return REL_OK;
@@ -142,9 +144,28 @@ void *nn_buffer_data(const struct nn_graph *graph, nn_buffer buffer) {
         return graph->persistent + info->offset;
     case NN_KEPT:
         return graph->kept + info->offset;
+    case NN_GRADIENT:
+        if (graph->backward_once) return graph->kept + info->offset;
+        break;
     default:
-        return graph->runtime->workspace + info->offset;
+        break;
     }
+    return graph->runtime->workspace + info->offset;
+}
+
+void nn_graph_defer(struct nn_graph *graph, const struct nn_op *op, nn_buffer data, nn_buffer norm,
+                    bool relu) {
+    struct nn_value_info *info = &graph->values[op->out];
+    info->data = data;
+    info->deferred_norm = norm;
+    info->deferred_relu = relu;
+}
+
+static struct nn_deferred value_deferred(const struct nn_graph *graph, nn_value value) {
+    const struct nn_value_info *info = &graph->values[value];
+    if (!info->deferred) return (struct nn_deferred){NULL, NULL, false};
+    const float *scale = nn_buffer_data(graph, info->deferred_norm);
+    return (struct nn_deferred){scale, scale + info->shape.dims[1], info->deferred_relu};
 }
 
 static const float *value_data(const struct nn_graph *graph, nn_value value) {
@@ -175,6 +196,8 @@ size_t nn_graph_bytes(const struct nn_graph *graph) {
     return own + (widest ? graph->runtime->workspace_bytes : 0);
 }
 
+size_t nn_graph_kept_bytes(const struct nn_graph *graph) { return graph->kept_bytes; }
+
 float *nn_param_gradient(struct nn_graph *graph, const struct nn_pass *pass, size_t index,
                          bool *accumulate) {
     *accumulate = graph->accumulate || graph->param_written[index];
@@ -192,13 +215,16 @@ static rel_status start_running(struct nn_graph *graph) {
 
 rel_status nn_graph_forward(struct nn_graph *graph) {
     REL_TRY(start_running(graph));
+    graph->consumed = false;
     for (size_t i = 0; i < graph->op_count; i++) {
         struct nn_op *op = &graph->ops[i];
         double start = clock_seconds();
-        for (int k = 0; k < op->input_count; k++)
+        for (int k = 0; k < op->input_count; k++) {
             graph->pass_in[k] = value_data(graph, op->inputs[k]);
-        struct nn_pass pass = {.in = graph->pass_in};
-        if (graph->values[op->out].data != NN_NONE)
+            graph->pass_deferred[k] = value_deferred(graph, op->inputs[k]);
+        }
+        struct nn_pass pass = {.in = graph->pass_in, .in_deferred = graph->pass_deferred};
+        if (graph->values[op->out].data != NN_NONE && !graph->values[op->out].deferred)
             pass.out = nn_buffer_data(graph, graph->values[op->out].data);
         rel_status status = op->type->forward(graph, op, &pass);
         if (status != REL_OK) return rel_fail_in(status, "%s", op->name);
@@ -244,10 +270,12 @@ static void fill_backward_pass(struct nn_graph *graph, struct nn_op *op, struct 
     for (int k = 0; k < op->input_count; k++) {
         nn_buffer gradient = op->input_gradients[k];
         graph->pass_in[k] = k < op->keeps_inputs ? value_data(graph, op->inputs[k]) : NULL;
+        graph->pass_deferred[k] = value_deferred(graph, op->inputs[k]);
         graph->pass_in_gradients[k] = gradient == NN_NONE ? NULL : nn_buffer_data(graph, gradient);
         op->input_written[k] = gradient != NN_NONE;
     }
     pass->in = graph->pass_in;
+    pass->in_deferred = graph->pass_deferred;
     pass->in_gradients = graph->pass_in_gradients;
     pass->out = NULL;
     if (op->keeps_output && graph->values[op->out].data != NN_NONE)
@@ -276,9 +304,13 @@ rel_status nn_graph_backward(struct nn_graph *graph, nn_value output, enum param
     REL_TRY(start_running(graph));
     if (graph->mode != NN_TRAINING)
         return rel_fail(REL_ERR_INTERNAL, "a graph for inference has no gradients");
+    if (graph->consumed)
+        return rel_fail(REL_ERR_INTERNAL, "a second backward after one forward, in a graph that "
+                                          "was planned for one");
     if (!nn_value_gradient(graph, output))
         return rel_fail(REL_ERR_INTERNAL, "value %d has no gradient that could be sent back",
                         output);
+    graph->consumed = graph->backward_once;
     graph->accumulate = accumulate;
     if (graph->parameters)
         memset(graph->param_written, 0, graph->parameters->count * sizeof *graph->param_written);
@@ -289,6 +321,8 @@ rel_status nn_graph_backward(struct nn_graph *graph, nn_value output, enum param
         REL_TRY(run_backward(graph, &graph->ops[i], i == last, plane));
     return REL_OK;
 }
+
+void nn_graph_backward_once(struct nn_graph *graph) { graph->backward_once = !graph->planned; }
 
 rel_status nn_graph_describe(const struct nn_graph *graph, struct rel_text *text) {
     for (size_t i = 0; i < graph->op_count; i++) {

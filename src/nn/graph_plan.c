@@ -5,8 +5,9 @@
  * scratch) is in use from one moment to another; two temporaries may share bytes when their spans
  * do not meet. They lie in the runtime's workspace, which the next graph overwrites. Activations
  * that backward reads have memory of the graph, so that several graphs may run forward before one
- * runs backward, and a graph may run backward more than once. Features, which callers read and
- * write between calls, are the graph's as well. */
+ * runs backward, and a graph may run backward more than once. If it never does
+ * (nn_graph_backward_once), gradients lie in that memory too, where activations lay that are not
+ * read again. Features, which callers read and write between calls, are the graph's as well. */
 #include "nn/conv_choice.h"
 #include "nn/graph_private.h"
 
@@ -34,30 +35,48 @@ static rel_status add_buffer(struct nn_graph *graph, size_t bytes, enum nn_lifet
 
 rel_status nn_graph_request(struct nn_graph *graph, size_t bytes, enum nn_lifetime lifetime,
                             nn_buffer *buffer) {
-    int moment = lifetime == NN_TEMPORARY_BACKWARD ? backward_moment(graph, graph->planning)
-                                                   : forward_moment(graph->planning);
-    return add_buffer(graph, bytes, lifetime, moment, moment, buffer);
+    int ahead = forward_moment(graph->planning), back = backward_moment(graph, graph->planning);
+    bool backward = lifetime == NN_TEMPORARY_BACKWARD || lifetime == NN_GRADIENT;
+    return add_buffer(graph, bytes, lifetime, backward ? back : ahead,
+                      backward || lifetime == NN_KEPT ? back : ahead, buffer);
+}
+
+/* A value is deferred if its producer offers that, and all who use it can. */
+static bool is_deferred(const struct nn_graph *graph, nn_value value) {
+    if (graph->mode != NN_TRAINING || !graph->ops[graph->values[value].producer].may_defer)
+        return false;
+    bool used = false;
+    size_t op = graph->op_count;
+    int input;
+    while (nn_graph_next_use(graph, value, &op, &input)) {
+        const struct nn_op_type *type = graph->ops[op].type;
+        if (!type->takes_deferred || !type->takes_deferred(&graph->ops[op], input)) return false;
+        used = true;
+    }
+    return used;
 }
 
 static rel_status plan_value_data(struct nn_graph *graph, nn_value value) {
     struct nn_value_info *info = &graph->values[value];
     struct nn_op *producer = &graph->ops[info->producer];
     if (producer->input_count == 0) return REL_OK; /* the caller's memory */
-    bool kept = producer->keeps_output;
-    int last = info->producer;
+    info->deferred = is_deferred(graph, value);
+    if (info->deferred) return REL_OK; /* its producer's */
+    bool training = graph->mode == NN_TRAINING, kept = producer->keeps_output && training;
+    int last =
+        kept ? backward_moment(graph, (size_t)info->producer) : forward_moment(info->producer);
     size_t op = graph->op_count;
     int input;
     while (nn_graph_next_use(graph, value, &op, &input)) {
-        kept = kept || input < graph->ops[op].keeps_inputs;
-        if (forward_moment(op) > last) last = forward_moment(op);
+        bool reads = training && input < graph->ops[op].keeps_inputs;
+        int moment = reads ? backward_moment(graph, op) : forward_moment(op);
+        if (moment > last) last = moment;
+        kept = kept || reads;
     }
-    enum nn_lifetime lifetime = NN_TEMPORARY_FORWARD;
-    if (info->layout == NN_FEATURES)
-        lifetime = NN_PERSISTENT;
-    else if (kept && graph->mode == NN_TRAINING)
-        lifetime = NN_KEPT;
-    return add_buffer(graph, info->count * sizeof(float), lifetime, info->producer, last,
-                      &info->data);
+    enum nn_lifetime lifetime = kept ? NN_KEPT : NN_TEMPORARY_FORWARD;
+    if (info->layout == NN_FEATURES) lifetime = NN_PERSISTENT;
+    return add_buffer(graph, info->count * sizeof(float), lifetime, forward_moment(info->producer),
+                      last, &info->data);
 }
 
 static rel_status plan_value_gradients(struct nn_graph *graph, nn_value value) {
@@ -69,8 +88,9 @@ static rel_status plan_value_gradients(struct nn_graph *graph, nn_value value) {
     int last = backward_moment(graph, (size_t)info->producer);
     size_t op = graph->op_count;
     int input;
+    enum nn_lifetime lifetime = info->layout == NN_FEATURES ? NN_TEMPORARY_BACKWARD : NN_GRADIENT;
     while (nn_graph_next_use(graph, value, &op, &input))
-        REL_TRY(add_buffer(graph, bytes, NN_TEMPORARY_BACKWARD, backward_moment(graph, op), last,
+        REL_TRY(add_buffer(graph, bytes, lifetime, backward_moment(graph, op), last,
                            &graph->ops[op].input_gradients[input]));
     return REL_OK;
 }
@@ -86,7 +106,7 @@ static void share_place(struct nn_graph *graph, nn_buffer first, nn_buffer secon
     second = place_of(graph, second);
     struct nn_buffer_info *a = &graph->memory[first], *b = &graph->memory[second];
     if (first == second || a->bytes != b->bytes || a->lifetime != b->lifetime ||
-        (a->lifetime != NN_TEMPORARY_FORWARD && a->lifetime != NN_TEMPORARY_BACKWARD))
+        a->lifetime == NN_PERSISTENT || a->lifetime == NN_KEPT)
         return;
     b->same_as = first;
     if (b->first < a->first) a->first = b->first;
@@ -130,8 +150,22 @@ static size_t stack_up(struct nn_graph *graph, enum nn_lifetime lifetime) {
     return bytes;
 }
 
-static bool is_temporary(const struct nn_buffer_info *info) {
-    return info->lifetime == NN_TEMPORARY_FORWARD || info->lifetime == NN_TEMPORARY_BACKWARD;
+/* Memory in which buffers share bytes. */
+enum place { PLACE_WORKSPACE, PLACE_GRAPH, PLACE_NONE };
+
+static enum place place_for(const struct nn_graph *graph, enum nn_lifetime lifetime) {
+    switch (lifetime) {
+    case NN_KEPT:
+        return graph->backward_once ? PLACE_GRAPH : PLACE_NONE;
+    case NN_GRADIENT:
+        return graph->backward_once ? PLACE_GRAPH : PLACE_WORKSPACE;
+    case NN_TEMPORARY_FORWARD:
+    case NN_TEMPORARY_BACKWARD:
+        return PLACE_WORKSPACE;
+    case NN_PERSISTENT:
+        break;
+    }
+    return PLACE_NONE;
 }
 
 static bool spans_meet(const struct nn_buffer_info *a, const struct nn_buffer_info *b) {
@@ -152,11 +186,13 @@ static size_t lowest_place(const struct nn_graph *graph, const struct nn_buffer_
     return offset;
 }
 
-static nn_buffer largest_unplaced(const struct nn_graph *graph, const bool *done) {
+static nn_buffer largest_unplaced(const struct nn_graph *graph, enum place place,
+                                  const bool *done) {
     nn_buffer best = NN_NONE;
     for (size_t i = 0; i < graph->memory_count; i++) {
         const struct nn_buffer_info *info = &graph->memory[i];
-        if (done[i] || !is_temporary(info) || info->same_as != NN_NONE) continue;
+        if (done[i] || place_for(graph, info->lifetime) != place || info->same_as != NN_NONE)
+            continue;
         if (best == NN_NONE || info->bytes > graph->memory[best].bytes) best = (nn_buffer)i;
     }
     return best;
@@ -164,14 +200,14 @@ static nn_buffer largest_unplaced(const struct nn_graph *graph, const bool *done
 
 /* Largest first, each as low as it can lie: near the optimum for the chains and ladders that
  * networks are. */
-static rel_status place_temporaries(struct nn_graph *graph, size_t *bytes) {
+static rel_status place_by_spans(struct nn_graph *graph, enum place place, size_t *bytes) {
     *bytes = 0;
     size_t count = 0;
     rel_status status = REL_ERR_MEMORY;
     nn_buffer *placed = rel_alloc(graph->memory_count, sizeof *placed);
     bool *done = rel_alloc(graph->memory_count, sizeof *done);
     if (!placed || !done) goto cleanup;
-    for (nn_buffer next; (next = largest_unplaced(graph, done)) != NN_NONE;) {
+    for (nn_buffer next; (next = largest_unplaced(graph, place, done)) != NN_NONE;) {
         struct nn_buffer_info *info = &graph->memory[next];
         info->offset = lowest_place(graph, info, placed, count);
         if (info->offset + info->bytes > *bytes) *bytes = info->offset + info->bytes;
@@ -182,7 +218,8 @@ static rel_status place_temporaries(struct nn_graph *graph, size_t *bytes) {
         done[next] = true;
     }
     for (size_t i = 0; i < graph->memory_count; i++)
-        if (graph->memory[i].same_as != NN_NONE)
+        if (graph->memory[i].same_as != NN_NONE &&
+            place_for(graph, graph->memory[i].lifetime) == place)
             graph->memory[i].offset = graph->memory[place_of(graph, (nn_buffer)i)].offset;
     status = REL_OK;
 cleanup:
@@ -199,42 +236,53 @@ static rel_status allocate_bookkeeping(struct nn_graph *graph) {
         if ((size_t)graph->ops[i].input_count > inputs) inputs = (size_t)graph->ops[i].input_count;
     graph->pass_in = rel_alloc(inputs, sizeof *graph->pass_in);
     graph->pass_in_gradients = rel_alloc(inputs, sizeof *graph->pass_in_gradients);
+    graph->pass_deferred = rel_alloc(inputs, sizeof *graph->pass_deferred);
     graph->param_written =
         rel_alloc(graph->parameters ? graph->parameters->count : 0, sizeof *graph->param_written);
-    return graph->pass_in && graph->pass_in_gradients && graph->param_written ? REL_OK
-                                                                              : REL_ERR_MEMORY;
+    return graph->pass_in && graph->pass_in_gradients && graph->pass_deferred &&
+                   graph->param_written
+               ? REL_OK
+               : REL_ERR_MEMORY;
 }
 
 static rel_status allocate_memory(struct nn_graph *graph) {
     graph->persistent_bytes = stack_up(graph, NN_PERSISTENT);
-    graph->kept_bytes = stack_up(graph, NN_KEPT);
+    if (!graph->backward_once) graph->kept_bytes = stack_up(graph, NN_KEPT);
     graph->persistent = rel_alloc(graph->persistent_bytes, 1);
     graph->kept = rel_alloc(graph->kept_bytes, 1);
     if (!graph->persistent || !graph->kept) return REL_ERR_MEMORY;
     return nn_runtime_reserve(graph->runtime, graph->temporary_bytes, graph);
 }
 
+/* All `prepare`, or all `plan`. */
+static rel_status run_hooks(struct nn_graph *graph, bool prepare) {
+    for (size_t i = 0; i < graph->op_count; i++) {
+        struct nn_op *op = &graph->ops[i];
+        graph->planning = i;
+        if (!prepare && op->in_place_input != NN_NONE) {
+            share_data(graph, i);
+            share_gradient(graph, i);
+        }
+        rel_status (*hook)(struct nn_graph *, struct nn_op *) =
+            prepare ? op->type->prepare : op->type->plan;
+        rel_status status = hook ? hook(graph, op) : REL_OK;
+        if (status != REL_OK) return rel_fail_in(status, "%s", op->name);
+    }
+    return REL_OK;
+}
+
 rel_status nn_graph_plan(struct nn_graph *graph) {
     if (graph->planned) return rel_fail(REL_ERR_INTERNAL, "this graph is planned already");
     nn_runtime_enter(graph->runtime);
+    REL_TRY(run_hooks(graph, true));
     for (size_t i = 0; i < graph->value_count; i++) {
         REL_TRY(plan_value_data(graph, (nn_value)i));
         REL_TRY(plan_value_gradients(graph, (nn_value)i));
     }
-    for (size_t i = 0; i < graph->op_count; i++) {
-        struct nn_op *op = &graph->ops[i];
-        graph->planning = i;
-        if (op->in_place_input != NN_NONE) {
-            share_data(graph, i);
-            share_gradient(graph, i);
-        }
-        if (op->type->plan) {
-            rel_status status = op->type->plan(graph, op);
-            if (status != REL_OK) return rel_fail_in(status, "%s", op->name);
-        }
-    }
+    REL_TRY(run_hooks(graph, false));
     nn_conv_choices_save(graph->runtime);
-    REL_TRY(place_temporaries(graph, &graph->temporary_bytes));
+    REL_TRY(place_by_spans(graph, PLACE_WORKSPACE, &graph->temporary_bytes));
+    REL_TRY(place_by_spans(graph, PLACE_GRAPH, &graph->kept_bytes));
     REL_TRY(allocate_bookkeeping(graph));
     REL_TRY(allocate_memory(graph));
     graph->planned = true;

@@ -108,6 +108,9 @@ rel_status nn_film(struct nn_graph *graph, nn_value modulation, nn_value x, nn_v
 
 /* --- running --- */
 
+/* Before nn_graph_plan, in training: there will be one backward per forward, so that gradients may
+ * overwrite activations that backward has read. A second one fails. */
+void nn_graph_backward_once(struct nn_graph *graph);
 rel_status nn_graph_plan(struct nn_graph *graph);
 struct rel_shape nn_value_shape(const struct nn_graph *graph, nn_value value);
 /* Binds caller's memory (64-byte aligned, plain layout, of the input's size) to an input; kept
@@ -122,13 +125,16 @@ const float *nn_value_data(const struct nn_graph *graph, nn_value value);
 float *nn_value_gradient(struct nn_graph *graph, nn_value value);
 /* Backpropagates from `output`'s gradient; parameter gradients go to `plane` of the arena
  * (overwritten; with `accumulate` added); parameters that `output` does not depend on are left as
- * they are. Activations stay valid, so that several losses can be sent back one after the other. */
+ * they are. Activations stay valid, so that several losses can be sent back one after the other,
+ * unless nn_graph_backward_once was said. */
 rel_status nn_graph_backward(struct nn_graph *graph, nn_value output, enum param_plane plane,
                              bool accumulate);
 
 /* Bytes of activations, gradients and scratch of this graph; what the planner shares counts once
  * per runtime. */
 size_t nn_graph_bytes(const struct nn_graph *graph);
+/* Of these, what forward keeps for backward. */
+size_t nn_graph_kept_bytes(const struct nn_graph *graph);
 /* One line per operation: shapes, kernel chosen, and milliseconds per call so far.
  */
 rel_status nn_graph_describe(const struct nn_graph *graph, struct rel_text *text);

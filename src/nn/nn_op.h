@@ -6,7 +6,7 @@
  *      also declared in the list below.
  *   2. nn_thing checks its inputs (nn_graph_check_input; errors say what, why, how to mend), calls
  *      nn_graph_add, declares its parameters with nn_op_parameter, and fills op->state.
- *   3. `plan` creates kernels and asks for private memory with nn_graph_request. Nothing is
+ *   3. `prepare` creates kernels; `plan` asks for private memory with nn_graph_request. Nothing is
  *      allocated later.
  *   4. `forward` and `backward` read and write the arrays of struct nn_pass. A gradient is always
  *      overwritten, never added to: where a value is used more than once, the graph sums. Only
@@ -26,11 +26,20 @@ enum nn_layout {
 
 struct nn_op;
 
+/* A value that does not exist: where its input is kept anyway, a batch norm that is not followed by
+ * a sum leaves its scale, shift and ReLU to whoever reads it. The value is x * scale + shift, then
+ * the ReLU, which lets a NaN pass. */
+struct nn_deferred {
+    const float *scale, *shift; /* [channels]; NULL: nothing is deferred */
+    bool relu;
+};
+
 /* What one call works on. Pointers are valid during the call only. */
 struct nn_pass {
     const float **in; /* [op->input_count] values of the inputs, each in its layout; in backward
                        * those that op->keeps_inputs counts */
-    float *out;       /* value of the output; in backward only if op->keeps_output, else NULL */
+    const struct nn_deferred *in_deferred; /* [op->input_count] what is left to do to `in` */
+    float *out; /* value of the output; in backward only if op->keeps_output, else NULL */
     /* backward only: */
     float *out_gradient;        /* d loss / d out, layout of out; blocked ones may be overwritten */
     float *out_gradient_second; /* to be added to it; NULL unless type->takes_two_gradients */
@@ -42,6 +51,9 @@ struct nn_pass {
 struct nn_op_type {
     const char *name;         /* "linear" */
     bool takes_two_gradients; /* backward adds out_gradient_second in a pass that it makes anyway */
+    rel_status (*prepare)(struct nn_graph *graph, struct nn_op *op); /* may be NULL */
+    /* In training, after `prepare`: whether it can read input `input` deferred. NULL: none. */
+    bool (*takes_deferred)(const struct nn_op *op, int input);
     rel_status (*plan)(struct nn_graph *graph, struct nn_op *op); /* may be NULL */
     rel_status (*forward)(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass);
     rel_status (*backward)(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass);
@@ -78,6 +90,9 @@ struct nn_op {
      * take over the output's in training: for elementwise use. NN_NONE by default. Whether it was
      * granted shows when the pointers are equal. */
     int in_place_input;
+    /* In training its output may be deferred, default false. Whether it is shows in the value, and
+     * `plan` has to tell where its input and nn_deferred lie (nn_graph_defer). */
+    bool may_defer;
     double forward_seconds, backward_seconds; /* sums over calls */
     long forward_calls, backward_calls;
 };
@@ -85,6 +100,7 @@ struct nn_op {
 enum nn_lifetime {
     NN_PERSISTENT,         /* of the graph, from plan to release, zeroed once */
     NN_KEPT,               /* written by forward, read by backward */
+    NN_GRADIENT,           /* of feature maps, within one call of backward */
     NN_TEMPORARY_FORWARD,  /* within one call of forward */
     NN_TEMPORARY_BACKWARD, /* within one call of backward */
 };
@@ -93,7 +109,7 @@ enum nn_lifetime {
 struct nn_buffer_info {
     size_t bytes;
     enum nn_lifetime lifetime;
-    int first, last;   /* moments at which a temporary is in use */
+    int first, last;   /* moments at which it is in use */
     size_t offset;     /* in the memory that its lifetime selects */
     nn_buffer same_as; /* lies where that one lies; NN_NONE: has its own place */
 };
@@ -106,7 +122,10 @@ struct nn_value_info {
     bool needs_gradient;
     const float *bound; /* caller's memory, of inputs */
     nn_buffer data;     /* NN_NONE for inputs */
-    nn_buffer gradient; /* of features: the sum over all uses, or what the caller wrote */
+    bool deferred;      /* `data` is what its producer keeps, and */
+    bool deferred_relu;
+    nn_buffer deferred_norm; /* [2][channels] scale and shift come first in this */
+    nn_buffer gradient;      /* of features: the sum over all uses, or what the caller wrote */
 };
 
 struct nn_graph {
@@ -123,11 +142,14 @@ struct nn_graph {
     size_t persistent_bytes, kept_bytes, temporary_bytes;
     size_t planning; /* index of the operation whose `plan` runs */
     bool planned;
+    bool backward_once; /* nn_graph_backward_once */
+    bool consumed;      /* backward ran since forward, and kept nothing */
     /* of the running pass */
     bool accumulate;
     bool *param_written; /* [parameters->count] */
     const float **pass_in;
     float **pass_in_gradients;
+    struct nn_deferred *pass_deferred;
 };
 
 /* Appends an operation with zeroed state of `state_size` bytes. The output has `shape` and
@@ -148,6 +170,10 @@ rel_status nn_op_parameter(struct nn_graph *graph, struct nn_op *op, const char 
 rel_status nn_graph_request(struct nn_graph *graph, size_t bytes, enum nn_lifetime lifetime,
                             nn_buffer *buffer);
 void *nn_buffer_data(const struct nn_graph *graph, nn_buffer buffer);
+/* In `plan`, where op->out is deferred: `data` is the buffer that it is a function of; `norm` holds
+ * [2][channels] scale and shift, and anything behind. */
+void nn_graph_defer(struct nn_graph *graph, const struct nn_op *op, nn_buffer data, nn_buffer norm,
+                    bool relu);
 /* Where parameter `index` wants its gradient in this backward pass, and whether to add to what is
  * there. */
 float *nn_param_gradient(struct nn_graph *graph, const struct nn_pass *pass, size_t index,

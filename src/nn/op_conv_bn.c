@@ -1,6 +1,7 @@
 /* Convolution + batch norm (+ residual) (+ ReLU) as one operation. Training keeps the convolution's
- * output; the batch norm's is recomputed where backward wants it. Inference folds the batch norm
- * into the weights and a bias, and the convolution's kernel does the rest. */
+ * output; the batch norm's is recomputed where backward wants it, and where all its readers can
+ * apply it themselves it is left to them (deferred). Inference folds the batch norm into the
+ * weights and a bias, and the convolution's kernel does the rest. */
 #include "nn/batch_norm.h"
 #include "nn/convolution.h"
 #include "nn/nn_op.h"
@@ -19,8 +20,9 @@ struct conv_bn {
     size_t weight_count;
     struct nn_batch_norm norm;
     struct nn_convolution *forward, *backward_data, *backward_weights;
-    /* Weights in the kernels' order; may be the same. NN_NONE: the kernel reads plain ones. */
-    nn_buffer forward_weights, backward_weights_copy;
+    /* Weights in the kernels' order, NN_NONE: the kernel reads plain ones. Training loads them in
+     * every call, as they change in every step, inference once. */
+    nn_buffer forward_weights, backward_data_weights;
     nn_buffer forward_scratch, backward_scratch;
     nn_buffer convolved; /* training: output of the convolution */
     nn_buffer partial, partial_backward, norm_state;
@@ -28,7 +30,7 @@ struct conv_bn {
     /* inference: plain weights, which stay if the kernel reads them; [2][out_channels] scale, bias
      */
     nn_buffer scaled_weights, folded;
-    bool loaded;
+    bool loaded;                                  /* inference: */
     uint64_t parameters_version, buffers_version; /* of what was loaded */
 };
 
@@ -137,6 +139,7 @@ rel_status nn_conv_bn(struct nn_graph *graph, nn_value in, const struct nn_conv_
     op->keeps_inputs = 1;
     op->keeps_output = spec->relu && residual; /* its sign is the ReLU's mask */
     if (residual) op->in_place_input = 1;
+    op->may_defer = !residual;
     REL_TRY(declare(graph, op, spec));
     *out = op->out;
     return REL_OK;
@@ -156,15 +159,14 @@ static rel_status plan_convolution(struct nn_graph *graph, const struct conv_bn 
 
 /* A place for the weights in the kernel's order, if it has one of its own. */
 static rel_status request_weights(struct nn_graph *graph, const struct nn_convolution *convolution,
-                                  nn_buffer *weights) {
+                                  enum nn_lifetime lifetime, nn_buffer *weights) {
     size_t bytes = nn_convolution_weight_bytes(convolution);
     *weights = NN_NONE;
-    return bytes ? nn_graph_request(graph, bytes, NN_PERSISTENT, weights) : REL_OK;
+    return bytes ? nn_graph_request(graph, bytes, lifetime, weights) : REL_OK;
 }
 
 static rel_status plan_inference(struct nn_graph *graph, struct conv_bn *state) {
-    REL_TRY(plan_convolution(graph, state, NN_CONV_FOLDED, &state->forward));
-    REL_TRY(request_weights(graph, state->forward, &state->forward_weights));
+    REL_TRY(request_weights(graph, state->forward, NN_PERSISTENT, &state->forward_weights));
     REL_TRY(nn_graph_request(graph, 2 * (size_t)state->shape.out_channels * sizeof(float),
                              NN_PERSISTENT, &state->folded));
     bool plain = state->forward_weights == NN_NONE;
@@ -174,35 +176,37 @@ static rel_status plan_inference(struct nn_graph *graph, struct conv_bn *state) 
                             NN_TEMPORARY_FORWARD, &state->forward_scratch);
 }
 
-static rel_status plan_kernels(struct nn_graph *graph, struct nn_op *op) {
+static rel_status prepare(struct nn_graph *graph, struct nn_op *op) {
     struct conv_bn *state = op->state;
+    if (graph->mode == NN_INFERENCE)
+        return plan_convolution(graph, state, NN_CONV_FOLDED, &state->forward);
     REL_TRY(plan_convolution(graph, state, NN_CONV_FORWARD, &state->forward));
     REL_TRY(plan_convolution(graph, state, NN_CONV_BACKWARD_WEIGHTS, &state->backward_weights));
     if (!graph->values[op->inputs[0]].needs_gradient) return REL_OK;
     return plan_convolution(graph, state, NN_CONV_BACKWARD_DATA, &state->backward_data);
 }
 
+/* The residual is added by a pass of our own; the input is read by both convolutions. */
+static bool takes_deferred(const struct nn_op *op, int input) {
+    const struct conv_bn *state = op->state;
+    return input == 1 ||
+           (nn_convolution_fuses(state->forward) && nn_convolution_fuses(state->backward_weights));
+}
+
 static rel_status plan_weights_and_scratch(struct nn_graph *graph, struct conv_bn *state) {
-    size_t ahead = nn_convolution_scratch_bytes(state->forward);
     size_t back = nn_convolution_scratch_bytes(state->backward_weights);
-    REL_TRY(request_weights(graph, state->forward, &state->forward_weights));
-    state->backward_weights_copy = NN_NONE;
+    REL_TRY(request_weights(graph, state->forward, NN_TEMPORARY_FORWARD, &state->forward_weights));
     if (state->backward_data) {
-        size_t bytes = nn_convolution_scratch_bytes(state->backward_data);
-        back = larger(back, bytes);
-        if (nn_convolution_same_weights(state->forward, state->backward_data)) {
-            state->backward_weights_copy = state->forward_weights;
-        } else {
-            REL_TRY(request_weights(graph, state->backward_data, &state->backward_weights_copy));
-            /* Loaded in forward, both at a time. */
-            if (state->backward_weights_copy != NN_NONE) ahead = larger(ahead, bytes);
-        }
+        back = larger(back, nn_convolution_scratch_bytes(state->backward_data));
+        REL_TRY(request_weights(graph, state->backward_data, NN_TEMPORARY_BACKWARD,
+                                &state->backward_data_weights));
     }
-    REL_TRY(nn_graph_request(graph, ahead, NN_TEMPORARY_FORWARD, &state->forward_scratch));
+    REL_TRY(nn_graph_request(graph, nn_convolution_scratch_bytes(state->forward),
+                             NN_TEMPORARY_FORWARD, &state->forward_scratch));
     return nn_graph_request(graph, back, NN_TEMPORARY_BACKWARD, &state->backward_scratch);
 }
 
-static rel_status plan_training_memory(struct nn_graph *graph, struct nn_op *op) {
+static rel_status plan_training(struct nn_graph *graph, struct nn_op *op) {
     struct conv_bn *state = op->state;
     int channels = state->shape.out_channels;
     size_t out_bytes = graph->values[op->out].count * sizeof(float);
@@ -213,11 +217,12 @@ static rel_status plan_training_memory(struct nn_graph *graph, struct nn_op *op)
     REL_TRY(nn_graph_request(graph, partial, NN_TEMPORARY_BACKWARD, &state->partial_backward));
     REL_TRY(nn_graph_request(graph, nn_batch_norm_state_bytes(channels), NN_PERSISTENT,
                              &state->norm_state));
+    if (graph->values[op->out].deferred)
+        nn_graph_defer(graph, op, state->convolved, state->norm_state, state->relu);
     /* The output's gradient is the residual's as well, so that the convolution's needs a place. */
     state->convolved_gradient = NN_NONE;
     if (state->residual && graph->values[op->inputs[1]].needs_gradient)
-        REL_TRY(
-            nn_graph_request(graph, out_bytes, NN_TEMPORARY_BACKWARD, &state->convolved_gradient));
+        return nn_graph_request(graph, out_bytes, NN_GRADIENT, &state->convolved_gradient);
     return REL_OK;
 }
 
@@ -230,8 +235,7 @@ static rel_status plan(struct nn_graph *graph, struct nn_op *op) {
         .channels = state->shape.out_channels,
         .pixels = (size_t)state->shape.out_height * (size_t)state->shape.out_width,
     };
-    REL_TRY(plan_kernels(graph, op));
-    return plan_training_memory(graph, op);
+    return plan_training(graph, op);
 }
 
 static void release(struct nn_op *op) {
@@ -262,31 +266,23 @@ static void scale_weights(const struct conv_bn *state, const float *weights, con
             scaled[i] = weights[i] * scale[o];
 }
 
-static rel_status load_weights(struct nn_graph *graph, struct conv_bn *state) {
-    bool folded = graph->mode == NN_INFERENCE;
+/* Inference: folds the batch norm in, when parameters or statistics have changed. */
+static rel_status fold_weights(struct nn_graph *graph, struct conv_bn *state) {
     uint64_t parameters = graph->parameters->version, buffers = graph->buffers->version;
     if (state->loaded && parameters == state->parameters_version &&
-        (!folded || buffers == state->buffers_version))
+        buffers == state->buffers_version)
         return REL_OK;
-    const float *weights = parameter(graph, state->weight);
-    void *scratch = nn_buffer_data(graph, state->forward_scratch);
-    if (folded) {
-        float *scale = nn_buffer_data(graph, state->folded);
-        float *scaled = nn_buffer_data(graph, state->scaled_weights);
-        nn_batch_norm_fold(state->shape.out_channels, parameter(graph, state->norm_weight),
-                           parameter(graph, state->norm_bias), running(graph, state->running_mean),
-                           running(graph, state->running_variance), scale,
-                           scale + state->shape.out_channels);
-        scale_weights(state, weights, scale, graph->runtime->threads, scaled);
-        weights = scaled;
-    }
-    nn_buffer ahead = state->forward_weights, back = state->backward_weights_copy;
-    if (ahead != NN_NONE)
-        REL_TRY(
-            nn_convolution_load(state->forward, weights, nn_buffer_data(graph, ahead), scratch));
-    if (!folded && back != NN_NONE && back != ahead)
-        REL_TRY(nn_convolution_load(state->backward_data, weights, nn_buffer_data(graph, back),
-                                    scratch));
+    float *scale = nn_buffer_data(graph, state->folded);
+    float *scaled = nn_buffer_data(graph, state->scaled_weights);
+    nn_batch_norm_fold(state->shape.out_channels, parameter(graph, state->norm_weight),
+                       parameter(graph, state->norm_bias), running(graph, state->running_mean),
+                       running(graph, state->running_variance), scale,
+                       scale + state->shape.out_channels);
+    scale_weights(state, parameter(graph, state->weight), scale, graph->runtime->threads, scaled);
+    if (state->forward_weights != NN_NONE)
+        REL_TRY(nn_convolution_load(state->forward, scaled,
+                                    nn_buffer_data(graph, state->forward_weights),
+                                    nn_buffer_data(graph, state->forward_scratch)));
     state->loaded = true;
     state->parameters_version = parameters;
     state->buffers_version = buffers;
@@ -302,6 +298,7 @@ static rel_status forward_inference(struct nn_graph *graph, struct nn_op *op,
                                     const struct nn_pass *pass) {
     struct conv_bn *state = op->state;
     float *bias = (float *)nn_buffer_data(graph, state->folded) + state->shape.out_channels;
+    REL_TRY(fold_weights(graph, state));
     if (state->residual && pass->in[1] != pass->out)
         copy(pass->out, pass->in[1], graph->values[op->out].count, graph->runtime->threads);
     bool plain = state->forward_weights == NN_NONE;
@@ -311,27 +308,54 @@ static rel_status forward_inference(struct nn_graph *graph, struct nn_op *op,
         pass->out, nn_buffer_data(graph, state->forward_scratch));
 }
 
-/* Of training: loaded ones, or the plain ones. */
-static const float *weights_for(const struct nn_graph *graph, const struct conv_bn *state,
-                                nn_buffer loaded) {
-    return loaded == NN_NONE ? parameter(graph, state->weight) : nn_buffer_data(graph, loaded);
+/* Training: the weights as `convolution` reads them, loaded into `place` if that is not NN_NONE. */
+static rel_status weights_for(const struct nn_graph *graph, const struct conv_bn *state,
+                              struct nn_convolution *convolution, nn_buffer place, void *scratch,
+                              const float **weights) {
+    *weights = parameter(graph, state->weight);
+    if (place == NN_NONE) return REL_OK;
+    void *loaded = nn_buffer_data(graph, place);
+    REL_TRY(nn_convolution_load(convolution, *weights, loaded, scratch));
+    *weights = loaded;
+    return REL_OK;
+}
+
+static struct nn_conv_fusion input_fusion(const struct nn_pass *pass) {
+    const struct nn_deferred *left = &pass->in_deferred[0];
+    return (struct nn_conv_fusion){left->scale, left->shift, left->relu, NULL};
+}
+
+/* The convolution of training; *summed: its sums stand in norm.partial. */
+static rel_status convolve(struct nn_graph *graph, struct conv_bn *state,
+                           const struct nn_pass *pass, float *convolved, bool *summed) {
+    const float *weights;
+    void *scratch = nn_buffer_data(graph, state->forward_scratch);
+    REL_TRY(weights_for(graph, state, state->forward, state->forward_weights, scratch, &weights));
+    *summed = nn_convolution_fuses(state->forward);
+    if (!*summed)
+        return nn_convolution_run(state->forward, pass->in[0], weights, NULL, convolved, scratch);
+    struct nn_conv_fusion fusion = input_fusion(pass);
+    fusion.sums = state->norm.partial;
+    return nn_convolution_run_fused(state->forward, pass->in[0], &fusion, weights, convolved,
+                                    scratch);
 }
 
 static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
     struct conv_bn *state = op->state;
-    REL_TRY(load_weights(graph, state));
     if (graph->mode == NN_INFERENCE) return forward_inference(graph, op, pass);
     float *convolved = nn_buffer_data(graph, state->convolved);
-    REL_TRY(nn_convolution_run(state->forward, pass->in[0],
-                               weights_for(graph, state, state->forward_weights), NULL, convolved,
-                               nn_buffer_data(graph, state->forward_scratch)));
+    bool summed;
     nn_batch_norm_place(&state->norm, nn_buffer_data(graph, state->partial),
                         nn_buffer_data(graph, state->norm_state));
-    nn_batch_norm_forward(&state->norm, convolved, parameter(graph, state->norm_weight),
-                          parameter(graph, state->norm_bias), state->residual ? pass->in[1] : NULL,
-                          state->relu, pass->out, running(graph, state->running_mean),
-                          running(graph, state->running_variance));
+    REL_TRY(convolve(graph, state, pass, convolved, &summed));
+    nn_batch_norm_statistics(
+        &state->norm, summed ? NULL : convolved, parameter(graph, state->norm_weight),
+        parameter(graph, state->norm_bias), running(graph, state->running_mean),
+        running(graph, state->running_variance));
     param_arena_changed(graph->buffers);
+    if (pass->out)
+        nn_batch_norm_apply(&state->norm, convolved, state->residual ? pass->in[1] : NULL,
+                            state->residual ? &pass->in_deferred[1] : NULL, state->relu, pass->out);
     return REL_OK;
 }
 
@@ -366,11 +390,14 @@ static rel_status backward(struct nn_graph *graph, struct nn_op *op, const struc
     float *convolved_gradient = backward_norm(graph, state, pass);
     bool add;
     float *gradient = nn_param_gradient(graph, pass, state->weight, &add);
-    REL_TRY(nn_convolution_run_gradient(state->backward_weights, pass->in[0], convolved_gradient,
-                                        add, gradient, scratch));
+    const struct nn_conv_fusion fusion = input_fusion(pass);
+    REL_TRY(nn_convolution_run_gradient(state->backward_weights, pass->in[0], &fusion,
+                                        convolved_gradient, add, gradient, scratch));
     if (!pass->in_gradients[0]) return REL_OK;
-    return nn_convolution_run(state->backward_data, convolved_gradient,
-                              weights_for(graph, state, state->backward_weights_copy), NULL,
+    const float *weights;
+    REL_TRY(weights_for(graph, state, state->backward_data, state->backward_data_weights, scratch,
+                        &weights));
+    return nn_convolution_run(state->backward_data, convolved_gradient, weights, NULL,
                               pass->in_gradients[0], scratch);
 }
 
@@ -389,6 +416,8 @@ static rel_status describe(const struct nn_op *op, struct rel_text *text) {
 const struct nn_op_type nn_op_conv_bn = {
     .name = "conv_bn",
     .takes_two_gradients = true,
+    .prepare = prepare,
+    .takes_deferred = takes_deferred,
     .plan = plan,
     .forward = forward,
     .backward = backward,

@@ -46,6 +46,12 @@ rel_status nn_max_pool(struct nn_graph *graph, nn_value in, int kernel, int stri
     return REL_OK;
 }
 
+static bool takes_deferred(const struct nn_op *op, int input) {
+    (void)op;
+    (void)input;
+    return true;
+}
+
 static rel_status plan(struct nn_graph *graph, struct nn_op *op) {
     struct max_pool *state = op->state;
     state->tap = NN_NONE;
@@ -59,10 +65,16 @@ static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct
     uint8_t *tap = state->tap == NN_NONE ? NULL : nn_buffer_data(graph, state->tap);
     size_t in_plane = graph->values[op->inputs[0]].count / state->planes;
     size_t out_plane = graph->values[op->out].count / state->planes;
+    size_t blocks = state->planes / (size_t)graph->values[op->out].shape.dims[0];
+    const struct nn_deferred *left = &pass->in_deferred[0];
 #pragma omp parallel for schedule(static) num_threads(graph->runtime->threads)
-    for (size_t p = 0; p < state->planes; p++)
-        kernels->max_pool(&state->shape, pass->in[0] + p * in_plane, pass->out + p * out_plane,
-                          tap ? tap + p * out_plane : NULL);
+    for (size_t p = 0; p < state->planes; p++) {
+        size_t channel = p % blocks * (size_t)graph->runtime->block;
+        kernels->max_pool(&state->shape, pass->in[0] + p * in_plane,
+                          left->scale ? left->scale + channel : NULL,
+                          left->scale ? left->shift + channel : NULL, left->relu,
+                          pass->out + p * out_plane, tap ? tap + p * out_plane : NULL);
+    }
     return REL_OK;
 }
 
@@ -90,6 +102,7 @@ static rel_status backward(struct nn_graph *graph, struct nn_op *op, const struc
 const struct nn_op_type nn_op_max_pool = {
     .name = "max_pool",
     .takes_two_gradients = true,
+    .takes_deferred = takes_deferred,
     .plan = plan,
     .forward = forward,
     .backward = backward,

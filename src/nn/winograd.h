@@ -54,15 +54,30 @@ struct winograd_finish {
     bool relu;         /* a NaN stays a NaN */
 };
 
+/* The input is x * scale + shift, then maybe ReLU, zero outside the map; applied while tiles are
+ * loaded. */
+struct winograd_norm {
+    const float *scale, *shift; /* [in_channels] */
+    bool relu;
+};
+
+/* What forward does besides; NULL: nothing. */
+struct winograd_extras {
+    const struct winograd_norm *norm;
+    const struct winograd_finish *finish; /* without sums */
+    double *sums; /* [threads][2][out_channels] get the sums of y and of y * y, to be added up: of
+                   * 16 outputs in float, of these in double */
+};
+
 /* x and dx [batch][in_channels / block][height][width][block]; y and dy likewise with out_channels,
  * all 64-byte aligned; w and dw [out_channels][in_channels][3][3]. Outputs are overwritten. */
 void winograd_forward(const struct winograd_plan *plan, const float *x, const float *w,
-                      const struct winograd_finish *finish, /* NULL: nothing */
-                      float *y, void *scratch);
+                      const struct winograd_extras *extras, float *y, void *scratch);
 void winograd_backward_data(const struct winograd_plan *plan, const float *dy, const float *w,
                             float *dx, void *scratch);
-/* `accumulate`: adds to dw. */
-void winograd_backward_weights(const struct winograd_plan *plan, const float *x, const float *dy,
-                               bool accumulate, float *dw, void *scratch);
+/* `norm`: of x, or NULL. `accumulate`: adds to dw. */
+void winograd_backward_weights(const struct winograd_plan *plan, const float *x,
+                               const struct winograd_norm *norm, const float *dy, bool accumulate,
+                               float *dw, void *scratch);
 
 #endif

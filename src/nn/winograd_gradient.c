@@ -4,6 +4,7 @@
 struct run {
     const struct winograd_plan *plan;
     const float *x, *dy;
+    const struct winograd_norm *norm;
     float *dw;
     bool accumulate;
     float *w, *v, *d;
@@ -15,7 +16,7 @@ static void transform(const struct run *r, const struct winograd_tiles *group, i
     const struct winograd_plan *p = r->plan;
     const struct winograd_tile *tiles = p->tiles + group->first;
     if (channels < p->in.blocks) {
-        p->kernels->input(r->x, &p->in, channels, tiles, group->count,
+        p->kernels->input(r->x, &p->in, channels, r->norm, tiles, group->count,
                           v + (size_t)channels * r->v_channels);
     } else {
         int c = channels - p->in.blocks;
@@ -88,13 +89,15 @@ static void run_by_items(const struct run *r) {
     }
 }
 
-void winograd_backward_weights(const struct winograd_plan *plan, const float *x, const float *dy,
-                               bool accumulate, float *dw, void *scratch) {
+void winograd_backward_weights(const struct winograd_plan *plan, const float *x,
+                               const struct winograd_norm *norm, const float *dy, bool accumulate,
+                               float *dw, void *scratch) {
     float *w = scratch, *v = w + plan->u_part * plan->u_count,
           *d = v + plan->v_part * plan->v_count;
     struct run r = {
         .plan = plan,
         .x = x,
+        .norm = norm,
         .dy = dy,
         .dw = dw,
         .accumulate = accumulate,

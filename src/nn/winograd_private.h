@@ -68,9 +68,10 @@ struct winograd_product {
 
 struct winograd_kernels {
     int block;
-    /* V of one block of channels of `count` tiles */
+    /* V of one block of channels of `count` tiles; `norm` of all channels, or NULL */
     void (*input)(const float *x, const struct winograd_map *map, int channel_block,
-                  const struct winograd_tile *tiles, int count, float *v);
+                  const struct winograd_norm *norm, const struct winograd_tile *tiles, int count,
+                  float *v);
     /* D, likewise */
     void (*output_gradient)(const float *dy, const struct winograd_map *map, int channel_block,
                             const struct winograd_tile *tiles, int count, float *d);
@@ -79,11 +80,11 @@ struct winograd_kernels {
     void (*weights)(const float *w, int out_channels, int in_channels, bool flip, int pair,
                     int first, int count, float *u);
     void (*product)(const struct winograd_product *product);
-    /* Outputs of block `half` of a pair; `stream`: past the caches, unless finished (may be NULL)
-     */
+    /* Outputs of block `half` of a pair; `stream`: past the caches, unless finished (may be NULL).
+     * Adds to sums[0..block) and to those all channels further, NULL: to none. */
     void (*output)(const float *m, int half, const struct winograd_tile *tiles, int count,
                    const struct winograd_map *map, int channel_block, bool stream,
-                   const struct winograd_finish *finish, float *y);
+                   const struct winograd_finish *finish, double *sums, float *y);
     /* W (+)= V^T D over the tiles of every point; one block of V, `d_second` the other one of the
      * pair */
     void (*gradient)(const struct winograd_tiles *tiles, const float *v, const float *d,

@@ -1,10 +1,12 @@
 /* Forward and backward-data. */
 #include "nn/winograd_private.h"
 
+#include <string.h>
+
 struct run {
     const struct winograd_plan *plan;
     const float *x, *w;
-    const struct winograd_finish *finish;
+    const struct winograd_extras *extras; /* never NULL */
     float *y;
     float *u, *v, *m;
     size_t v_channels;
@@ -53,12 +55,27 @@ static void multiply(const struct run *r, const struct winograd_tiles *group, co
     }
 }
 
+/* A thread's two rows of sums, NULL when none are wanted. */
+static double *sums_of(const struct run *r, int thread) {
+    size_t channels = (size_t)r->plan->shape.out_channels;
+    return r->extras->sums ? r->extras->sums + (size_t)thread * 2 * channels : NULL;
+}
+
+static void clear_sums(const struct run *r, int thread) {
+    double *sums = sums_of(r, thread);
+    if (sums) memset(sums, 0, 2 * (size_t)r->plan->shape.out_channels * sizeof *sums);
+}
+
 static void write_outputs(const struct run *r, const struct winograd_tiles *group, int pair,
-                          const float *m) {
+                          const float *m, int thread) {
     const struct winograd_plan *p = r->plan;
-    for (int half = 0; half < 2 && 2 * pair + half < p->out.blocks; half++)
-        p->kernels->output(m, half, p->tiles + group->first, group->count, &p->out, 2 * pair + half,
-                           p->choice.stream, r->finish, r->y);
+    double *sums = sums_of(r, thread);
+    for (int half = 0; half < 2 && 2 * pair + half < p->out.blocks; half++) {
+        int c = 2 * pair + half;
+        p->kernels->output(m, half, p->tiles + group->first, group->count, &p->out, c,
+                           p->choice.stream, r->extras->finish,
+                           sums ? sums + (ptrdiff_t)c * p->shape.block : NULL, r->y);
+    }
 }
 
 /* All U first; then every thread takes groups of tiles, whose V stays in its L2. */
@@ -75,14 +92,15 @@ static void run_by_groups(const struct run *r) {
             float *v = r->v + (size_t)thread * p->v_part, *m = r->m + (size_t)thread * p->m_part;
             int from = (int)((int64_t)p->group_count * thread / p->shape.threads);
             int to = (int)((int64_t)p->group_count * (thread + 1) / p->shape.threads);
+            clear_sums(r, thread);
             for (int g = from; g < to; g++) {
                 const struct winograd_tiles *group = &p->group[g];
                 for (int c = 0; c < p->in.blocks; c++)
-                    p->kernels->input(r->x, &p->in, c, p->tiles + group->first, group->count,
-                                      v + (size_t)c * r->v_channels);
+                    p->kernels->input(r->x, &p->in, c, r->extras->norm, p->tiles + group->first,
+                                      group->count, v + (size_t)c * r->v_channels);
                 for (int pair = 0; pair < pairs; pair++) {
                     multiply(r, group, v, r->u + (size_t)pair * p->u_part, p->in.blocks, false, m);
-                    write_outputs(r, group, pair, m);
+                    write_outputs(r, group, pair, m, thread);
                 }
             }
             if (p->choice.stream) p->kernels->fence();
@@ -91,15 +109,16 @@ static void run_by_groups(const struct run *r) {
 }
 
 /* One pair of blocks of outputs; U is made piece by piece, so that it stays in L2. */
-static void run_pair(const struct run *r, const struct winograd_tiles *group, int pair, float *u,
-                     float *m) {
+static void run_pair(const struct run *r, const struct winograd_tiles *group, int pair,
+                     int thread) {
     const struct winograd_plan *p = r->plan;
+    float *u = r->u + (size_t)thread * p->u_part, *m = r->m + (size_t)thread * p->m_part;
     for (int c = 0; c < p->in.blocks; c += p->choice.piece) {
         int count = p->in.blocks - c < p->choice.piece ? p->in.blocks - c : p->choice.piece;
         make_weights(r, pair, c, count, u);
         multiply(r, group, r->v + (size_t)c * r->v_channels, u, count, c > 0, m);
     }
-    write_outputs(r, group, pair, m);
+    write_outputs(r, group, pair, m, thread);
 }
 
 /* V of a group by all threads; then every thread takes pairs, whose U it makes itself. */
@@ -111,22 +130,23 @@ static void run_by_pairs(const struct run *r) {
         const struct winograd_tiles *group = &p->group[g];
 #pragma omp for schedule(static)
         for (int c = 0; c < p->in.blocks; c++)
-            p->kernels->input(r->x, &p->in, c, p->tiles + group->first, group->count,
-                              r->v + (size_t)c * r->v_channels);
+            p->kernels->input(r->x, &p->in, c, r->extras->norm, p->tiles + group->first,
+                              group->count, r->v + (size_t)c * r->v_channels);
 #pragma omp for schedule(static, 1)
         for (int thread = 0; thread < p->shape.threads; thread++) {
-            float *u = r->u + (size_t)thread * p->u_part, *m = r->m + (size_t)thread * p->m_part;
+            if (g == 0) clear_sums(r, thread);
             for (int pair = thread; pair < pairs; pair += p->shape.threads)
-                run_pair(r, group, pair, u, m);
+                run_pair(r, group, pair, thread);
             if (p->choice.stream) p->kernels->fence();
         }
     }
 }
 
 static void run(const struct winograd_plan *plan, const float *x, const float *w,
-                const struct winograd_finish *finish, float *y, void *scratch) {
+                const struct winograd_extras *extras, float *y, void *scratch) {
+    static const struct winograd_extras nothing = {NULL, NULL, NULL};
     struct run r = run_of(plan, x, w, y, scratch);
-    r.finish = finish;
+    r.extras = extras ? extras : &nothing;
     if (plan->choice.shared)
         run_by_pairs(&r);
     else
@@ -134,8 +154,8 @@ static void run(const struct winograd_plan *plan, const float *x, const float *w
 }
 
 void winograd_forward(const struct winograd_plan *plan, const float *x, const float *w,
-                      const struct winograd_finish *finish, float *y, void *scratch) {
-    run(plan, x, w, finish, y, scratch);
+                      const struct winograd_extras *extras, float *y, void *scratch) {
+    run(plan, x, w, extras, y, scratch);
 }
 
 void winograd_backward_data(const struct winograd_plan *plan, const float *dy, const float *w,

@@ -46,18 +46,36 @@ INLINE void gradient_to_points(const vec *y, vec *point) {
 
 static const float zeros[6 * BLOCK] __attribute__((aligned(64)));
 
-/* `first`: the first of the 6 columns inside the image, `end`: one behind the last. */
+/* Of one block of channels; `floor`: 0 for a ReLU, else less than everything. */
+struct norm_block {
+    const float *scale, *shift; /* [BLOCK] */
+    float floor;
+};
+
+INLINE vec normalized(vec x, vec scale, vec shift, float floor) {
+    x = x * scale + shift;
+    return (vec)((vec_index)x & ~(x < floor));
+}
+
+/* `first`: the first of the 6 columns inside the image, `end`: one behind the last. Rows outside
+ * are read from zeros, and so are their scale and shift. */
 INLINE void input_tile(const float *plane, const struct winograd_map *map,
-                       const struct winograd_tile *tile, float *v, const int first, const int end) {
+                       const struct norm_block *norm, const struct winograd_tile *tile, float *v,
+                       const bool apply, const int first, const int end) {
     vec half[6][6], line[6], point[6];
     const float *corner = plane + ((ptrdiff_t)(tile->y - 1) * map->width + tile->x - 1) * BLOCK;
 #pragma GCC unroll 6
     for (int i = 0; i < 6; i++) {
         bool inside = (unsigned)(tile->y - 1 + i) < (unsigned)map->height;
         const float *row = inside ? corner + (ptrdiff_t)i * map->width * BLOCK : zeros;
+        vec scale = apply ? load_any(inside ? norm->scale : zeros) : (vec){0};
+        vec shift = apply ? load_any(inside ? norm->shift : zeros) : (vec){0};
 #pragma GCC unroll 6
-        for (int j = 0; j < 6; j++)
+        for (int j = 0; j < 6; j++) {
             line[j] = j >= first && j < end ? load(row + (ptrdiff_t)j * BLOCK) : (vec){0};
+            if (apply && j >= first && j < end)
+                line[j] = normalized(line[j], scale, shift, norm->floor);
+        }
         to_points(line, half[i]);
     }
 #pragma GCC unroll 6
@@ -70,8 +88,9 @@ INLINE void input_tile(const float *plane, const struct winograd_map *map,
     }
 }
 
-static void input(const float *x, const struct winograd_map *map, int channel_block,
-                  const struct winograd_tile *tiles, int count, float *v) {
+INLINE void input_tiles(const float *x, const struct winograd_map *map, int channel_block,
+                        const struct norm_block *norm, const bool apply,
+                        const struct winograd_tile *tiles, int count, float *v) {
     size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
     for (int t = 0; t < count; t++, v += winograd_v_tile(BLOCK)) {
         const struct winograd_tile *tile = tiles + t;
@@ -79,34 +98,47 @@ static void input(const float *x, const struct winograd_map *map, int channel_bl
         int end = map->width - tile->x + 1; /* columns before the right edge */
         switch ((tile->x == 0) + 2 * (end > 6 ? 6 : end)) {
         case 12:
-            input_tile(plane, map, tile, v, 0, 6);
+            input_tile(plane, map, norm, tile, v, apply, 0, 6);
             break;
         case 13:
-            input_tile(plane, map, tile, v, 1, 6);
+            input_tile(plane, map, norm, tile, v, apply, 1, 6);
             break;
         case 10:
-            input_tile(plane, map, tile, v, 0, 5);
+            input_tile(plane, map, norm, tile, v, apply, 0, 5);
             break;
         case 11:
-            input_tile(plane, map, tile, v, 1, 5);
+            input_tile(plane, map, norm, tile, v, apply, 1, 5);
             break;
         case 8:
-            input_tile(plane, map, tile, v, 0, 4);
+            input_tile(plane, map, norm, tile, v, apply, 0, 4);
             break;
         case 9:
-            input_tile(plane, map, tile, v, 1, 4);
+            input_tile(plane, map, norm, tile, v, apply, 1, 4);
             break;
         case 6:
-            input_tile(plane, map, tile, v, 0, 3);
+            input_tile(plane, map, norm, tile, v, apply, 0, 3);
             break;
         case 7:
-            input_tile(plane, map, tile, v, 1, 3);
+            input_tile(plane, map, norm, tile, v, apply, 1, 3);
             break;
         default:
-            input_tile(plane, map, tile, v, 1, 2);
+            input_tile(plane, map, norm, tile, v, apply, 1, 2);
             break; /* a map one pixel wide */
         }
     }
+}
+
+static void input(const float *x, const struct winograd_map *map, int channel_block,
+                  const struct winograd_norm *norm, const struct winograd_tile *tiles, int count,
+                  float *v) {
+    if (!norm) {
+        input_tiles(x, map, channel_block, NULL, false, tiles, count, v);
+        return;
+    }
+    ptrdiff_t at = (ptrdiff_t)channel_block * BLOCK;
+    struct norm_block block = {norm->scale + at, norm->shift + at,
+                               norm->relu ? 0 : -__builtin_inff()};
+    input_tiles(x, map, channel_block, &block, true, tiles, count, v);
 }
 
 enum store { STORE, STREAM, FINISH };
@@ -118,11 +150,16 @@ INLINE vec finished(vec y, const float *before, vec bias, const struct winograd_
     return y;
 }
 
-/* `whole`: 4x4 outputs; else `rows` and `columns` of them. */
+/* Sums of outputs and of their squares: [lower, upper half of a block]. */
+struct output_sums {
+    wide sum[2], square[2];
+};
+
+/* `whole`: 4x4 outputs; else `rows` and `columns` of them. `sums` may be NULL. */
 INLINE void output_tile(const float *m, float *y, int width, int rows, int columns,
                         const bool whole, const enum store how, vec bias,
-                        const struct winograd_finish *finish) {
-    vec half[4][6], line[6], out[4];
+                        const struct winograd_finish *finish, struct output_sums *sums) {
+    vec half[4][6], line[6], out[4], sum = {0}, square = {0};
 #pragma GCC unroll 6
     for (int j = 0; j < 6; j++) {
 #pragma GCC unroll 6
@@ -139,33 +176,59 @@ INLINE void output_tile(const float *m, float *y, int width, int rows, int colum
         for (int j = 0; j < 4; j++) {
             float *to = y + ((ptrdiff_t)i * width + j) * BLOCK;
             if (!whole && j >= columns) break;
+            if (sums) {
+                sum += out[j];
+                square += out[j] * out[j];
+            }
             if (how == STREAM)
                 store_past_caches(to, out[j]);
             else
                 store(to, how == FINISH ? finished(out[j], to, bias, finish) : out[j]);
         }
     }
+    for (int h = 0; sums && h < 2; h++) {
+        sums->sum[h] += widened(sum, h);
+        sums->square[h] += widened(square, h);
+    }
 }
 
-static void output(const float *m, int half, const struct winograd_tile *tiles, int count,
-                   const struct winograd_map *map, int channel_block, bool stream,
-                   const struct winograd_finish *finish, float *y) {
+/* `finish` and `sums`: not both; NULL where constant. */
+INLINE void output_tiles(const float *m, const struct winograd_tile *tiles, int count,
+                         const struct winograd_map *map, int channel_block, bool stream,
+                         const struct winograd_finish *finish, struct output_sums *sums, float *y) {
     size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
     vec bias = finish ? load_any(finish->bias + (ptrdiff_t)channel_block * BLOCK) : (vec){0};
-    m += (ptrdiff_t)half * WINOGRAD_POINTS * BLOCK;
     for (int t = 0; t < count; t++, m += winograd_m_tile(BLOCK)) {
         const struct winograd_tile *tile = tiles + t;
         int rows = tile->rows, columns = tile->columns;
         float *to = y + ((size_t)tile->image * map->blocks + channel_block) * pixels +
                     ((ptrdiff_t)tile->y * map->width + tile->x) * BLOCK;
         if (finish)
-            output_tile(m, to, map->width, rows, columns, false, FINISH, bias, finish);
+            output_tile(m, to, map->width, rows, columns, false, FINISH, bias, finish, NULL);
         else if (rows < 4 || columns < 4)
-            output_tile(m, to, map->width, rows, columns, false, STORE, bias, finish);
+            output_tile(m, to, map->width, rows, columns, false, STORE, bias, NULL, sums);
         else if (stream)
-            output_tile(m, to, map->width, 4, 4, true, STREAM, bias, finish);
+            output_tile(m, to, map->width, 4, 4, true, STREAM, bias, NULL, sums);
         else
-            output_tile(m, to, map->width, 4, 4, true, STORE, bias, finish);
+            output_tile(m, to, map->width, 4, 4, true, STORE, bias, NULL, sums);
+    }
+}
+
+static void output(const float *m, int half, const struct winograd_tile *tiles, int count,
+                   const struct winograd_map *map, int channel_block, bool stream,
+                   const struct winograd_finish *finish, double *sums, float *y) {
+    m += (ptrdiff_t)half * WINOGRAD_POINTS * BLOCK;
+    if (!sums) {
+        output_tiles(m, tiles, count, map, channel_block, stream, finish, NULL, y);
+        return;
+    }
+    struct output_sums mine = {{{0}}, {{0}}};
+    output_tiles(m, tiles, count, map, channel_block, stream, NULL, &mine, y);
+    for (int h = 0; h < 2; h++) {
+        double *sum = sums + (ptrdiff_t)h * (BLOCK / 2),
+               *square = sum + (ptrdiff_t)map->blocks * BLOCK;
+        *(wide_any *)sum += mine.sum[h];
+        *(wide_any *)square += mine.square[h];
     }
 }
 

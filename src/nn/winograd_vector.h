@@ -17,6 +17,9 @@ enum { BLOCK = 8, ROWS = 6, GRADIENT_ROWS = 4 };
 typedef float vec __attribute__((vector_size(BLOCK * 4), may_alias));
 typedef float vec_any __attribute__((vector_size(BLOCK * 4), may_alias, aligned(4)));
 typedef int32_t vec_index __attribute__((vector_size(BLOCK * 4)));
+/* half a block in double */
+typedef double wide __attribute__((vector_size(BLOCK * 4)));
+typedef double wide_any __attribute__((vector_size(BLOCK * 4), may_alias, aligned(8)));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -30,6 +33,19 @@ INLINE void store_past_caches(float *to, vec x) {
     _mm512_stream_ps(to, (__m512)x);
 #else
     _mm256_stream_ps(to, (__m256)x);
+#endif
+}
+
+/* The lower (0) or upper (1) half of a block. */
+INLINE wide widened(vec x, const int half) {
+#if defined(__AVX512F__)
+    __m512 all = (__m512)x;
+    return (wide)_mm512_cvtps_pd(half ? _mm512_extractf32x8_ps(all, 1)
+                                      : _mm512_castps512_ps256(all));
+#else
+    __m256 all = (__m256)x;
+    return (wide)_mm256_cvtps_pd(half ? _mm256_extractf128_ps(all, 1)
+                                      : _mm256_castps256_ps128(all));
 #endif
 }
 

@@ -8,6 +8,8 @@ static rel_status model_make(struct session *session, bool training) {
         .modalities = config->modalities,
         .classes = session->info->classes,
         .fusion = config->options.fusion,
+        /* Only that hook can ask for more than the joint loss. */
+        .backward_once = config->method->after_forward == NULL,
         .auxiliary_heads = (config->method->needs & METHOD_NEEDS_AUXILIARY_HEADS) != 0,
         .training = training,
         .extra_planes = training ? NN_SGD_PLANES + config->method->planes : 0,

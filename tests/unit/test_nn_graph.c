@@ -133,6 +133,75 @@ static void several_backward_passes(void **state) {
     nn_check_release(&check);
 }
 
+/* A graph that runs backward once per forward takes less memory and gives the same bits, step after
+ * step; a second backward is refused, and a forward makes it possible again. */
+static void one_backward_pass(void **state) {
+    (void)state;
+    uint64_t sums[2];
+    for (int once = 0; once < 2; once++) {
+        struct nn_check check;
+        nn_value joint, other;
+        nn_check_init(&check, 2, NN_TRAINING);
+        build(&check, 4, &joint, &other);
+        if (once) nn_graph_backward_once(check.graph);
+        nn_check_plan(&check, NN_SGD_PLANES);
+        for (int i = 0; i < 3; i++) step(&check, joint);
+        sums[once] = param_arena_checksum(&check.parameters, PLANE_VALUE);
+        assert_int_equal(nn_graph_backward(check.graph, joint, PLANE_GRADIENT, false),
+                         once ? REL_ERR_INTERNAL : REL_OK);
+        OK(nn_graph_forward(check.graph));
+        OK(nn_graph_backward(check.graph, joint, PLANE_GRADIENT, false));
+        nn_check_release(&check);
+    }
+    assert_true(sums[0] == sums[1]);
+    size_t bytes[2]; /* where gradients are larger than scratch */
+    for (int once = 0; once < 2; once++) {
+        struct nn_check check;
+        nn_value joint, other;
+        nn_check_init(&check, 1, NN_TRAINING);
+        build(&check, 64, &joint, &other);
+        if (once) nn_graph_backward_once(check.graph);
+        nn_check_plan(&check, 0);
+        bytes[once] = nn_graph_bytes(check.graph);
+        nn_check_release(&check);
+    }
+    assert_true(bytes[1] < bytes[0]);
+}
+
+/* conv - bn - relu - conv: where the second convolution normalises what it reads, the value between
+ * them does not exist. */
+static void deferred_values_take_no_memory(void **state) {
+    (void)state;
+    enum { BATCH = 4, SIDE = 20, CHANNELS = 32, PLANE_BYTES = BATCH * CHANNELS * SIDE * SIDE * 4 };
+    size_t bytes[2];
+    const char *forced = getenv("RELEARN_KERNELS");
+    char *before = forced ? strdup(forced) : NULL;
+    for (int winograd = 0; winograd < 2; winograd++) {
+        struct nn_check check;
+        setenv("RELEARN_KERNELS", winograd ? "winograd" : "direct", 1);
+        nn_check_init(&check, 1, NN_TRAINING);
+        nn_value v = nn_check_pictures(&check, BATCH, 3, SIDE, SIDE);
+        struct nn_conv_bn a = {"conv1", "bn1", CHANNELS, 3, 1, 1, true, NN_NONE};
+        struct nn_conv_bn b = {"conv2", "bn2", CHANNELS, 3, 1, 1, true, NN_NONE};
+        OK(nn_conv_bn(check.graph, v, &a, &v));
+        OK(nn_conv_bn(check.graph, v, &b, &v));
+        OK(nn_global_pool(check.graph, v, 1, &v));
+        nn_check_plan(&check, 0);
+        struct rel_text text = {0};
+        OK(nn_graph_describe(check.graph, &text));
+        bool own = strstr(text.data, "winograd_4x3") != NULL;
+        rel_text_release(&text);
+        bytes[winograd] = nn_graph_kept_bytes(check.graph);
+        nn_check_release(&check);
+        if (winograd) assert_true(bytes[1] + (own ? PLANE_BYTES : 0) == bytes[0]);
+    }
+    if (before)
+        setenv("RELEARN_KERNELS", before, 1);
+    else
+        unsetenv("RELEARN_KERNELS");
+    free(before);
+}
+
 /* Between a graph's forward and backward another one of the same runtime runs and even enlarges the
  * workspace. */
 static void graphs_do_not_disturb_each_other(void **state) {
@@ -233,6 +302,8 @@ int main(void) {
         cmocka_unit_test(same_bits),
         cmocka_unit_test(a_step_allocates_nothing),
         cmocka_unit_test(several_backward_passes),
+        cmocka_unit_test(one_backward_pass),
+        cmocka_unit_test(deferred_values_take_no_memory),
         cmocka_unit_test(graphs_do_not_disturb_each_other),
         cmocka_unit_test(nan_is_not_hidden),
         cmocka_unit_test(wrong_use),

@@ -54,7 +54,7 @@ static float *result_of(struct nn_runtime *runtime, enum nn_conv_pass pass, enum
     float *result = pass == NN_CONV_BACKWARD_DATA ? x : pass == NN_CONV_BACKWARD_WEIGHTS ? w : y;
     *count = pass == NN_CONV_BACKWARD_DATA ? IN : pass == NN_CONV_BACKWARD_WEIGHTS ? WEIGHTS : OUT;
     if (pass == NN_CONV_BACKWARD_WEIGHTS)
-        OK(nn_convolution_run_gradient(c, x, y, true, w, scratch));
+        OK(nn_convolution_run_gradient(c, x, NULL, y, true, w, scratch));
     else
         OK(nn_convolution_run(c, pass == NN_CONV_BACKWARD_DATA ? y : x, loaded, bias, result,
                               scratch));

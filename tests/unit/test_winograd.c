@@ -132,7 +132,8 @@ static float *compute(const struct problem *p, enum winograd_direction direction
         else if (direction == WINOGRAD_BACKWARD_DATA)
             winograd_backward_data(plan, p->y_blocks, p->w, result, scratch);
         else
-            winograd_backward_weights(plan, p->x_blocks, p->y_blocks, accumulate, result, scratch);
+            winograd_backward_weights(plan, p->x_blocks, NULL, p->y_blocks, accumulate, result,
+                                      scratch);
     }
     assert_int_equal(rel_alloc_calls(), calls);
     for (size_t i = bytes; i < bytes + guard; i++) assert_int_equal(scratch[i], 0xff);
@@ -252,7 +253,8 @@ static void finishes(void **state) {
             for (int relu = 0; relu < 2; relu++) {
                 struct winograd_finish finish = {bias, add, relu};
                 memcpy(y, p.y_blocks, p.out_count * sizeof *y);
-                winograd_forward(plan, p.x_blocks, p.w, &finish, y, scratch);
+                winograd_forward(plan, p.x_blocks, p.w,
+                                 &(struct winograd_extras){.finish = &finish}, y, scratch);
                 for (size_t i = 0; i < p.out_count; i++) {
                     size_t at = blocked(&shape, shape.out_channels, i);
                     float expected = plain[at] + bias[i / pixels(&shape) % shape.out_channels];
@@ -262,7 +264,8 @@ static void finishes(void **state) {
                 }
             }
         p.x_blocks[0] = NAN;
-        winograd_forward(plan, p.x_blocks, p.w, &(struct winograd_finish){bias, false, true}, y,
+        const struct winograd_finish finish = {bias, false, true};
+        winograd_forward(plan, p.x_blocks, p.w, &(struct winograd_extras){.finish = &finish}, y,
                          scratch);
         assert_true(isnan(y[0]));
         rel_free(plain);
@@ -271,6 +274,89 @@ static void finishes(void **state) {
         winograd_plan_release(plan);
         problem_release(&p);
     }
+}
+
+/* What stands in y after scale, shift and ReLU, in memory of its own. */
+static float *normalized(const struct problem *p, const struct winograd_norm *norm) {
+    const struct winograd_shape *s = &p->shape;
+    float *x = array(p->in_count, sizeof *x);
+    for (size_t i = 0; i < p->in_count; i++) {
+        size_t channel = i / pixels(s) % (size_t)s->in_channels;
+        float v = fmaf(p->x[i], norm->scale[channel], norm->shift[channel]);
+        x[blocked(s, s->in_channels, i)] = norm->relu && v < 0 ? 0 : v;
+    }
+    return x;
+}
+
+/* Sums of all threads against those of what was stored. */
+static void check_sums(const struct problem *p, const float *y, const double *sums) {
+    const struct winograd_shape *s = &p->shape;
+    size_t channels = (size_t)s->out_channels;
+    for (size_t c = 0; c < channels; c++) {
+        double sum = 0, square = 0, size = 0, got = 0, got_square = 0;
+        for (size_t i = 0; i < p->out_count; i++) {
+            if (i / pixels(s) % channels != c) continue;
+            double v = y[blocked(s, s->out_channels, i)];
+            sum += v;
+            size += fabs(v);
+            square += v * v;
+        }
+        for (int t = 0; t < s->threads; t++) {
+            got += sums[(size_t)t * 2 * channels + c];
+            got_square += sums[((size_t)t * 2 + 1) * channels + c];
+        }
+        /* 16 additions in float: at most 15 halves of 1.2e-7 each */
+        assert_true(fabs(got - sum) <= 9e-7 * size);
+        assert_true(fabs(got_square - square) <= 9e-7 * square);
+    }
+}
+
+/* Scale, shift and ReLU applied while tiles are loaded give the bits of an input to which they were
+ * applied before: inside, at every edge, with padding of zeros; sums are those of the outputs. */
+static void fuses(void **state) {
+    (void)state;
+    static const int sizes[][2] = {{1, 1}, {1, 5}, {3, 2}, {5, 4}, {9, 7}, {14, 13}};
+    static const struct winograd_choice choices[] = {
+        {false, 4, 1, false}, {false, 3, 1, true}, {true, 7, 2, true}};
+    for (int block = 8; block <= 16; block += 8)
+        for (size_t i = 0; has_block(block) && i < 2 * 3 * (sizeof sizes / sizeof *sizes); i++) {
+            const int *size = sizes[i / 6];
+            const struct winograd_choice *choice = &choices[i / 2 % 3];
+            struct winograd_shape shape = {3, 2 * block, 3 * block, size[0], size[1], block, 2};
+            struct problem p;
+            float scale[32], shift[32];
+            double sums[2 * 2 * 48];
+            problem_init(&p, &shape);
+            hash_fill("scale", scale, 32, 1, 0.5F); /* of both signs */
+            hash_fill("shift", shift, 32, 1, 0.3F);
+            const struct winograd_norm norm = {scale, shift, i % 2};
+            float *before = normalized(&p, &norm), *raw = p.x_blocks;
+            p.x_blocks = before;
+            float *y = compute(&p, WINOGRAD_FORWARD, choice, false);
+            float *dw = compute(&p, WINOGRAD_BACKWARD_WEIGHTS, choice, false);
+            p.x_blocks = raw;
+            struct winograd_plan *plan;
+            float *fused = array(p.out_count, sizeof *fused);
+            float *gradient = array(p.weight_count, sizeof *gradient);
+            memset(sums, 0xff, sizeof sums);
+            assert_int_equal(winograd_plan_create(&plan, &shape, WINOGRAD_FORWARD, choice), REL_OK);
+            void *scratch = array(winograd_scratch_bytes(plan), 1);
+            winograd_forward(plan, raw, p.w, &(struct winograd_extras){.norm = &norm, .sums = sums},
+                             fused, scratch);
+            assert_memory_equal(y, fused, p.out_count * sizeof *y);
+            check_sums(&p, y, sums);
+            winograd_plan_release(plan);
+            rel_free(scratch);
+            assert_int_equal(winograd_plan_create(&plan, &shape, WINOGRAD_BACKWARD_WEIGHTS, choice),
+                             REL_OK);
+            scratch = array(winograd_scratch_bytes(plan), 1);
+            winograd_backward_weights(plan, raw, &norm, p.y_blocks, false, gradient, scratch);
+            assert_memory_equal(dw, gradient, p.weight_count * sizeof *dw);
+            winograd_plan_release(plan);
+            float *all[] = {scratch, before, y, dw, fused, gradient};
+            for (size_t k = 0; k < sizeof all / sizeof *all; k++) rel_free(all[k]);
+            problem_release(&p);
+        }
 }
 
 static void same_bits(void **state) {
@@ -311,9 +397,13 @@ static void refuses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_of_tile), cmocka_unit_test(every_number_of_channels),
-        cmocka_unit_test(every_choice),       cmocka_unit_test(finishes),
-        cmocka_unit_test(same_bits),          cmocka_unit_test(refuses),
+        cmocka_unit_test(every_kind_of_tile),
+        cmocka_unit_test(every_number_of_channels),
+        cmocka_unit_test(every_choice),
+        cmocka_unit_test(finishes),
+        cmocka_unit_test(fuses),
+        cmocka_unit_test(same_bits),
+        cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
