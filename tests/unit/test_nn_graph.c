@@ -159,7 +159,7 @@ static void one_backward_pass(void **state) {
         struct nn_check check;
         nn_value joint, other;
         nn_check_init(&check, 1, NN_TRAINING);
-        build(&check, 64, &joint, &other);
+        build(&check, 512, &joint, &other);
         if (once) nn_graph_backward_once(check.graph);
         nn_check_plan(&check, 0);
         bytes[once] = nn_graph_bytes(check.graph);
