@@ -293,8 +293,8 @@ const struct command cmd_inspect = {
     .description =
         "Prints the classes with their samples per split, the shape of every modality as the "
         "network gets it (frames x channels x height x width; a log-mel spectrogram is 1 x 1 x "
-        "time x "
-        "mel bins; a vector is one number), and the mean, deviation and range of its values after "
+        "time x mel bins, an STFT 1 x 1 x frequencies x time, optical flow has two channels; a "
+        "vector is one number), and the mean, deviation and range of its values after "
         "the test transform.",
     .examples = "relearn inspect media.store\n"
                 "relearn inspect media.store --sample train_00001 --png pictures",

@@ -62,6 +62,11 @@ static void sections(struct command_sections *sections) {
         "Configuration, under encoder: for all modalities, or under encoders.NAME: for one");
     command_add_section(sections, transform_option_table, transform_option_count,
                         "Configuration, under inputs.NAME: what happens to a modality's samples");
+    const struct rel_option *flow;
+    size_t flow_count;
+    transform_options_of(DATA_FLOW, &flow, &flow_count);
+    command_add_section(sections, flow, flow_count,
+                        "Configuration, under inputs.NAME, where it is optical flow");
 }
 
 static void append_methods(struct rel_text *text) {

@@ -18,8 +18,11 @@ enum { DATA_MODALITIES_MAX = 8, DATA_NAME_MAX = 48 };
 enum data_split { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_COUNT };
 extern const char *const data_split_names[SPLIT_COUNT]; /* "train", "val", "test" */
 
-enum data_kind { DATA_LOGMEL, DATA_FRAMES, DATA_VECTOR };
-extern const char *const data_kind_choices; /* "logmel|frames|vector" */
+enum data_kind { DATA_LOGMEL, DATA_FRAMES, DATA_VECTOR, DATA_FLOW, DATA_STFT };
+extern const char *const data_kind_choices; /* "logmel|frames|..." */
+/* Kinds whose samples are pictures in the store, and those whose media are sound. */
+bool data_kind_is_picture(int kind);
+bool data_kind_is_sound(int kind);
 
 /* --- transform: per modality; defaults of a manifest, kept in the store, overridden by a training
  * configuration --- */
@@ -29,7 +32,7 @@ struct transform_options {
     /* frames */
     int64_t clip_frames; /* T: frames per sample that the network sees (METHOD.md's frame choice) */
     int64_t height, width; /* pixels */
-    int64_t channels;      /* 1 or 3 */
+    int64_t channels;      /* 1 or 3; flow always has 2 */
     int crop; /* enum data_crop: none; RandomResizedCrop; pad by `pad` pixels and crop at random */
     struct option_reals crop_scale, crop_ratio; /* of CROP_RESIZED */
     int64_t pad;
@@ -41,17 +44,30 @@ struct transform_options {
 };
 extern const struct rel_option transform_option_table[];
 extern const size_t transform_option_count;
-/* The rows of the table that mean something for a kind; count is 0 for DATA_LOGMEL. */
+/* The rows of the table that mean something for a kind, with the kind's defaults; count is 0 for
+ * spectrograms. */
 void transform_options_of(int kind, const struct rel_option **table, size_t *count);
 /* ERR_USAGE for options that do not fit together; `name` is the modality's, for the message. */
 rel_status transform_check(int kind, const struct transform_options *options, const char *name);
 
 /* --- frames from pictures and videos, when they are prepared --- */
 
+enum frames_rule { FRAMES_BY_TIME, FRAMES_BY_INDEX };
 struct frames_options {
+    int rule;             /* enum frames_rule */
     double fps;           /* frames a second taken from a video file */
     int64_t stored_side;  /* pixels of the shorter side of a stored video frame; 0: as it is */
     int64_t jpeg_quality; /* of stored video frames */
+};
+
+/* --- optical flow from videos, when they are prepared --- */
+
+struct flow_source_options {
+    int64_t pairs_per_clip; /* pairs of neighbouring frames, evenly spaced; 0: every pair */
+    int64_t side;           /* pixels of the shorter side that larger videos are reduced to; 0: as
+                               they are */
+    double bound;           /* pixels: flow from -bound to bound becomes 0 to 255 */
+    int64_t jpeg_quality;   /* of the stored pictures */
 };
 
 /* --- store --- */
@@ -61,10 +77,14 @@ struct data_modality {
     int kind; /* enum data_kind */
     struct transform_options transform;
     struct logmel_options logmel;        /* DATA_LOGMEL */
+    struct stft_options stft;            /* DATA_STFT */
     struct frames_options frames_source; /* DATA_FRAMES */
+    struct flow_options flow;            /* DATA_FLOW: the algorithm */
+    struct flow_source_options flow_source;
     /* What the loader delivers, from the above: */
     bool is_vector;
-    int frames, channels, height, width; /* log-mel: 1 x 1 x time x mel bins */
+    int frames, channels, height, width; /* log-mel: 1 x 1 x time x mel bins; STFT: 1 x 1 x
+                                            frequencies x time */
     int features;
 };
 

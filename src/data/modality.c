@@ -4,10 +4,10 @@
 #include <string.h>
 
 const char *const data_split_names[SPLIT_COUNT] = {"train", "val", "test"};
-const char *const data_kind_choices = "logmel|frames|vector";
-static const char *const kind_names[] = {"logmel", "frames", "vector"};
+const char *const data_kind_choices = "logmel|frames|vector|flow|stft";
+static const char *const kind_names[] = {"logmel", "frames", "vector", "flow", "stft"};
 
-enum { KINDS = sizeof kind_names / sizeof *kind_names, TABLES_MAX = 2 };
+enum { KINDS = sizeof kind_names / sizeof *kind_names, TABLES_MAX = 3 };
 /* What one sample may hold at most: 1 Gi values would be 4 GiB. */
 static const size_t sample_values_max = (size_t)1 << 28;
 
@@ -21,6 +21,14 @@ static const struct rel_option frames_option_table[] = {
      .maximum = 240,
      .unit = "frames/s",
      .help = "Frames a second taken from a video file."},
+    {.key = "rule",
+     .type = OPTION_CHOICE,
+     .offset = OFFSET(rule),
+     .default_value = "time",
+     .choices = "time|index",
+     .help = "Which frames these are: those nearest to the times 0, 1 / fps ..., or by OGM-GE's "
+             "rule, which counts frames: with the frame rate cut to an integer, every (rate / "
+             "fps)th of each `rate` frames."},
     {.key = "stored_side",
      .type = OPTION_INT,
      .offset = OFFSET(stored_side),
@@ -36,6 +44,45 @@ static const struct rel_option frames_option_table[] = {
      .minimum = 1,
      .maximum = 100,
      .help = "Quality of stored video frames."},
+};
+#undef OFFSET
+
+#define OFFSET(field) offsetof(struct flow_source_options, field)
+static const struct rel_option flow_source_option_table[] = {
+    {.key = "pairs_per_clip",
+     .type = OPTION_INT,
+     .offset = OFFSET(pairs_per_clip),
+     .default_value = "10",
+     .minimum = 0,
+     .maximum = 1000000,
+     .unit = "pairs",
+     .help = "Pairs of neighbouring frames of a video, evenly spaced, that flow is computed for; 0 "
+             "takes every pair."},
+    {.key = "side",
+     .type = OPTION_INT,
+     .offset = OFFSET(side),
+     .default_value = "256",
+     .minimum = 0,
+     .maximum = 1024,
+     .unit = "pixels",
+     .help =
+         "Shorter side that larger videos are reduced to before their flow is computed; 0 keeps "
+         "them as they are."},
+    {.key = "bound",
+     .type = OPTION_REAL,
+     .offset = OFFSET(bound),
+     .default_value = "20",
+     .minimum = 0.1,
+     .maximum = 1000,
+     .unit = "pixels",
+     .help = "Flow from -bound to bound is stored as 0 to 255."},
+    {.key = "jpeg_quality",
+     .type = OPTION_INT,
+     .offset = OFFSET(jpeg_quality),
+     .default_value = "95",
+     .minimum = 1,
+     .maximum = 100,
+     .help = "Quality of the stored flow pictures."},
 };
 #undef OFFSET
 
@@ -59,6 +106,18 @@ static int tables_of(int kind, struct table *tables) {
                                    sizeof frames_option_table / sizeof *frames_option_table,
                                    offsetof(struct data_modality, frames_source)};
         return 2;
+    case DATA_FLOW:
+        tables[1] =
+            (struct table){flow_source_option_table,
+                           sizeof flow_source_option_table / sizeof *flow_source_option_table,
+                           offsetof(struct data_modality, flow_source)};
+        tables[2] = (struct table){flow_option_table, flow_option_count,
+                                   offsetof(struct data_modality, flow)};
+        return 3;
+    case DATA_STFT:
+        tables[0] = (struct table){stft_option_table, stft_option_count,
+                                   offsetof(struct data_modality, stft)};
+        return 1;
     default:
         return 1;
     }
@@ -71,6 +130,10 @@ bool data_kind_options(int kind, int i, const struct rel_option **table, size_t 
     *count = tables[i].count;
     return true;
 }
+
+bool data_kind_is_picture(int kind) { return kind == DATA_FRAMES || kind == DATA_FLOW; }
+
+bool data_kind_is_sound(int kind) { return kind == DATA_LOGMEL || kind == DATA_STFT; }
 
 int modality_kind_parse(const char *text) {
     for (int kind = 0; kind < KINDS; kind++)
@@ -94,7 +157,13 @@ static void set_shape(struct data_modality *modality) {
         modality->frames = modality->channels = 1;
         modality->height = (int)modality->logmel.frames;
         modality->width = (int)modality->logmel.mel_bins;
-    } else if (modality->kind == DATA_FRAMES) {
+    } else if (modality->kind == DATA_STFT) {
+        int64_t frequencies, frames;
+        stft_shape(&modality->stft, &frequencies, &frames);
+        modality->frames = modality->channels = 1;
+        modality->height = (int)frequencies;
+        modality->width = (int)frames;
+    } else if (data_kind_is_picture(modality->kind)) {
         modality->frames = (int)transform->clip_frames;
         modality->channels = (int)transform->channels;
         modality->height = (int)transform->height;
@@ -111,6 +180,10 @@ rel_status modality_sample_size(const struct data_modality *modality,
     } else if (modality->kind == DATA_LOGMEL) {
         fits = rel_size_multiply((size_t)modality->logmel.frames, (size_t)modality->logmel.mel_bins,
                                  &size);
+    } else if (modality->kind == DATA_STFT) {
+        int64_t frequencies, frames;
+        stft_shape(&modality->stft, &frequencies, &frames);
+        fits = rel_size_multiply((size_t)frequencies, (size_t)frames, &size);
     } else {
         const int64_t sides[] = {transform->clip_frames, transform->channels, transform->height,
                                  transform->width};
@@ -138,6 +211,7 @@ rel_status modality_configure(struct data_modality *modality, const char *prefix
         REL_TRY(options_default(tables[i].rows, tables[i].count, target));
         REL_TRY(options_apply(tables[i].rows, tables[i].count, prefix, settings, target));
     }
+    if (modality->kind == DATA_FLOW) modality->transform.channels = 2;
     REL_TRY(transform_check(modality->kind, &modality->transform, prefix));
     REL_TRY(modality_sample_size(modality, &modality->transform, &values));
     set_shape(modality);

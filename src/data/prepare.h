@@ -140,7 +140,9 @@ struct prepare_cell {
 /* One thread's means. */
 struct prepare_decoder {
     struct logmel *logmel[DATA_MODALITIES_MAX];
-    float *features; // of the largest log-mel
+    struct stft *stft[DATA_MODALITIES_MAX];
+    struct flow *flow[DATA_MODALITIES_MAX];
+    float *features; // of the largest spectrogram
     struct picture picture, resized;
     struct resize_workspace resize;
 };
@@ -152,7 +154,8 @@ void prepare_decoder_release(struct prepare_decoder *decoder);
 rel_status prepare_read_cell(struct prepare_decoder *decoder, const struct data_modality *modality,
                              int number, const char *path, const char *shown,
                              struct prepare_cell *cell, struct prepare_sources *sources);
-/* The cell of a modality that the sample has nothing for: silence, or one black picture. */
+/* The cell of a modality that the sample has nothing for: silence, one black picture, or
+ * no motion. */
 rel_status prepare_fill_cell(struct prepare_decoder *decoder, const struct data_modality *modality,
                              int number, struct prepare_cell *cell);
 /* The cell of a vector that the recipe has read. */
@@ -161,6 +164,23 @@ rel_status prepare_value_cell(const struct data_modality *modality, const float 
 /* Appends a file, with its size and hash, named `shown`. */
 rel_status prepare_add_source_file(struct prepare_sources *sources, const char *path,
                                    const char *shown);
+/* The parts of it. One picture file becomes one item, kept byte for byte once it has been decoded;
+ * decoder->picture holds it then. A file's path is named below `shown`, or is `shown` when name is
+ * NULL. */
+rel_status prepare_add_item(struct prepare_cell *cell, const void *bytes, size_t size);
+rel_status prepare_add_picture(struct prepare_decoder *decoder, const char *path, const char *shown,
+                               const char *name, struct prepare_cell *cell,
+                               struct prepare_sources *sources);
+
+/* The cell of a modality of kind flow: see prepare_flow.c. */
+rel_status prepare_read_flow(struct prepare_decoder *decoder, const struct data_modality *modality,
+                             int number, const char *path, const char *shown,
+                             struct prepare_cell *cell, struct prepare_sources *sources);
+/* Says how long computing all flow of a plan will take, by a trial. What fails here says so when
+ * its turn comes. */
+void prepare_announce_flow(struct prepare_decoder *decoder, const struct prepare_plan *plan,
+                           uint64_t first, int workers);
+
 /* Values in a vector file: its width as a modality. */
 rel_status prepare_vector_width(const char *path, int *features);
 

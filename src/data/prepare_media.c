@@ -1,5 +1,5 @@
-/* Media files to what a store keeps: pictures as they are, video frames as JPEG, sound as log-mel,
- * vectors as float32. */
+/* Media files to what a store keeps: pictures as they are, video frames as JPEG, sound as
+ * spectrograms, vectors as float32. */
 #include "data/prepare.h"
 #include "io/io.h"
 
@@ -69,7 +69,7 @@ rel_status prepare_add_source_file(struct prepare_sources *sources, const char *
 
 /* --- cells --- */
 
-static rel_status add_item(struct prepare_cell *cell, const void *bytes, size_t size) {
+rel_status prepare_add_item(struct prepare_cell *cell, const void *bytes, size_t size) {
     if (size > CELL_BYTES_MAX - cell->data.length)
         return rel_fail(REL_ERR_LIMIT, "more than 1 GB for one sample (take fewer frames)");
     REL_TRY(rel_reserve((void **)&cell->sizes, &cell->capacity, cell->items, sizeof *cell->sizes));
@@ -79,14 +79,14 @@ static rel_status add_item(struct prepare_cell *cell, const void *bytes, size_t 
 }
 
 /* A picture is decoded once here, so that one that is damaged shows now and not while training. */
-static rel_status add_picture(struct prepare_decoder *decoder, const char *path, const char *shown,
-                              const char *name, struct prepare_cell *cell,
-                              struct prepare_sources *sources) {
+rel_status prepare_add_picture(struct prepare_decoder *decoder, const char *path, const char *shown,
+                               const char *name, struct prepare_cell *cell,
+                               struct prepare_sources *sources) {
     char *bytes;
     size_t size;
     REL_TRY(fs_read(path, PICTURE_BYTES_MAX, &bytes, &size));
     rel_status status = picture_read_memory(bytes, size, NULL, &decoder->picture);
-    if (status == REL_OK) status = add_item(cell, bytes, size);
+    if (status == REL_OK) status = prepare_add_item(cell, bytes, size);
     if (status != REL_OK) status = rel_fail_in(status, "%s", path);
     if (status == REL_OK)
         status = add_source(sources, shown, name, size, XXH3_128bits(bytes, size));
@@ -103,7 +103,7 @@ static rel_status add_folder(struct prepare_decoder *decoder, const char *path, 
     for (size_t i = 0; i < names.count && status == REL_OK; i++) {
         if (prepare_file_type(names.names[i]) != PREPARE_PICTURE) continue;
         char *file = fs_join(path, names.names[i]);
-        status = file ? add_picture(decoder, file, shown, names.names[i], cell, sources)
+        status = file ? prepare_add_picture(decoder, file, shown, names.names[i], cell, sources)
                       : REL_ERR_MEMORY;
         rel_free(file);
     }
@@ -124,6 +124,16 @@ static int scaled(int side, int64_t wanted, int shorter) {
     return size > 0 ? (int)size : 1;
 }
 
+/* OGM-GE's rule: within every `rate` frames those whose number is a multiple of rate / fps. */
+static bool choose_by_index(int64_t index, const struct video_info *info, void *context) {
+    const struct video_taker *taker = context;
+    double fps = taker->options->fps;
+    int64_t rate = (int64_t)info->frame_rate, interval = (int64_t)((double)rate / fps);
+    if (interval < 1) return true;
+    int64_t within = index % rate;
+    return within % interval == 0 && (double)within < (double)interval * fps;
+}
+
 static rel_status take_video_frame(const struct video_frame *frame, int64_t number, void *context) {
     struct video_taker *taker = context;
     const struct picture *picture = &frame->picture;
@@ -139,7 +149,7 @@ static rel_status take_video_frame(const struct video_frame *frame, int64_t numb
         picture = &taker->decoder->resized;
     }
     rel_status status = picture_write_jpeg(picture, (int)taker->options->jpeg_quality, &jpeg);
-    if (status == REL_OK) status = add_item(taker->cell, jpeg.data, jpeg.length);
+    if (status == REL_OK) status = prepare_add_item(taker->cell, jpeg.data, jpeg.length);
     taker->cell->frames += status == REL_OK;
     rel_text_release(&jpeg);
     return status;
@@ -150,7 +160,10 @@ static rel_status add_video(struct prepare_decoder *decoder, const struct frames
                             struct prepare_sources *sources) {
     struct video_taker taker = {decoder, options, cell};
     struct video_info info = {0};
-    REL_TRY(video_frames_at(path, NULL, options->fps, take_video_frame, &taker, &info));
+    if (options->rule == FRAMES_BY_INDEX)
+        REL_TRY(video_frames_chosen(path, NULL, choose_by_index, take_video_frame, &taker, &info));
+    else
+        REL_TRY(video_frames_at(path, NULL, options->fps, take_video_frame, &taker, &info));
     if (info.damaged > 0)
         rel_log(REL_LOG_WARNING, "%s: %d damaged packets were left out: %s", path, info.damaged,
                 info.complaint);
@@ -177,21 +190,25 @@ static rel_status add_frames(struct prepare_decoder *decoder, const struct data_
     bool picture = false;
     if (fs_is_folder(path)) return add_folder(decoder, path, shown, cell, sources);
     REL_TRY(is_picture_file(path, &picture));
-    if (picture) return add_picture(decoder, path, shown, NULL, cell, sources);
+    if (picture) return prepare_add_picture(decoder, path, shown, NULL, cell, sources);
     return add_video(decoder, &modality->frames_source, path, shown, cell, sources);
 }
 
 static rel_status add_clip(struct prepare_decoder *decoder, const struct data_modality *modality,
                            int number, const struct audio_clip *clip, struct prepare_cell *cell) {
     size_t values = (size_t)modality->height * (size_t)modality->width;
-    REL_TRY(logmel_compute(decoder->logmel[number], clip, decoder->features));
-    return add_item(cell, decoder->features, values * sizeof *decoder->features);
+    REL_TRY(modality->kind == DATA_LOGMEL
+                ? logmel_compute(decoder->logmel[number], clip, decoder->features)
+                : stft_compute(decoder->stft[number], clip, decoder->features));
+    return prepare_add_item(cell, decoder->features, values * sizeof *decoder->features);
 }
 
 static rel_status add_sound(struct prepare_decoder *decoder, const struct data_modality *modality,
                             int number, const char *path, const char *shown,
                             struct prepare_cell *cell, struct prepare_sources *sources) {
-    const struct audio_options options = {.sample_rate = (int)modality->logmel.sample_rate};
+    bool mel = modality->kind == DATA_LOGMEL;
+    const struct audio_options options = {
+        .sample_rate = (int)(mel ? modality->logmel.sample_rate : modality->stft.sample_rate)};
     struct audio_clip clip = {0};
     REL_TRY(audio_read(path, &options, &clip));
     if (clip.damaged > 0)
@@ -248,7 +265,7 @@ static rel_status add_vector(const struct data_modality *modality, const char *p
         status = rel_fail(REL_ERR_FORMAT, "%s: %zu values, but other samples have %d", path, count,
                           modality->features);
     else
-        status = add_item(cell, values, count * sizeof *values);
+        status = prepare_add_item(cell, values, count * sizeof *values);
     rel_free(values);
     return status == REL_OK ? prepare_add_source_file(sources, path, shown) : status;
 }
@@ -266,7 +283,7 @@ rel_status prepare_value_cell(const struct data_modality *modality, const float 
     for (int i = 0; i < modality->features; i++)
         if (!isfinite(values[i]))
             return rel_fail(REL_ERR_NUMERIC, "value %d is not a finite number", i + 1);
-    return add_item(cell, values, (size_t)modality->features * sizeof *values);
+    return prepare_add_item(cell, values, (size_t)modality->features * sizeof *values);
 }
 
 /* What a track of digital silence, as long as the features, would give. */
@@ -275,6 +292,10 @@ static rel_status fill_sound(struct prepare_decoder *decoder, const struct data_
     const struct logmel_options *options = &modality->logmel;
     int rate = options->sample_rate > 0 ? (int)options->sample_rate : 16000;
     double seconds = (options->frame_length + options->frame_shift * (double)options->frames) / 1e3;
+    if (modality->kind == DATA_STFT) {
+        rate = (int)modality->stft.sample_rate;
+        seconds = modality->stft.seconds;
+    }
     struct audio_clip clip = {.sample_rate = rate, .channels = 1};
     clip.samples = (size_t)(seconds * rate) + 1;
     clip.waveform = rel_alloc(clip.samples, sizeof *clip.waveform);
@@ -284,13 +305,15 @@ static rel_status fill_sound(struct prepare_decoder *decoder, const struct data_
     return status;
 }
 
-static rel_status fill_frames(struct prepare_decoder *decoder, struct prepare_cell *cell) {
+/* A picture of one level. */
+static rel_status fill_picture(struct prepare_decoder *decoder, int channels, int level,
+                               struct prepare_cell *cell) {
     enum { SIDE = 16, QUALITY = 95 };
     struct rel_text jpeg = {0};
-    REL_TRY(picture_reshape(&decoder->picture, SIDE, SIDE, 3));
-    memset(decoder->picture.pixels, 0, SIDE * SIDE * 3);
+    REL_TRY(picture_reshape(&decoder->picture, SIDE, SIDE, channels));
+    memset(decoder->picture.pixels, level, (size_t)(SIDE * SIDE * channels));
     rel_status status = picture_write_jpeg(&decoder->picture, QUALITY, &jpeg);
-    if (status == REL_OK) status = add_item(cell, jpeg.data, jpeg.length);
+    if (status == REL_OK) status = prepare_add_item(cell, jpeg.data, jpeg.length);
     rel_text_release(&jpeg);
     return status;
 }
@@ -298,8 +321,10 @@ static rel_status fill_frames(struct prepare_decoder *decoder, struct prepare_ce
 rel_status prepare_fill_cell(struct prepare_decoder *decoder, const struct data_modality *modality,
                              int number, struct prepare_cell *cell) {
     clear_cell(cell);
-    if (modality->kind == DATA_LOGMEL) return fill_sound(decoder, modality, number, cell);
-    return fill_frames(decoder, cell);
+    if (data_kind_is_sound(modality->kind)) return fill_sound(decoder, modality, number, cell);
+    if (modality->kind != DATA_FLOW) return fill_picture(decoder, 3, 0, cell);
+    REL_TRY(fill_picture(decoder, 1, FLOW_NO_MOTION, cell));
+    return fill_picture(decoder, 1, FLOW_NO_MOTION, cell);
 }
 
 rel_status prepare_read_cell(struct prepare_decoder *decoder, const struct data_modality *modality,
@@ -308,11 +333,28 @@ rel_status prepare_read_cell(struct prepare_decoder *decoder, const struct data_
     clear_cell(cell);
     switch (modality->kind) {
     case DATA_LOGMEL:
+    case DATA_STFT:
         return add_sound(decoder, modality, number, path, shown, cell, sources);
     case DATA_FRAMES:
         return add_frames(decoder, modality, path, shown, cell, sources);
+    case DATA_FLOW:
+        return prepare_read_flow(decoder, modality, number, path, shown, cell, sources);
     default:
         return add_vector(modality, path, shown, cell, sources);
+    }
+}
+
+static rel_status make_front_end(struct prepare_decoder *decoder,
+                                 const struct data_modality *modality, int number) {
+    switch (modality->kind) {
+    case DATA_LOGMEL:
+        return logmel_create(&decoder->logmel[number], &modality->logmel);
+    case DATA_STFT:
+        return stft_create(&decoder->stft[number], &modality->stft);
+    case DATA_FLOW:
+        return flow_create(&decoder->flow[number], &modality->flow);
+    default:
+        return REL_OK;
     }
 }
 
@@ -320,10 +362,10 @@ rel_status prepare_decoder_init(struct prepare_decoder *decoder, const struct pr
     size_t largest = 0;
     for (int m = 0; m < plan->modalities; m++) {
         const struct data_modality *modality = &plan->list[m];
-        if (modality->kind != DATA_LOGMEL) continue;
+        rel_status status = make_front_end(decoder, modality, m);
+        if (status != REL_OK) return rel_fail_in(status, "modality %s", modality->name);
         size_t values = (size_t)modality->height * (size_t)modality->width;
-        if (values > largest) largest = values;
-        REL_TRY(logmel_create(&decoder->logmel[m], &modality->logmel));
+        if (data_kind_is_sound(modality->kind) && values > largest) largest = values;
     }
     if (largest == 0) return REL_OK;
     decoder->features = rel_alloc(largest, sizeof *decoder->features);
@@ -331,7 +373,11 @@ rel_status prepare_decoder_init(struct prepare_decoder *decoder, const struct pr
 }
 
 void prepare_decoder_release(struct prepare_decoder *decoder) {
-    for (int m = 0; m < DATA_MODALITIES_MAX; m++) logmel_destroy(decoder->logmel[m]);
+    for (int m = 0; m < DATA_MODALITIES_MAX; m++) {
+        logmel_destroy(decoder->logmel[m]);
+        stft_destroy(decoder->stft[m]);
+        flow_destroy(decoder->flow[m]);
+    }
     rel_free(decoder->features);
     picture_release(&decoder->picture);
     picture_release(&decoder->resized);

@@ -284,6 +284,7 @@ rel_status prepare_run(struct prepare_plan *plan, const struct prepare_options *
     REL_TRY(check_target(options));
     REL_TRY_CLEANUP(open_writer(&preparation));
     REL_TRY_CLEANUP(make_workers(&preparation));
+    prepare_announce_flow(&preparation.decoders[0], plan, preparation.first, preparation.workers);
     REL_TRY_CLEANUP(write_all(&preparation));
     status = finish(&preparation, report);
 cleanup:

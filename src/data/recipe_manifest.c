@@ -1,7 +1,7 @@
 /* The recipe `manifest`: any data set, described by a table and a few settings.
  *
  *   DIR/manifest.csv   id,split,label,NAME...   one column per modality
- *   DIR/manifest.yaml  modalities: {NAME: {kind: logmel|frames|vector, ...}}, classes: [...] */
+ *   DIR/manifest.yaml  modalities: {NAME: {kind: logmel|frames|..., ...}}, classes: [...] */
 #include "data/modality.h"
 #include "data/prepare.h"
 

@@ -33,7 +33,7 @@ rel_status sample_plan_init(struct sample_plan *plan, const struct store *store,
     int kind = plan->modality->kind;
     REL_TRY_CLEANUP(transform_check(kind, &plan->transform, plan->modality->name));
     REL_TRY_CLEANUP(modality_sample_size(plan->modality, &plan->transform, &plan->values));
-    if (kind == DATA_FRAMES) transform_levels_init(&plan->levels, &plan->transform);
+    if (data_kind_is_picture(kind)) transform_levels_init(&plan->levels, kind, &plan->transform);
     if (kind == DATA_VECTOR && plan->transform.standardize)
         status = load_statistics(plan, store, modality);
 cleanup:
@@ -80,17 +80,47 @@ static const char *item_of(const struct store_media *media, int64_t wanted, uint
     }
 }
 
-static rel_status load_frames(struct transform_workspace *workspace, const struct sample_plan *plan,
-                              const struct store_media *media, struct rel_random *random,
-                              float *values) {
+static rel_status decode_item(const struct store_media *media, int64_t index, int channels,
+                              struct picture *picture) {
+    const struct picture_options options = {.channels = channels};
+    uint32_t size;
+    const char *bytes = item_of(media, index, &size);
+    return picture_read_memory(bytes, size, &options, picture);
+}
+
+/* u and v become one picture, so that whatever is done to it is done to both. */
+static rel_status decode_flow(struct transform_workspace *workspace,
+                              const struct store_media *media, int64_t index) {
+    struct picture *u = &workspace->u, *v = &workspace->v, *both = &workspace->decoded;
+    REL_TRY(decode_item(media, 2 * index, 1, u));
+    REL_TRY(decode_item(media, 2 * index + 1, 1, v));
+    if (u->width != v->width || u->height != v->height)
+        return rel_fail(REL_ERR_FORMAT, "u has %d x %d pixels, but v %d x %d", u->width, u->height,
+                        v->width, v->height);
+    REL_TRY(picture_reshape(both, u->width, u->height, 2));
+    size_t count = (size_t)u->width * (size_t)u->height;
+    for (size_t i = 0; i < count; i++) {
+        both->pixels[2 * i] = u->pixels[i];
+        both->pixels[2 * i + 1] = v->pixels[i];
+    }
+    return REL_OK;
+}
+
+static rel_status load_pictures(struct transform_workspace *workspace,
+                                const struct sample_plan *plan, const struct store_media *media,
+                                struct rel_random *random, float *values) {
     const struct transform_options *transform = &plan->transform;
-    const struct picture_options decode = {.channels = (int)transform->channels};
+    bool flow = plan->modality->kind == DATA_FLOW;
     size_t frame_values = plan->values / (size_t)transform->clip_frames;
+    int64_t available = flow ? media->items / 2 : media->items;
+    if (flow && media->items % 2 != 0)
+        return rel_fail(REL_ERR_FORMAT, "%u pictures, but flow has them two by two", media->items);
     for (int64_t i = 0; i < transform->clip_frames; i++) {
-        int64_t index = transform_frame_index(media->items, transform->clip_frames, i, random);
-        uint32_t size;
-        const char *bytes = item_of(media, index, &size);
-        REL_TRY(picture_read_memory(bytes, size, &decode, &workspace->decoded));
+        int64_t index = transform_frame_index(available, transform->clip_frames, i, random);
+        if (flow)
+            REL_TRY(decode_flow(workspace, media, index));
+        else
+            REL_TRY(decode_item(media, index, (int)transform->channels, &workspace->decoded));
         REL_TRY(transform_picture(transform, &plan->levels, random, workspace,
                                   values + (size_t)i * frame_values));
     }
@@ -109,11 +139,11 @@ rel_status sample_load(struct sample_worker *worker, const struct store *store,
                         (unsigned long long)index, data_split_names[split],
                         (unsigned long long)store_info(store)->samples[split]);
     rel_status status = store_reader_read(&worker->reader, sample->row, modality, &media);
-    if (status == REL_OK && plan->modality->kind == DATA_FRAMES) {
+    if (status == REL_OK && data_kind_is_picture(plan->modality->kind)) {
         rel_random_init(&random, draw->seed, REL_RANDOM_AUGMENT, draw->epoch,
                         index * 64 + (uint64_t)modality);
-        status =
-            load_frames(&worker->workspace, plan, &media, draw->training ? &random : NULL, values);
+        status = load_pictures(&worker->workspace, plan, &media, draw->training ? &random : NULL,
+                               values);
     } else if (status == REL_OK) {
         status = load_values(plan, &media, values);
     }

@@ -315,7 +315,7 @@ static rel_status make_statistics(struct store_writer *writer,
     for (int m = 0; m < writer->modalities; m++) {
         struct running_statistics *running = &writer->statistics[m];
         int kind = writer->kinds[m] = description->list[m].kind;
-        if (kind == DATA_FRAMES) continue;
+        if (data_kind_is_picture(kind)) continue;
         running->width = kind == DATA_VECTOR ? (size_t)description->list[m].features : 1;
         running->mean = rel_alloc(running->width, sizeof *running->mean);
         running->squares = rel_alloc(running->width, sizeof *running->squares);

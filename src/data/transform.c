@@ -2,6 +2,7 @@
 #include "data/transform.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 enum { SIDE_MAX = 4096, CLIP_FRAMES_MAX = 256 };
@@ -100,12 +101,51 @@ const size_t transform_option_count =
     sizeof transform_option_table / sizeof *transform_option_table;
 #undef OFFSET
 
+/* Of flow, the published transform: no crop, and / 255 is all. Channels are two. */
+static struct rel_option flow_table[sizeof transform_option_table / sizeof *transform_option_table];
+static size_t flow_rows;
+
+static void make_flow_table(void) {
+    static const struct {
+        size_t offset;
+        const char *value; /* NULL: no such row */
+    } changes[] = {{offsetof(struct transform_options, channels), NULL},
+                   {offsetof(struct transform_options, standardize), NULL},
+                   {offsetof(struct transform_options, crop), "none"},
+                   {offsetof(struct transform_options, mean), "[0]"},
+                   {offsetof(struct transform_options, deviation), "[1]"}};
+    for (size_t i = 0; i < transform_option_count; i++) {
+        struct rel_option *row = &flow_table[flow_rows];
+        *row = transform_option_table[i];
+        for (size_t c = 0; c < sizeof changes / sizeof *changes; c++)
+            if (changes[c].offset == row->offset) row->default_value = changes[c].value;
+        flow_rows += row->default_value != NULL;
+    }
+}
+
 enum { VECTOR_ROWS = 1 };
 
 void transform_options_of(int kind, const struct rel_option **table, size_t *count) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     size_t picture_rows = transform_option_count - VECTOR_ROWS;
-    *table = transform_option_table + (kind == DATA_VECTOR ? picture_rows : 0);
-    *count = kind == DATA_VECTOR ? VECTOR_ROWS : kind == DATA_FRAMES ? picture_rows : 0;
+    switch (kind) {
+    case DATA_FRAMES:
+        *table = transform_option_table;
+        *count = picture_rows;
+        break;
+    case DATA_FLOW:
+        pthread_once(&once, make_flow_table);
+        *table = flow_table;
+        *count = flow_rows;
+        break;
+    case DATA_VECTOR:
+        *table = transform_option_table + picture_rows;
+        *count = VECTOR_ROWS;
+        break;
+    default:
+        *table = transform_option_table;
+        *count = 0;
+    }
 }
 
 static rel_status check_pair(const struct option_reals *pair, const char *name, const char *key) {
@@ -115,14 +155,15 @@ static rel_status check_pair(const struct option_reals *pair, const char *name, 
 
 static rel_status check_levels(const struct option_reals *list, int64_t channels, const char *name,
                                const char *key) {
-    if (list->count == 1 || list->count == 3) return REL_OK;
-    return rel_fail(REL_ERR_USAGE, "%s.%s: %d values for %lld channels (give 1 or 3)", name, key,
-                    list->count, (long long)channels);
+    int64_t most = channels == 1 ? 3 : channels;
+    if (list->count == 1 || list->count == most) return REL_OK;
+    return rel_fail(REL_ERR_USAGE, "%s.%s: %d values for %lld channels (give 1 or %lld)", name, key,
+                    list->count, (long long)channels, (long long)most);
 }
 
 rel_status transform_check(int kind, const struct transform_options *options, const char *name) {
-    if (kind != DATA_FRAMES) return REL_OK;
-    if (options->channels != 1 && options->channels != 3)
+    if (!data_kind_is_picture(kind)) return REL_OK;
+    if (kind == DATA_FRAMES && options->channels != 1 && options->channels != 3)
         return rel_fail(REL_ERR_USAGE, "%s.channels: %lld, but pictures have 1 or 3", name,
                         (long long)options->channels);
     REL_TRY(check_pair(&options->crop_scale, name, "crop_scale"));
@@ -133,6 +174,8 @@ rel_status transform_check(int kind, const struct transform_options *options, co
 
 void transform_workspace_release(struct transform_workspace *workspace) {
     picture_release(&workspace->decoded);
+    picture_release(&workspace->u);
+    picture_release(&workspace->v);
     picture_release(&workspace->cropped);
     picture_release(&workspace->resized);
     resize_workspace_release(&workspace->resize);
@@ -181,19 +224,23 @@ void transform_random_box(const struct transform_options *options, int width, in
     centre_box(width, height, ratio[0], ratio[1], box);
 }
 
-/* One value for channel `c` of `channels` from a list of one or three. */
+/* One value for channel `c` of `channels`: the only one, its own, or the mean of three. */
 static float channel_value(const struct option_reals *list, int64_t channels, int c) {
     if (list->count == 1) return (float)list->values[0];
-    if (channels == 3) return (float)list->values[c];
+    if (list->count == channels) return (float)list->values[c];
     return (float)((list->values[0] + list->values[1] + list->values[2]) / 3);
 }
 
-void transform_levels_init(struct transform_levels *levels,
+void transform_levels_init(struct transform_levels *levels, int kind,
                            const struct transform_options *options) {
     for (int c = 0; c < (int)options->channels; c++) {
         float mean = channel_value(&options->mean, options->channels, c);
         float deviation = channel_value(&options->deviation, options->channels, c);
         for (int v = 0; v < 256; v++) levels->value[c][v] = ((float)v / 255.0f - mean) / deviation;
+        /* What moves to the left moves to the right in a mirror. */
+        bool negated = kind == DATA_FLOW && c == 0;
+        for (int v = 0; v < 256; v++)
+            levels->mirrored[c][v] = levels->value[c][negated ? 255 - v : v];
     }
 }
 
@@ -220,7 +267,7 @@ static void emit(const struct picture *picture, const struct transform_levels *l
                  int64_t dy, bool flip, float *values) {
     int width = picture->width, height = picture->height, channels = picture->channels;
     for (int c = 0; c < channels; c++) {
-        const float *level = levels->value[c];
+        const float *level = flip ? levels->mirrored[c] : levels->value[c];
         for (int y = 0; y < height; y++) {
             const uint8_t *row =
                 picture->pixels + (size_t)clamp(y + dy, height) * (size_t)(width * channels);

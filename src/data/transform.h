@@ -8,6 +8,7 @@
 /* Buffers of one thread, kept from sample to sample. Start from a zeroed one. */
 struct transform_workspace {
     struct picture decoded, cropped, resized;
+    struct picture u, v; /* of flow, before they are one picture */
     struct resize_workspace resize;
 };
 void transform_workspace_release(struct transform_workspace *workspace);
@@ -30,8 +31,9 @@ void transform_random_box(const struct transform_options *options, int width, in
 /* Values of every 8-bit level per channel: (level / 255 - mean) / deviation in float32. */
 struct transform_levels {
     float value[3][256];
+    float mirrored[3][256]; /* of a flipped picture: u of flow changes its sign */
 };
-void transform_levels_init(struct transform_levels *levels,
+void transform_levels_init(struct transform_levels *levels, int kind,
                            const struct transform_options *options);
 
 /* workspace->decoded to values: [channels][height][width] of the options. `random` is NULL for

@@ -22,6 +22,8 @@ struct audio_decoder {
     size_t room; /* samples per channel allocated */
     AVFrame *frame;
     SwrContext *converter;
+    size_t read; /* samples per channel before conversion */
+    bool rate_changed;
     /* What the converter was made for. */
     int format, sample_rate;
     AVChannelLayout layout;
@@ -116,6 +118,7 @@ static rel_status audio_configure(struct audio_decoder *decoder) {
         return rel_fail(REL_ERR_FORMAT, "%s: it claims %d channels, the most is %d", path, channels,
                         CHANNELS_MAX);
     if (decoder->converter) REL_TRY(audio_append(decoder, NULL, 0));
+    decoder->rate_changed |= decoder->converter && frame->sample_rate != decoder->sample_rate;
     swr_free(&decoder->converter);
     decoder->format = frame->format;
     decoder->sample_rate = frame->sample_rate;
@@ -150,6 +153,25 @@ static bool audio_frame_changed(const struct audio_decoder *decoder) {
     return av_channel_layout_compare(&frame->ch_layout, &decoder->layout) != 0;
 }
 
+/* The length that librosa gives resampled sound, where one rate became another: the next whole
+ * number of samples, filled up with a zero if need be. */
+static rel_status audio_fix_length(struct audio_decoder *decoder) {
+    struct audio_clip *clip = decoder->clip;
+    if (decoder->rate_changed || clip->samples == 0 || decoder->sample_rate == clip->sample_rate)
+        return REL_OK;
+    double exact = (double)decoder->read * clip->sample_rate / decoder->sample_rate;
+    size_t length = (size_t)ceil(exact);
+    if (length == clip->samples + 1) {
+        REL_TRY(audio_make_room(decoder, 1));
+        for (int c = 0; c < clip->channels; c++)
+            clip->waveform[(size_t)c * decoder->room + clip->samples] = 0;
+        clip->samples++;
+    } else if (length < clip->samples && length > 0) {
+        clip->samples = length;
+    }
+    return REL_OK;
+}
+
 /* Decodes to the end, or to options.stop_after. */
 static rel_status audio_decode(struct audio_decoder *decoder) {
     struct audio_clip *clip = decoder->clip;
@@ -162,6 +184,7 @@ static rel_status audio_decode(struct audio_decoder *decoder) {
             if (audio_frame_changed(decoder)) REL_TRY(audio_configure(decoder));
             REL_TRY(audio_append(decoder, (const uint8_t **)decoder->frame->extended_data,
                                  decoder->frame->nb_samples));
+            decoder->read += (size_t)decoder->frame->nb_samples;
         }
         av_frame_unref(decoder->frame);
         double stop = decoder->options.stop_after * clip->sample_rate;
@@ -170,6 +193,7 @@ static rel_status audio_decode(struct audio_decoder *decoder) {
             break;
         }
     }
+    if (end) REL_TRY(audio_fix_length(decoder));
     if (clip->samples == 0)
         return rel_fail(REL_ERR_FORMAT, "%s: no sound could be decoded from it%s%s",
                         decoder->source.path, decoder->source.damaged ? ": " : "",

@@ -27,13 +27,17 @@ struct audio_clip {
     char complaint[256]; /* the decoder's message about the last of them, or "" */
 };
 
+/* What becomes one channel of several: options name them "first|mean". */
+enum audio_mono { AUDIO_MONO_FIRST, AUDIO_MONO_MEAN };
+
 /* Decodes the first sound stream (FFmpeg's choice of the best). `options` may be NULL. Channels
  * stay as in the file; another rate is made by libswresample (soxr engine where it is built in,
- * else its own filter with a long kernel). ERR_NOT_FOUND, ERR_IO; ERR_FORMAT: empty, no known
- * format, nothing decodable, no samples, samples that are not finite numbers; ERR_ABSENT: no sound
- * stream; ERR_UNSUPPORTED: no decoder; ERR_LIMIT: beyond a limit; ERR_MEMORY. Damaged packets are
- * left out and counted in `damaged`: whether that is acceptable is the caller's call. On failure
- * *clip is empty. */
+ * else its own filter with a long kernel); its length is the next whole number of samples, as
+ * librosa.load has it. ERR_NOT_FOUND, ERR_IO; ERR_FORMAT: empty, no known format, nothing
+ * decodable, no samples, samples that are not finite numbers; ERR_ABSENT: no sound stream;
+ * ERR_UNSUPPORTED: no decoder; ERR_LIMIT: beyond a limit; ERR_MEMORY. Damaged packets are left out
+ * and counted in `damaged`: whether that is acceptable is the caller's call. On failure *clip is
+ * empty. */
 rel_status audio_read(const char *path, const struct audio_options *options,
                       struct audio_clip *clip);
 void audio_clip_release(struct audio_clip *clip);

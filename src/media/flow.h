@@ -38,8 +38,9 @@ void flow_destroy(struct flow *flow); /* NULL is fine */
 rel_status flow_compute(struct flow *flow, const struct picture *first,
                         const struct picture *second, float *u, float *v);
 
-/* [-bound, bound] pixels to 0..255, rounded half to even, clipped; no motion is 128. This is how
- * flow pictures are stored. */
+/* [-bound, bound] pixels to 0..255, rounded half to even, clipped. This is how flow pictures are
+ * stored. */
+enum { FLOW_NO_MOTION = 128 };
 void flow_quantize(const float *flow, size_t count, double bound, uint8_t *levels);
 
 #endif

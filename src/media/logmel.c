@@ -241,7 +241,7 @@ static void logmel_mono(const struct logmel *logmel, const struct audio_clip *cl
     double total = 0;
     for (size_t i = 0; i < channels * clip->samples; i++) total += clip->waveform[i];
     double mean = total / ((double)channels * (double)clip->samples);
-    size_t used = logmel->options.mono == LOGMEL_MONO_MEAN ? channels : 1;
+    size_t used = logmel->options.mono == AUDIO_MONO_MEAN ? channels : 1;
     for (size_t i = 0; i < clip->samples; i++) {
         double sum = 0;
         for (size_t c = 0; c < used; c++) sum += clip->waveform[c * clip->samples + i];

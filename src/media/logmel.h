@@ -8,11 +8,9 @@
 #include "base/base.h"
 #include "media/audio.h"
 
-enum logmel_mono { LOGMEL_MONO_FIRST, LOGMEL_MONO_MEAN };
-
 struct logmel_options {
     int64_t sample_rate; /* Hz; 0: as in the file */
-    int mono;            /* enum logmel_mono: which channel is used */
+    int mono;            /* enum audio_mono: which channel is used */
     double frame_length; /* ms */
     double frame_shift;  /* ms */
     int64_t mel_bins;

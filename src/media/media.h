@@ -3,6 +3,7 @@
  * In order of use:
  *   audio.h    decode the sound of any file to float samples; write 16-bit WAV
  *   logmel.h   Kaldi log-mel features of decoded sound
+ *   stft.h     log-STFT features of decoded sound
  *   flow.h     TV-L1 optical flow between two pictures
  *   video.h    decode the frames of any video; choose frames by time
  *   picture.h  8-bit pictures: JPEG and PNG to and from memory, PIL-equal resize
@@ -18,6 +19,7 @@
 #include "media/flow.h"
 #include "media/logmel.h"
 #include "media/picture.h"
+#include "media/stft.h"
 #include "media/video.h"
 
 #endif

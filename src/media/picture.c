@@ -71,6 +71,17 @@ void picture_gray_of_rgb(const uint8_t *rgb, size_t count, uint8_t *gray) {
         gray[i] = (uint8_t)((19595U * rgb[0] + 38470U * rgb[1] + 7471U * rgb[2] + 32768U) >> 16);
 }
 
+rel_status picture_to_gray(const struct picture *source, struct picture *out) {
+    size_t count = (size_t)source->width * (size_t)source->height;
+    if (source->channels == 2) return rel_fail(REL_ERR_USAGE, "two channels have no gray");
+    REL_TRY(picture_reshape(out, source->width, source->height, 1));
+    if (source->channels == 1)
+        memcpy(out->pixels, source->pixels, count);
+    else
+        picture_gray_of_rgb(source->pixels, count, out->pixels);
+    return REL_OK;
+}
+
 void picture_rgb_of_gray(const uint8_t *gray, size_t count, uint8_t *rgb) {
     for (size_t i = 0; i < count; i++, rgb += 3) rgb[0] = rgb[1] = rgb[2] = gray[i];
 }

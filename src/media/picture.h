@@ -11,7 +11,7 @@
  * enough, so a loop that keeps its pictures allocates nothing. */
 struct picture {
     int width, height;
-    int channels;    /* 1 gray, 3 RGB */
+    int channels;    /* 1 gray, 2 flow (u, v), 3 RGB */
     uint8_t *pixels; /* [height][width][channels] */
     size_t capacity; /* bytes behind pixels */
 };
@@ -43,6 +43,10 @@ rel_status picture_read(const char *path, const struct picture_options *options,
  * and video have it. PNG: lossless. ERR_USAGE for another quality or an empty picture. */
 rel_status picture_write_jpeg(const struct picture *picture, int quality, struct rel_text *out);
 rel_status picture_write_png(const struct picture *picture, struct rel_text *out);
+
+/* PIL's luma of an RGB picture; a gray one is copied. `out` may not be `source`. ERR_USAGE for two
+ * channels. */
+rel_status picture_to_gray(const struct picture *source, struct picture *out);
 
 /* In pixels of the source, from its upper left corner; may lie between pixels. */
 struct picture_box {

@@ -18,6 +18,20 @@ static void row_gray(const uint8_t *from, const int *first, const int *count,
     }
 }
 
+static void row_pairs(const uint8_t *from, const int *first, const int *count,
+                      const int32_t *weights, int taps, int width, uint8_t *to) {
+    for (int x = 0; x < width; x++, weights += taps, to += 2) {
+        const uint8_t *pixel = from + (int64_t)first[x] * 2;
+        int32_t one = HALF, other = HALF;
+        for (int i = 0; i < count[x]; i++, pixel += 2) {
+            one += pixel[0] * weights[i];
+            other += pixel[1] * weights[i];
+        }
+        to[0] = clip8(one);
+        to[1] = clip8(other);
+    }
+}
+
 static void row_rgb(const uint8_t *from, const int *first, const int *count, const int32_t *weights,
                     int taps, int width, uint8_t *to) {
     for (int x = 0; x < width; x++, weights += taps, to += 3) {
@@ -38,6 +52,8 @@ void REL_ISA_NAME(resize_row)(const uint8_t *from, int channels, const int *firs
                               const int32_t *weights, int taps, int width, uint8_t *to) {
     if (channels == 1)
         row_gray(from, first, count, weights, taps, width, to);
+    else if (channels == 2)
+        row_pairs(from, first, count, weights, taps, width, to);
     else
         row_rgb(from, first, count, weights, taps, width, to);
 }

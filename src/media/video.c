@@ -264,3 +264,45 @@ cleanup:
     video_close(walk.video);
     return status;
 }
+
+static rel_status choose_frames(struct video *video, video_choice choose, video_sink sink,
+                                void *context, struct video_frame *frame) {
+    int64_t number = 0;
+    for (;;) {
+        struct video_info info;
+        bool end;
+        REL_TRY(video_advance(video, &end));
+        if (end) return REL_OK;
+        video_get_info(video, &info);
+        if (!choose(video->count - 1, &info, context)) continue;
+        REL_TRY(video_convert(video, video->frame, &frame->picture));
+        frame->seconds = video->seconds;
+        frame->index = video->count - 1;
+        REL_TRY(sink(frame, number++, context));
+    }
+}
+
+rel_status video_frames_chosen(const char *path, const struct video_options *options,
+                               video_choice choose, video_sink sink, void *context,
+                               struct video_info *info) {
+    struct video *video;
+    struct video_frame frame = {0};
+    REL_TRY(video_open(&video, path, options));
+    rel_status status = choose_frames(video, choose, sink, context, &frame);
+    if (info) video_get_info(video, info);
+    video_frame_release(&frame);
+    video_close(video);
+    return status;
+}
+
+rel_status video_count_frames(const char *path, const struct video_options *options,
+                              int64_t *count) {
+    struct video *video;
+    bool end = false;
+    rel_status status = REL_OK;
+    REL_TRY(video_open(&video, path, options));
+    while (!end && status == REL_OK) status = video_advance(video, &end);
+    *count = video->count;
+    video_close(video);
+    return status;
+}

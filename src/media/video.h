@@ -50,4 +50,14 @@ typedef rel_status (*video_sink)(const struct video_frame *frame, int64_t number
 rel_status video_frames_at(const char *path, const struct video_options *options, double fps,
                            video_sink sink, void *context, struct video_info *info);
 
+/* Frames by index: those that `choose` takes go to `sink`, with the same context. Only they are
+ * converted to RGB. `info` may be NULL; `choose` gets what is known so far. */
+typedef bool (*video_choice)(int64_t index, const struct video_info *info, void *context);
+rel_status video_frames_chosen(const char *path, const struct video_options *options,
+                               video_choice choose, video_sink sink, void *context,
+                               struct video_info *info);
+/* How many frames can be decoded. ERR_FORMAT when there is none. */
+rel_status video_count_frames(const char *path, const struct video_options *options,
+                              int64_t *count);
+
 #endif

@@ -229,7 +229,7 @@ void train_config_input(const struct train_config *config, const struct store_in
     input->channels = modality->channels;
     input->height = modality->height;
     input->width = modality->width;
-    if (modality->kind == DATA_FRAMES) {
+    if (data_kind_is_picture(modality->kind)) {
         input->frames = (int)transform->clip_frames;
         input->channels = (int)transform->channels;
         input->height = (int)transform->height;

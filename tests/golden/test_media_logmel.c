@@ -81,7 +81,7 @@ static void test_default(void **state) {
 static void test_stereo_mean(void **state) {
     (void)state;
     struct logmel_options options = defaults();
-    options.mono = LOGMEL_MONO_MEAN;
+    options.mono = AUDIO_MONO_MEAN;
     options.mel_bins = 40;
     options.low_freq = 50;
     options.high_freq = 3500;

@@ -59,7 +59,7 @@ static void check_test_transform(const char *name, int width, int height,
     size_t count = (size_t)options->channels * WIDTH * HEIGHT;
     const float *golden = read_golden(name, count, &bytes);
     make_picture(&workspace.decoded, width, height, (int)options->channels);
-    transform_levels_init(&levels, options);
+    transform_levels_init(&levels, DATA_FRAMES, options);
     assert_int_equal(transform_picture(options, &levels, NULL, &workspace, values), REL_OK);
     check(name, values, golden, count);
     transform_workspace_release(&workspace);
@@ -86,7 +86,7 @@ static void test_training(void **state) {
     float values[VALUES];
     char *bytes;
     const float *golden = read_golden("training", FRAMES * VALUES, &bytes);
-    transform_levels_init(&levels, &options);
+    transform_levels_init(&levels, DATA_FRAMES, &options);
     for (int f = 0; f < FRAMES; f++) {
         struct rel_random random;
         rel_random_init(&random, 11, REL_RANDOM_AUGMENT, 2, (uint64_t)f);

@@ -2,9 +2,8 @@
  * FFmpeg's muxer and lossless pictures, so that every pixel is known. */
 #include "base/base.h"
 #include "media/media.h"
+#include "support/film.h"
 
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
 #include <libavutil/display.h>
 
 #include <math.h>
@@ -35,53 +34,24 @@ static int tear_down(void **state) {
 }
 
 /* Red tells the column, green the row, blue the frame. */
-static void paint(uint8_t *rgb, int number) {
-    for (int y = 0; y < HEIGHT; y++)
-        for (int x = 0; x < WIDTH; x++, rgb += 3) {
+static void paint(uint8_t *rgb, int width, int height, int number) {
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++, rgb += 3) {
             rgb[0] = (uint8_t)(x * 10);
             rgb[1] = (uint8_t)(y * 20);
             rgb[2] = (uint8_t)number;
         }
 }
 
-/* Writes a film of raw RGB frames at the given times (in ms); `matrix` may be NULL. */
+/* Writes a film with frames at the given times (in ms); `matrix` may be NULL. */
 static void make_film(const int64_t *times, int count, const int32_t *matrix) {
-    AVFormatContext *format;
-    assert_true(avformat_alloc_output_context2(&format, NULL, "mov", path) >= 0);
-    AVStream *stream = avformat_new_stream(format, NULL);
-    assert_non_null(stream);
-    stream->time_base = (AVRational){1, 1000};
-    stream->codecpar->codec_type = AVMEDIA_TYPE_VIDEO;
-    stream->codecpar->codec_id = AV_CODEC_ID_RAWVIDEO;
-    stream->codecpar->codec_tag = MKTAG('r', 'a', 'w', ' ');
-    stream->codecpar->format = AV_PIX_FMT_RGB24;
-    stream->codecpar->bits_per_coded_sample = 24;
-    stream->codecpar->width = WIDTH;
-    stream->codecpar->height = HEIGHT;
-    if (matrix) {
-        uint8_t *side = av_stream_new_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, 36);
-        assert_non_null(side);
-        memcpy(side, matrix, 36);
-    }
-    assert_true(avio_open(&format->pb, path, AVIO_FLAG_WRITE) >= 0);
-    assert_true(avformat_write_header(format, NULL) >= 0);
-    AVPacket *packet = av_packet_alloc();
-    for (int i = 0; i < count; i++) {
-        assert_int_equal(av_new_packet(packet, FRAME_BYTES), 0);
-        paint(packet->data, i);
-        packet->pts = packet->dts =
-            av_rescale_q(times[i], (AVRational){1, 1000}, stream->time_base);
-        packet->duration = i + 1 < count ? av_rescale_q(times[i + 1] - times[i],
-                                                        (AVRational){1, 1000}, stream->time_base)
-                                         : 1;
-        packet->flags |= AV_PKT_FLAG_KEY;
-        assert_true(av_write_frame(format, packet) >= 0);
-        av_packet_unref(packet);
-    }
-    av_packet_free(&packet);
-    assert_int_equal(av_write_trailer(format), 0);
-    avio_closep(&format->pb);
-    avformat_free_context(format);
+    const struct film film = {.width = WIDTH,
+                              .height = HEIGHT,
+                              .times = times,
+                              .count = count,
+                              .paint = paint,
+                              .matrix = matrix};
+    film_write(path, &film);
 }
 
 static void test_frames_and_times(void **state) {
@@ -102,7 +72,7 @@ static void test_frames_and_times(void **state) {
         assert_int_equal(frame.picture.width, WIDTH);
         assert_int_equal(frame.picture.height, HEIGHT);
         assert_int_equal(frame.picture.channels, 3);
-        paint(expected, i);
+        paint(expected, WIDTH, HEIGHT, i);
         assert_memory_equal(frame.picture.pixels, expected, FRAME_BYTES);
     }
     assert_int_equal(video_next_frame(video, &frame, &end), REL_OK);

@@ -87,7 +87,7 @@ static void test_padded_crop(void **state) {
     struct transform_levels levels;
     bool seen[5][5] = {{false}};
     options.pad = 2;
-    transform_levels_init(&levels, &options);
+    transform_levels_init(&levels, DATA_FRAMES, &options);
     for (int i = 0; i < 500; i++) {
         struct rel_random random;
         float values[30];
@@ -116,7 +116,7 @@ static void test_flip(void **state) {
     struct transform_levels levels;
     int flipped = 0;
     options.flip = 0.25;
-    transform_levels_init(&levels, &options);
+    transform_levels_init(&levels, DATA_FRAMES, &options);
     for (int i = 0; i < 1000; i++) {
         struct rel_random random;
         float values[30];
@@ -141,7 +141,7 @@ static void test_test_transform_draws_nothing(void **state) {
     struct transform_levels levels;
     float values[30];
     options.flip = 1;
-    transform_levels_init(&levels, &options);
+    transform_levels_init(&levels, DATA_FRAMES, &options);
     make_grid(&workspace.decoded, 6, 5);
     assert_int_equal(transform_picture(&options, &levels, NULL, &workspace, values), REL_OK);
     for (int p = 0; p < 30; p++) assert_int_equal(level(values[p]), 10 * (p / 6) + p % 6);
@@ -152,16 +152,16 @@ static void test_levels(void **state) {
     (void)state;
     struct transform_options options = make_options();
     struct transform_levels levels;
-    transform_levels_init(&levels, &options);
+    transform_levels_init(&levels, DATA_FRAMES, &options);
     assert_true(fabs((double)levels.value[2][255] - (1 - 0.406) / 0.225) < 1e-6);
     /* One channel takes the average of three values; three channels share one value. */
     options.channels = 1;
-    transform_levels_init(&levels, &options);
+    transform_levels_init(&levels, DATA_FRAMES, &options);
     assert_true(fabs((double)levels.value[0][0] + 0.449 / 0.226) < 1e-6);
     options.channels = 3;
     options.mean = (struct option_reals){1, {0.5}};
     options.deviation = (struct option_reals){1, {0.25}};
-    transform_levels_init(&levels, &options);
+    transform_levels_init(&levels, DATA_FRAMES, &options);
     for (int c = 0; c < 3; c++) assert_true(levels.value[c][0] == -2);
 }
 

@@ -1,0 +1,21 @@
+/* Films for tests: raw RGB frames, so that every pixel is known, in a QuickTime file. */
+#ifndef TESTS_SUPPORT_FILM_H
+#define TESTS_SUPPORT_FILM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A field that is 0 means none. */
+struct film {
+    int width, height;
+    const int64_t *times; /* [count] ms, of every frame */
+    int count;
+    void (*paint)(uint8_t *rgb, int width, int height, int number); /* rgb: [height][width][3] */
+    const int32_t *matrix;                                          /* [9] display matrix */
+    int aspect_width, aspect_height;                                /* of a pixel */
+    bool interlaced, bottom_first;
+};
+/* Fails the test on an error. */
+void film_write(const char *path, const struct film *film);
+
+#endif
