@@ -24,7 +24,10 @@ struct prepare_item {
 
 /* What to do with a sample whose file has no stream of the kind that a modality needs. */
 enum prepare_absent { ABSENT_FAIL, ABSENT_DROP, ABSENT_KEEP };
-extern const char *const prepare_absent_choices; /* "fail|drop|keep" */
+#define PREPARE_ABSENT_CHOICES "fail|drop|keep"
+/* Of a data set: as its archive lies, or as the published code reads it. */
+enum prepare_layout { LAYOUT_AUTO, LAYOUT_DOWNLOADED, LAYOUT_PREPARED };
+#define PREPARE_LAYOUT_CHOICES "auto|downloaded|prepared"
 
 struct prepare_sources {
     struct store_source *list; // [count]
@@ -38,6 +41,7 @@ struct prepare_plan {
     const char *list_path; /* file or folder that says which samples there are, for messages */
     char **class_names;    // [classes]
     int classes;
+    const char *class_list; /* file that they stand in; NULL: none, or the recipe's settings */
     struct data_modality list[DATA_MODALITIES_MAX];
     int modalities;
     struct prepare_item *items; // [count]
@@ -62,6 +66,23 @@ rel_status prepare_add_modality(struct prepare_plan *plan, const char *name, int
 /* Reads a table of commas, or with `blanks` also of blanks, and keeps it in the plan. */
 rel_status prepare_read_table(struct prepare_plan *plan, const char *path, bool blanks,
                               const struct csv_table **table);
+/* prepare_add_modality for sound: where the samples' paths (of this modality, set before) are arrays,
+ * the first that can be read says how many frames and bins a log-mel has. */
+rel_status prepare_add_sound(struct prepare_plan *plan, const char *name, int kind,
+                             const char *const *defaults, const struct prepare_options *options);
+/* The plan's classes: `names` [count] as given, or sorted. `path` is where they stand. ERR_FORMAT for
+ * an empty list, an empty name or one that is there twice. */
+rel_status prepare_set_classes(struct prepare_plan *plan, const char *path, char **names,
+                               size_t count, bool sorted);
+/* The first of `roots` (relative to the plan's folder) in which all of `names` are folders; both end
+ * with NULL. */
+bool prepare_find_folders(const struct prepare_plan *plan, const char *const *roots,
+                          const char *const *names, const char **root);
+/* Whether a name from a list may become part of a path: no slash, no control character, not empty
+ * and not a leading dot. */
+bool prepare_name_good(const char *name);
+int prepare_find_column(const struct csv_row *header, const char *name); /* -1: none */
+int prepare_parse_count(const char *text); /* a whole number from 0 on; -1: it is none */
 /* A copy in the plan's arena, printf style; NULL: out of memory. */
 char *prepare_text(struct prepare_plan *plan, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -181,6 +202,13 @@ rel_status prepare_read_flow(struct prepare_decoder *decoder, const struct data_
 void prepare_announce_flow(struct prepare_decoder *decoder, const struct prepare_plan *plan,
                            uint64_t first, int workers);
 
+/* A spectrogram that was computed elsewhere, .npy or .pt, in two dimensions (leading ones of 1 are
+ * passed over); rel_free *values. ERR_FORMAT, ERR_NUMERIC for values that are not finite. */
+rel_status prepare_read_array(const char *path, float **values, size_t *rows, size_t *columns);
+/* The cell of it: [height][width] of the modality. */
+rel_status prepare_add_array(const struct data_modality *modality, const char *path,
+                             const char *shown, struct prepare_cell *cell,
+                             struct prepare_sources *sources);
 /* Values in a vector file: its width as a modality. */
 rel_status prepare_vector_width(const char *path, int *features);
 

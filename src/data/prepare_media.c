@@ -210,6 +210,8 @@ static rel_status add_sound(struct prepare_decoder *decoder, const struct data_m
     const struct audio_options options = {
         .sample_rate = (int)(mel ? modality->logmel.sample_rate : modality->stft.sample_rate)};
     struct audio_clip clip = {0};
+    if (prepare_file_type(path) == PREPARE_ARRAY)
+        return prepare_add_array(modality, path, shown, cell, sources);
     REL_TRY(audio_read(path, &options, &clip));
     if (clip.damaged > 0)
         rel_log(REL_LOG_WARNING, "%s: %d damaged packets were left out: %s", path, clip.damaged,

@@ -96,6 +96,66 @@ rel_status prepare_add_modality(struct prepare_plan *plan, const char *name, int
     return settings_check_used(&plan->settings, keys, count);
 }
 
+static bool array_shape(const struct prepare_plan *plan, const char *path, size_t *rows,
+                        size_t *columns) {
+    float *values = NULL;
+    char *full = fs_join(plan->folder, path);
+    bool good = full && prepare_read_array(full, &values, rows, columns) == REL_OK;
+    rel_free(values);
+    rel_free(full);
+    return good;
+}
+
+rel_status prepare_add_sound(struct prepare_plan *plan, const char *name, int kind,
+                             const char *const *defaults, const struct prepare_options *options) {
+    const char *shape[] = {NULL, NULL, NULL};
+    size_t rows, columns;
+    for (size_t i = 0; i < plan->count && kind == DATA_LOGMEL; i++) {
+        const char *path = plan->items[i].paths[plan->modalities];
+        if (prepare_file_type(path) != PREPARE_ARRAY) break;
+        if (!array_shape(plan, path, &rows, &columns)) continue;
+        shape[0] = prepare_text(plan, "frames=%zu", rows);
+        shape[1] = prepare_text(plan, "mel_bins=%zu", columns);
+        if (!shape[0] || !shape[1]) return REL_ERR_MEMORY;
+        break;
+    }
+    return prepare_add_modality(plan, name, kind, shape[0] ? shape : defaults, options);
+}
+
+/* --- names --- */
+
+bool prepare_find_folders(const struct prepare_plan *plan, const char *const *roots,
+                          const char *const *names, const char **root) {
+    for (size_t r = 0; roots[r]; r++) {
+        bool all = true;
+        for (size_t n = 0; names[n] && all; n++) {
+            char *path = rel_format("%s/%s/%s", plan->folder, roots[r], names[n]);
+            all = path && fs_is_folder(path);
+            rel_free(path);
+        }
+        *root = roots[r];
+        if (all) return true;
+    }
+    return false;
+}
+
+bool prepare_name_good(const char *name) {
+    for (const char *c = name; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f || *c == '/') return false;
+    return *name && *name != '.';
+}
+
+int prepare_find_column(const struct csv_row *header, const char *name) {
+    for (int c = 0; c < header->count; c++)
+        if (strcmp(header->fields[c], name) == 0) return c;
+    return -1;
+}
+
+int prepare_parse_count(const char *text) {
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= 9 && text[digits] == '\0' ? atoi(text) : -1;
+}
+
 /* --- tables --- */
 
 /* Runs of blanks and commas become one comma each. */
@@ -179,6 +239,25 @@ static int compare_named(const void *a, const void *b) {
     return strcmp(((const struct named_class *)a)->name, ((const struct named_class *)b)->name);
 }
 
+rel_status prepare_set_classes(struct prepare_plan *plan, const char *path, char **names,
+                               size_t count, bool sorted) {
+    if (count == 0 || count > CLASSES_MAX)
+        return rel_fail(REL_ERR_FORMAT, "%s: %zu classes (1 to %d can be)", path, count,
+                        CLASSES_MAX);
+    char **order = rel_arena_alloc(&plan->arena, count, sizeof *order);
+    if (!order) return REL_ERR_MEMORY;
+    memcpy(order, names, count * sizeof *order);
+    qsort(order, count, sizeof *order, compare_names);
+    for (size_t c = 0; c < count; c++)
+        if (!*order[c] || (c > 0 && strcmp(order[c - 1], order[c]) == 0))
+            return rel_fail(REL_ERR_FORMAT, "%s: class '%s' is %s", path, order[c],
+                            *order[c] ? "there twice" : "no name");
+    plan->class_names = sorted ? order : names;
+    plan->classes = (int)count;
+    plan->class_list = path;
+    return REL_OK;
+}
+
 static int compare_ids(const void *a, const void *b) {
     const struct prepare_item *x = *(const struct prepare_item *const *)a;
     const struct prepare_item *y = *(const struct prepare_item *const *)b;
@@ -238,8 +317,9 @@ rel_status prepare_label(struct prepare_plan *plan) {
         }
         const char *nearest =
             rel_nearest(item->label_name, (const char *const *)plan->class_names, classes);
-        return rel_fail(REL_ERR_FORMAT, "%s:%d: label '%s' is not in the list of classes (%s%s%s)",
+        return rel_fail(REL_ERR_FORMAT, "%s:%d: label '%s' is not in the list of classes%s%s (%s%s%s)",
                         item->list ? item->list : plan->list_path, item->line, item->label_name,
+                        plan->class_list ? ", " : "", plan->class_list ? plan->class_list : "",
                         nearest ? "is it '" : "correct it, or the list", nearest ? nearest : "",
                         nearest ? "'?" : "");
     }

@@ -300,18 +300,26 @@ static rel_status check_twice(const struct features *features) {
     return REL_OK;
 }
 
-/* Modalities in the order of their names; a file for every split that one of them has. */
-static rel_status add_modalities(struct features *features, const struct prepare_options *options) {
+static rel_status add_modality(struct prepare_plan *plan, const struct feature_file *file,
+                               const struct prepare_options *options) {
+    for (int m = 0; m < plan->modalities; m++)
+        if (strcmp(plan->list[m].name, file->name) == 0) return REL_OK;
+    REL_TRY(prepare_add_modality(plan, file->name, DATA_VECTOR, NULL, options));
+    plan->list[plan->modalities - 1].features = (int)file->columns;
+    return REL_OK;
+}
+
+/* Modalities in the order of their training files' names; a file for every split that one of them
+ * has. */
+static rel_status add_modalities(struct features *features,
+                                 const struct prepare_options *options) {
     struct prepare_plan *plan = features->plan;
-    for (int f = 0; f < features->count; f++) {
-        const struct feature_file *file = &features->files[f];
-        bool known = file->is_labels;
-        for (int m = 0; m < plan->modalities && !known; m++)
-            known = strcmp(plan->list[m].name, file->name) == 0;
-        if (known) continue;
-        REL_TRY(prepare_add_modality(plan, file->name, DATA_VECTOR, NULL, options));
-        plan->list[plan->modalities - 1].features = (int)file->columns;
-    }
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        for (int f = 0; f < features->count; f++) {
+            const struct feature_file *file = &features->files[f];
+            if (!file->is_labels && file->split == (enum data_split)split)
+                REL_TRY(add_modality(plan, file, options));
+        }
     if (plan->modalities == 0)
         return rel_fail(REL_ERR_FORMAT, "%s: labels, but no features", plan->folder);
     for (int f = 0; f < features->count; f++) {

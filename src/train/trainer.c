@@ -163,6 +163,16 @@ static rel_status method_begin(struct trainer *trainer) {
     return trainer->method.method->start ? trainer->method.method->start(&trainer->method) : REL_OK;
 }
 
+/* What training does not see is said before it begins; summary.json repeats it. */
+static void note_missing(const struct trainer *trainer) {
+    const struct store_info *info = trainer->session.info;
+    if (info->missing > 0)
+        rel_log(REL_LOG_NOTE,
+                "%llu samples were left out of the store when it was prepared (see "
+                "`relearn inspect`)",
+                (unsigned long long)info->missing);
+}
+
 static rel_status log_begin(struct trainer *trainer, uint64_t lines) {
     char *path = trainer_path(trainer, "log.jsonl");
     rel_status status = path ? run_log_open(&trainer->log, path, lines) : REL_ERR_MEMORY;
@@ -204,6 +214,7 @@ static rel_status weights_begin(struct trainer *trainer) {
     else
         model_draw(&trainer->session.model, (uint64_t)trainer_options(trainer)->seed);
     REL_TRY(model_broadcast(&trainer->session.model, &trainer->comm));
+    note_missing(trainer);
     return log_begin(trainer, lines);
 }
 
