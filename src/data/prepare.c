@@ -4,9 +4,13 @@
 
 #include <string.h>
 
-const struct prepare_recipe *const prepare_recipes[] = {
-    &prepare_recipe_manifest, &prepare_recipe_folders,         &prepare_recipe_features,
-    &prepare_recipe_cremad,   &prepare_recipe_kinetics_sounds, &prepare_recipe_ucf101, NULL};
+const struct prepare_recipe *const prepare_recipes[] = {&prepare_recipe_manifest,
+                                                        &prepare_recipe_folders,
+                                                        &prepare_recipe_features,
+                                                        &prepare_recipe_cremad,
+                                                        &prepare_recipe_kinetics_sounds,
+                                                        &prepare_recipe_ucf101,
+                                                        NULL};
 
 const char *const prepare_note_names[NOTE_COUNT] = {"missing", "unreadable", "dropped", "filled"};
 

@@ -66,16 +66,16 @@ rel_status prepare_add_modality(struct prepare_plan *plan, const char *name, int
 /* Reads a table of commas, or with `blanks` also of blanks, and keeps it in the plan. */
 rel_status prepare_read_table(struct prepare_plan *plan, const char *path, bool blanks,
                               const struct csv_table **table);
-/* prepare_add_modality for sound: where the samples' paths (of this modality, set before) are arrays,
- * the first that can be read says how many frames and bins a log-mel has. */
+/* prepare_add_modality for sound: where the samples' paths (of this modality, set before) are
+ * arrays, the first that can be read says how many frames and bins a log-mel has. */
 rel_status prepare_add_sound(struct prepare_plan *plan, const char *name, int kind,
                              const char *const *defaults, const struct prepare_options *options);
-/* The plan's classes: `names` [count] as given, or sorted. `path` is where they stand. ERR_FORMAT for
- * an empty list, an empty name or one that is there twice. */
+/* The plan's classes: `names` [count] as given, or sorted. `path` is where they stand. ERR_FORMAT
+ * for an empty list, an empty name or one that is there twice. */
 rel_status prepare_set_classes(struct prepare_plan *plan, const char *path, char **names,
                                size_t count, bool sorted);
-/* The first of `roots` (relative to the plan's folder) in which all of `names` are folders; both end
- * with NULL. */
+/* The first of `roots` (relative to the plan's folder) in which all of `names` are folders; both
+ * end with NULL. */
 bool prepare_find_folders(const struct prepare_plan *plan, const char *const *roots,
                           const char *const *names, const char **root);
 /* Whether a name from a list may become part of a path: no slash, no control character, not empty

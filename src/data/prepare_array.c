@@ -25,8 +25,9 @@ static rel_status read_tensor(const struct torch_tensor *tensor, struct torch_fi
     while (ndims - leading > 2 && tensor->shape.dims[leading] == 1) leading++;
     if (ndims - leading != 2 || tensor->count == 0 ||
         tensor->count > ARRAY_BYTES_MAX / sizeof **values)
-        return rel_fail(REL_ERR_FORMAT, "%s: a tensor of %d dimensions, %zu values (two are needed)",
-                        file->path, ndims, tensor->count);
+        return rel_fail(REL_ERR_FORMAT,
+                        "%s: a tensor of %d dimensions, %zu values (two are needed)", file->path,
+                        ndims, tensor->count);
     *rows = (size_t)tensor->shape.dims[leading];
     *columns = (size_t)tensor->shape.dims[leading + 1];
     *values = rel_alloc(tensor->count, sizeof **values);
@@ -69,8 +70,7 @@ rel_status prepare_add_array(const struct data_modality *modality, const char *p
     if (rows != height || columns != width)
         status = rel_fail(REL_ERR_FORMAT, "%s: %zu x %zu values, but the modality has %zu x %zu",
                           path, rows, columns, height, width);
-    if (status == REL_OK)
-        status = prepare_add_item(cell, values, rows * columns * sizeof *values);
+    if (status == REL_OK) status = prepare_add_item(cell, values, rows * columns * sizeof *values);
     rel_free(values);
     return status == REL_OK ? prepare_add_source_file(sources, path, shown) : status;
 }

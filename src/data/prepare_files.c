@@ -76,6 +76,7 @@ static rel_status walk(struct prepare_plan *plan, const char *folder, // NOLINT(
         return keep(plan, files, folder, PREPARE_FRAMES);
     }
     for (size_t i = 0; i < names.count && status == REL_OK && depth >= 0; i++) {
+        if (names.names[i][0] == '.') continue; /* hidden: of an editor, of a file manager */
         const char *path = prepare_path(plan, folder, names.names[i]);
         char *inside = path ? fs_join(plan->folder, path) : NULL;
         int type = prepare_file_type(names.names[i]);

@@ -153,7 +153,7 @@ int prepare_find_column(const struct csv_row *header, const char *name) {
 
 int prepare_parse_count(const char *text) {
     size_t digits = strspn(text, "0123456789");
-    return digits > 0 && digits <= 9 && text[digits] == '\0' ? atoi(text) : -1;
+    return digits > 0 && digits <= 9 && text[digits] == '\0' ? (int)strtol(text, NULL, 10) : -1;
 }
 
 /* --- tables --- */
@@ -317,7 +317,8 @@ rel_status prepare_label(struct prepare_plan *plan) {
         }
         const char *nearest =
             rel_nearest(item->label_name, (const char *const *)plan->class_names, classes);
-        return rel_fail(REL_ERR_FORMAT, "%s:%d: label '%s' is not in the list of classes%s%s (%s%s%s)",
+        return rel_fail(REL_ERR_FORMAT,
+                        "%s:%d: label '%s' is not in the list of classes%s%s (%s%s%s)",
                         item->list ? item->list : plan->list_path, item->line, item->label_name,
                         plan->class_list ? ", " : "", plan->class_list ? plan->class_list : "",
                         nearest ? "is it '" : "correct it, or the list", nearest ? nearest : "",

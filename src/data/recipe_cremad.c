@@ -118,8 +118,7 @@ static rel_status set_paths(struct cremad *cremad) {
     if (!audio || !visual) return REL_ERR_MEMORY;
     for (size_t i = 0; i < plan->count; i++) {
         struct prepare_item *item = &plan->items[i];
-        const char *extension =
-            cremad->prepared ? sound_extension(cremad, audio, item->id) : "wav";
+        const char *extension = cremad->prepared ? sound_extension(cremad, audio, item->id) : "wav";
         item->paths[0] = prepare_text(plan, "%s/%s.%s", audio, item->id, extension);
         item->paths[1] =
             prepare_text(plan, "%s/%s%s", visual, item->id, cremad->prepared ? "" : ".flv");
@@ -162,7 +161,8 @@ static rel_status add_list(struct cremad *cremad, const char *name, enum data_sp
             return rel_fail(REL_ERR_FORMAT, "%s:%d: %d columns (a line is NAME,CLASS)", path,
                             row->line, row->count);
         if (r == 0 && strcmp(row->fields[0], "name") == 0) continue;
-        REL_TRY(add_sample(cremad, path, row->line, row->fields[0], row->fields[1], split, grouped));
+        REL_TRY(
+            add_sample(cremad, path, row->line, row->fields[0], row->fields[1], split, grouped));
     }
     return REL_OK;
 }
@@ -185,8 +185,9 @@ static rel_status add_published(struct cremad *cremad) {
     bool grouped = validation == VALIDATION_ACTOR;
     cremad->plan->list_path = cremad->own->lists ? cremad->own->lists : cremad->plan->folder;
     if (cremad->options->test_fraction > 0)
-        return rel_fail(REL_ERR_USAGE, "--test-fraction: the published split has a test list (leave "
-                                       "it out, or use --splits by-actor)");
+        return rel_fail(REL_ERR_USAGE,
+                        "--test-fraction: the published split has a test list (leave "
+                        "it out, or use --splits by-actor)");
     if (validation == VALIDATION_LIST) {
         REL_TRY(add_list(cremad, "my_train.csv", SPLIT_TRAIN, false));
         REL_TRY(add_list(cremad, "val.csv", SPLIT_VAL, false));
@@ -208,8 +209,7 @@ static rel_status find_table(const struct cremad *cremad, const char **path, con
                   {"processedResults/summaryTable.csv", "FileName"}};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         const char *inside = folder_of(cremad, tables[i].file);
-        const char *here =
-            inside ? prepare_path(cremad->plan, cremad->plan->folder, inside) : NULL;
+        const char *here = inside ? prepare_path(cremad->plan, cremad->plan->folder, inside) : NULL;
         if (!here) return REL_ERR_MEMORY;
         *path = fs_exists(here) ? here : list_path(cremad, tables[i].file);
         *column = tables[i].column;
@@ -281,8 +281,9 @@ static rel_status make(struct prepare_plan *plan, const struct prepare_options *
 const struct prepare_recipe prepare_recipe_cremad = {
     .name = "cremad",
     .summary = "CREMA-D: 6 acted emotions, sound and faces",
-    .description = "The downloaded repository (AudioWAV/, VideoFlash/) and the published lists, or\n"
-                   "the published code's own folders (audio/NAME.pt, visual/NAME/).",
+    .description =
+        "The downloaded repository (AudioWAV/, VideoFlash/) and the published lists, or\n"
+        "the published code's own folders (audio/NAME.pt, visual/NAME/).",
     .options = option_table,
     .option_count = sizeof option_table / sizeof *option_table,
     .options_size = sizeof(struct cremad_options),

@@ -311,8 +311,7 @@ static rel_status add_modality(struct prepare_plan *plan, const struct feature_f
 
 /* Modalities in the order of their training files' names; a file for every split that one of them
  * has. */
-static rel_status add_modalities(struct features *features,
-                                 const struct prepare_options *options) {
+static rel_status add_modalities(struct features *features, const struct prepare_options *options) {
     struct prepare_plan *plan = features->plan;
     for (int split = 0; split < SPLIT_COUNT; split++)
         for (int f = 0; f < features->count; f++) {

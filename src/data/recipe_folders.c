@@ -39,30 +39,37 @@ struct found {
     const char *paths[PREPARE_ARRAY];
 };
 
+static rel_status add_sample(struct folders *folders, const char *id, const char *label,
+                             enum data_split split, struct found **found, size_t *capacity) {
+    struct prepare_plan *plan = folders->plan;
+    REL_TRY(rel_reserve((void **)found, capacity, plan->count, sizeof **found));
+    struct prepare_item *item = prepare_add_sample(plan);
+    if (!*found || !item || !id) return REL_ERR_MEMORY;
+    (*found)[plan->count - 1] = (struct found){{NULL}};
+    *item = (struct prepare_item){.id = id, .split = split, .label_name = label};
+    return REL_OK;
+}
+
 /* Reads a class' folder; `found` is [plan->count], as long as the plan's items. */
 static rel_status add_class(struct folders *folders, const char *folder, const char *name,
                             enum data_split split, struct found **found, size_t *capacity) {
     struct prepare_plan *plan = folders->plan;
     REL_TRY(prepare_list_files(plan, folder, 0, &folders->files));
-    const char *stem = "";
+    const char *stem = NULL;
     for (size_t f = 0; f < folders->files.count; f++) {
         const struct prepare_file *file = &folders->files.list[f];
         if (file->type == PREPARE_ARRAY) continue;
-        if (strcmp(file->stem, stem) != 0) {
-            REL_TRY(rel_reserve((void **)found, capacity, plan->count, sizeof **found));
-            (*found)[plan->count] = (struct found){{NULL}};
-            struct prepare_item *item = prepare_add_sample(plan);
-            if (!item) return REL_ERR_MEMORY;
+        if (!stem || strcmp(file->stem, stem) != 0) {
             stem = file->stem;
-            *item = (struct prepare_item){.split = split, .label_name = name};
-            item->id = prepare_path(plan, folder, stem);
-            if (!item->id) return REL_ERR_MEMORY;
+            REL_TRY(add_sample(folders, prepare_path(plan, folder, stem), name, split, found,
+                               capacity));
         }
-        const char **path = &(*found)[plan->count - 1].paths[file->type];
-        if (*path)
+        struct found *sample = *found ? &(*found)[plan->count - 1] : NULL;
+        if (!sample) return REL_ERR_MEMORY;
+        if (sample->paths[file->type])
             return rel_fail(REL_ERR_FORMAT, "%s/%s: %s is there too (give them different names)",
-                            plan->folder, file->path, fs_base_name(*path));
-        *path = file->path;
+                            plan->folder, file->path, fs_base_name(sample->paths[file->type]));
+        sample->paths[file->type] = file->path;
         folders->any[file->type] = true;
         if (file->type == PREPARE_VIDEO && !folders->first_video) folders->first_video = file->path;
     }
@@ -174,7 +181,7 @@ static rel_status make(struct prepare_plan *plan, const struct prepare_options *
     rel_status status = REL_OK;
     REL_TRY_CLEANUP(add_all(&folders, &found, &capacity));
     REL_TRY_CLEANUP(choose_modalities(&folders));
-    for (size_t i = 0; i < plan->count; i++)
+    for (size_t i = 0; found && i < plan->count; i++)
         REL_TRY_CLEANUP(set_paths(&folders, &found[i], &plan->items[i]));
     status = prepare_label(plan);
 cleanup:

@@ -25,8 +25,9 @@ static const struct rel_option option_table[] = {
      .offset = OFFSET(layout),
      .default_value = "auto",
      .choices = PREPARE_LAYOUT_CHOICES,
-     .help = "downloaded: NAME.mp4; prepared: NAME.npy and folders NAME of frames, as the published "
-             "code reads them. auto takes the prepared ones if there are .npy files."},
+     .help =
+         "downloaded: NAME.mp4; prepared: NAME.npy and folders NAME of frames, as the published "
+         "code reads them. auto takes the prepared ones if there are .npy files."},
     {.key = "incomplete",
      .type = OPTION_CHOICE,
      .offset = OFFSET(incomplete),
@@ -78,8 +79,8 @@ static rel_status class_name(const struct csv_table *classes, const char *path,
                              const struct csv_row *row, const char **name) {
     int number = prepare_parse_count(row->fields[2]);
     if (number < 0 || (classes && (size_t)number >= classes->count))
-        return rel_fail(REL_ERR_FORMAT, "%s:%d: label '%s' is no number of a class", path, row->line,
-                        row->fields[2]);
+        return rel_fail(REL_ERR_FORMAT, "%s:%d: label '%s' is no number of a class", path,
+                        row->line, row->fields[2]);
     *name = classes ? classes->rows[number].fields[0] : row->fields[2];
     return REL_OK;
 }
@@ -148,12 +149,10 @@ static rel_status set_paths(struct kinetics *kinetics) {
     bool prepared = kinetics->prepared;
     for (size_t i = 0; i < plan->count; i++) {
         struct prepare_item *item = &plan->items[i];
-        item->paths[0] =
-            prepared ? path_of(kinetics, item, PREPARE_ARRAY, PREPARE_SOUND, ".npy")
-                     : path_of(kinetics, item, PREPARE_SOUND, PREPARE_VIDEO, ".mp4");
-        item->paths[1] = prepared
-                             ? path_of(kinetics, item, PREPARE_FRAMES, PREPARE_PICTURE, "")
-                             : path_of(kinetics, item, PREPARE_VIDEO, PREPARE_FRAMES, ".mp4");
+        item->paths[0] = prepared ? path_of(kinetics, item, PREPARE_ARRAY, PREPARE_SOUND, ".npy")
+                                  : path_of(kinetics, item, PREPARE_SOUND, PREPARE_VIDEO, ".mp4");
+        item->paths[1] = prepared ? path_of(kinetics, item, PREPARE_FRAMES, PREPARE_PICTURE, "")
+                                  : path_of(kinetics, item, PREPARE_VIDEO, PREPARE_FRAMES, ".mp4");
         if (!item->paths[0] || !item->paths[1]) return REL_ERR_MEMORY;
     }
     return REL_OK;
@@ -186,8 +185,9 @@ static rel_status make(struct prepare_plan *plan, const struct prepare_options *
 const struct prepare_recipe prepare_recipe_kinetics_sounds = {
     .name = "kinetics-sounds",
     .summary = "Kinetics-Sounds: 31 actions, sound and video",
-    .description = "Clips NAME.mp4 anywhere below DIR, or prepared NAME.npy and folders of frames;\n"
-                   "lists my_train.txt and my_test.txt of lines NAME,10,LABEL.",
+    .description =
+        "Clips NAME.mp4 anywhere below DIR, or prepared NAME.npy and folders of frames;\n"
+        "lists my_train.txt and my_test.txt of lines NAME,10,LABEL.",
     .options = option_table,
     .option_count = sizeof option_table / sizeof *option_table,
     .options_size = sizeof(struct kinetics_options),

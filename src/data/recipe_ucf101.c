@@ -1,5 +1,5 @@
-/* The recipe `ucf101`: UCF-101 (Soomro et al. 2012), 101 actions, as RGB frames and optical flow, by
- * one of its three official splits.
+/* The recipe `ucf101`: UCF-101 (Soomro et al. 2012), 101 actions, as RGB frames and optical flow,
+ * by one of its three official splits.
  *
  *   downloaded  DIR/UCF-101/CLASS/v_CLASS_g08_c01.avi
  *   prepared    a folder of frames per clip, and its flow in folders u/CLIP and v/CLIP
@@ -60,8 +60,8 @@ struct ucf {
 /* --- lists --- */
 
 static rel_status find_lists(struct ucf *ucf) {
-    static const char *const places[] = {
-        "", "ucfTrainTestlist", "UCF101TrainTestSplits-RecognitionTask/ucfTrainTestlist"};
+    static const char *const places[] = {"", "ucfTrainTestlist",
+                                         "UCF101TrainTestSplits-RecognitionTask/ucfTrainTestlist"};
     const char *folder = ucf->plan->folder;
     for (size_t i = 0; i < sizeof places / sizeof *places && !ucf->own->lists; i++) {
         const char *place = prepare_path(ucf->plan, folder, places[i]);
@@ -113,8 +113,8 @@ static rel_status add_row(struct ucf *ucf, const char *path, const struct csv_ro
     if (!item) return REL_ERR_MEMORY;
     *item = (struct prepare_item){.list = path, .line = row->line, .split = split};
     if (row->count > 2 || !slash || !prepare_name_good(name) || !dot || *clip == '.')
-        return rel_fail(REL_ERR_FORMAT, "%s:%d: a line is CLASS/CLIP.avi and perhaps a number", path,
-                        row->line);
+        return rel_fail(REL_ERR_FORMAT, "%s:%d: a line is CLASS/CLIP.avi and perhaps a number",
+                        path, row->line);
     item->id = prepare_text(plan, "%.*s", (int)(dot - name), name);
     item->label_name = prepare_text(plan, "%.*s", (int)(slash - clip), clip);
     if (!item->id || !item->label_name) return REL_ERR_MEMORY;
@@ -181,8 +181,8 @@ static bool find_place(const struct ucf *ucf, const char *const *roots, const ch
 }
 
 static const char *const video_roots[] = {"UCF-101", "UCF101", "videos", "", NULL};
-static const char *const frame_roots[] = {"rgb",    "RGB", "frames", "visual", "images",
-                                          "UCF-101", "",   NULL};
+static const char *const frame_roots[] = {"rgb",    "RGB",     "frames", "visual",
+                                          "images", "UCF-101", "",       NULL};
 static const char *const flow_roots[] = {"u", "flow/u", "optical_flow/u", "tvl1_flow/u", NULL};
 
 static rel_status add_modality(struct ucf *ucf, const char *name, int kind,
@@ -226,8 +226,9 @@ static rel_status make(struct prepare_plan *plan, const struct prepare_options *
 const struct prepare_recipe prepare_recipe_ucf101 = {
     .name = "ucf101",
     .summary = "UCF-101: 101 actions, RGB frames and optical flow",
-    .description = "The .avi clips and the official lists (classInd.txt, trainlist01.txt ...); flow\n"
-                   "is computed, or read from folders u/ and v/.",
+    .description =
+        "The .avi clips and the official lists (classInd.txt, trainlist01.txt ...); flow\n"
+        "is computed, or read from folders u/ and v/.",
     .options = option_table,
     .option_count = sizeof option_table / sizeof *option_table,
     .options_size = sizeof(struct ucf_options),

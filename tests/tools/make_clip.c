@@ -1,7 +1,7 @@
 /* make_clip OUT CLASS SEED SECONDS [silent|blind]: a short clip for tests, by the extension of OUT:
- * .flv (Flash video, as CREMA-D's), .mp4 (MPEG-4 and AAC, as Kinetics'), .avi (MPEG-4 without sound,
- * as UCF-101's) or .wav. A square moves over a field of the class' colour; the tone's pitch is the
- * class'. `silent` leaves the sound track out of an .mp4, `blind` the pictures. */
+ * .flv (Flash video, as CREMA-D's), .mp4 (MPEG-4 and AAC, as Kinetics'), .avi (MPEG-4 without
+ * sound, as UCF-101's) or .wav. A square moves over a field of the class' colour; the tone's pitch
+ * is the class'. `silent` leaves the sound track out of an .mp4, `blind` the pictures. */
 #include "base/base.h"
 #include "media/audio.h"
 
@@ -45,7 +45,8 @@ static void paint(const struct clip *clip, int number, AVFrame *frame) {
         memset(frame->data[2] + y * frame->linesize[2], 64 + clip->class * 53 % 128, WIDTH / 2);
     }
     int x = (clip->seed * 7 + number * 2) % (WIDTH - 12), top = clip->seed * 11 % (HEIGHT - 12);
-    for (int y = top; y < top + 12; y++) memset(frame->data[0] + y * frame->linesize[0] + x, 230, 12);
+    for (int y = top; y < top + 12; y++)
+        memset(frame->data[0] + y * frame->linesize[0] + x, 230, 12);
 }
 
 static void write_packets(AVFormatContext *format, AVStream *stream, AVCodecContext *codec,
@@ -66,8 +67,7 @@ static AVStream *add_stream(AVFormatContext *format, enum AVCodecID id, AVCodecC
     *codec = avcodec_alloc_context3(encoder);
     need(encoder && stream && *codec, "no such encoder");
     (*codec)->flags |= AV_CODEC_FLAG_BITEXACT;
-    if (format->oformat->flags & AVFMT_GLOBALHEADER)
-        (*codec)->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+    if (format->oformat->flags & AVFMT_GLOBALHEADER) (*codec)->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     return stream;
 }
 
