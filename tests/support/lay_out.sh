@@ -26,7 +26,7 @@ master() { # TARGET EXTENSION CLASS SEED SECONDS
 # Links a copy of a real clip.
 real_clip() { # TARGET NUMBER PATTERN
     local files file
-    files=("$clips"/$3)
+    mapfile -t files < <(find "$clips" -maxdepth 1 -name "$3" | LC_ALL=C sort)
     file=${files[$(($2 % ${#files[@]}))]}
     [ -e "$masters/${file##*/}" ] || cp "$file" "$masters/"
     ln "$masters/${file##*/}" "$1"

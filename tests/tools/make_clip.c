@@ -166,7 +166,8 @@ static void write_wav(const struct clip *clip) {
 
 int main(int argc, char **argv) {
     if (argc < 5) die("usage: make_clip OUT CLASS SEED SECONDS [silent|blind]");
-    const struct clip clip = {argv[1], atoi(argv[2]), atoi(argv[3]), atof(argv[4])};
+    const struct clip clip = {argv[1], (int)strtol(argv[2], NULL, 10),
+                              (int)strtol(argv[3], NULL, 10), strtod(argv[4], NULL)};
     const char *without = argc > 5 ? argv[5] : "";
     av_log_set_level(AV_LOG_ERROR);
     if (fs_has_extension(clip.path, "wav"))

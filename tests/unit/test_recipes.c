@@ -315,7 +315,8 @@ static void test_cremad_by_actor(void **state) {
     struct store *store = open_here();
     for (int split = 0; split < SPLIT_COUNT; split++)
         for (uint64_t i = 0; i < store_info(store)->samples[split]; i++) {
-            int actor = atoi(store_sample_id(store, (enum data_split)split, i)) % 100;
+            const char *id = store_sample_id(store, (enum data_split)split, i);
+            int actor = (int)strtol(id, NULL, 10) % 100;
             assert_true(split_of_actor[actor] == -1 || split_of_actor[actor] == split);
             split_of_actor[actor] = split;
         }
