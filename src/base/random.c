@@ -67,6 +67,17 @@ double rel_random_normal(struct rel_random *random) {
     return radius * cos(2 * M_PI * rel_random_uniform(random));
 }
 
+/* Box-Muller in single precision; both numbers of a pair are used. */
+void rel_random_normals(struct rel_random *random, float *values, size_t count) {
+    for (size_t i = 0; i < count; i += 2) {
+        float share = (float)((rel_random_u32(random) >> 8) + 1) * 0x1p-24F; /* (0, 1] */
+        float turn = (float)(rel_random_u32(random) >> 8) * 0x1p-24F;
+        float radius = sqrtf(-2 * logf(share)), angle = (float)(2 * M_PI) * turn;
+        values[i] = radius * cosf(angle);
+        if (i + 1 < count) values[i + 1] = radius * sinf(angle);
+    }
+}
+
 void rel_random_permute(struct rel_random *random, uint32_t *order, size_t count) {
     for (size_t i = 0; i < count; i++) order[i] = (uint32_t)i;
     for (size_t i = count; i > 1; i--) {

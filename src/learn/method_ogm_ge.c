@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum { PARAMETERS_ALL, PARAMETERS_CONVOLUTIONS };
-enum { NOISE_CHUNK = 4096 }; /* numbers of one random stream */
+enum { NOISE_CHUNK = 2048 }; /* numbers of one random stream */
 
 struct ogm_options {
     double alpha;
@@ -145,10 +145,12 @@ static void noise_add(float *values, size_t count, double deviation, uint64_t se
 #pragma omp parallel for schedule(static) num_threads(threads) if (chunks > 1)
     for (size_t c = 0; c < chunks; c++) {
         struct rel_random random;
-        size_t end = (c + 1) * NOISE_CHUNK < count ? (c + 1) * NOISE_CHUNK : count;
+        float noise[NOISE_CHUNK];
+        size_t begin = c * NOISE_CHUNK, size = count - begin;
+        if (size > NOISE_CHUNK) size = NOISE_CHUNK;
         rel_random_init(&random, seed, REL_RANDOM_METHOD, epoch, stream + c);
-        for (size_t i = c * NOISE_CHUNK; i < end; i++)
-            values[i] += (float)(deviation * rel_random_normal(&random));
+        rel_random_normals(&random, noise, size);
+        for (size_t i = 0; i < size; i++) values[begin + i] += (float)deviation * noise[i];
     }
 }
 

@@ -98,16 +98,15 @@ static void uniform_is_uniform(void **state) {
     for (int i = 0; i < BINS; i++) assert_true(fabs(bins[i] - expected) < 5 * sqrt(expected));
 }
 
-static void normal_is_normal(void **state) {
-    (void)state;
-    enum { COUNT = 100000 };
-    struct rel_random random;
-    rel_random_init(&random, 4, REL_RANDOM_TEST, 0, 0);
-    double sum = 0, square = 0, fourth = 0;
+enum { COUNT = 100000 };
+
+static void normal_check(const double *values) {
+    double sum = 0, square = 0, fourth = 0, neighbours = 0;
     int within = 0;
     for (int i = 0; i < COUNT; i++) {
-        double value = rel_random_normal(&random);
+        double value = values[i];
         assert_true(isfinite(value));
+        if (i) neighbours += value * values[i - 1];
         sum += value;
         square += value * value;
         fourth += value * value * value * value;
@@ -117,6 +116,23 @@ static void normal_is_normal(void **state) {
     assert_true(fabs(square / COUNT - 1) < 5 * sqrt(2.0 / COUNT));
     assert_true(fabs(fourth / COUNT - 3) < 5 * sqrt(96.0 / COUNT));
     assert_true(fabs(within / (double)COUNT - 0.682689) < 5 * sqrt(0.2166 / COUNT));
+    assert_true(fabs(neighbours / COUNT) < 5 / sqrt(COUNT));
+}
+
+static void normal_is_normal(void **state) {
+    (void)state;
+    static double values[COUNT];
+    static float many[COUNT];
+    struct rel_random random;
+    rel_random_init(&random, 4, REL_RANDOM_TEST, 0, 0);
+    for (int i = 0; i < COUNT; i++) values[i] = rel_random_normal(&random);
+    normal_check(values);
+    many[COUNT - 1] = 77;
+    rel_random_normals(&random, many, COUNT - 1); /* odd */
+    assert_true(many[COUNT - 1] == 77);
+    rel_random_normals(&random, many, COUNT);
+    for (int i = 0; i < COUNT; i++) values[i] = many[i];
+    normal_check(values);
 }
 
 static void below_is_bounded_and_even(void **state) {
