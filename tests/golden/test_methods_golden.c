@@ -14,11 +14,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SAMPLES = 12, CLASSES = 5, MODALITIES = 3 };
+enum { SAMPLES = 12, CLASSES = 5 };
 
 static const struct hashed_data data = {
-    .modalities = MODALITIES,
-    .list = {{"text", 10, 0.5F}, {"sensor", 13, 1}, {"motion", 7, 2}},
+    .modalities = 5,
+    .list = {{"text", 10, 0.5F, false},
+             {"sensor", 13, 1, false},
+             {"motion", 7, 2, false},
+             {"face", 8, 0, true},
+             {"scene", 8, 0, true}},
     .train = SAMPLES,
     .val = CLASSES,
     .classes = CLASSES,
@@ -27,7 +31,11 @@ static const struct hashed_data data = {
 #define NETWORK                                                                                    \
     "batch=12", "threads=1", "loader_threads=0", "encoders.text.hidden=[8,6]",                     \
         "encoders.sensor.hidden=[5]", "encoders.motion.hidden=[6]"
-#define TWO "modalities=[text,sensor]"
+#define PICTURES                                                                                   \
+    "batch=12", "threads=1", "loader_threads=0", "encoder.width=16", "encoder.blocks=[1]",         \
+        "encoder.stem=small", "modalities=[face,scene]"
+#define TWO   "modalities=[text,sensor]"
+#define THREE "modalities=[text,sensor,motion]"
 
 static char *folder;
 
@@ -104,15 +112,57 @@ static void ogm_of_two_modalities(void **unused) {
 
 static void ogm_of_three_modalities(void **unused) {
     (void)unused;
-    const char *const sets[] = {"method=ogm_ge", "ogm_ge.ge=false", "ogm_ge.alpha=0.3", NETWORK,
-                                NULL};
+    const char *const sets[] = {
+        "method=ogm_ge", "ogm_ge.ge=false", "ogm_ge.alpha=0.3", NETWORK, THREE, NULL};
     ogm_run("ogm_three", sets);
 }
 
 static void ogm_of_the_sum_fusion(void **unused) {
     (void)unused;
-    const char *const sets[] = {"method=ogm_ge", "ogm_ge.ge=false", "fusion=sum", NETWORK, NULL};
+    const char *const sets[] = {
+        "method=ogm_ge", "ogm_ge.ge=false", "fusion=sum", NETWORK, THREE, NULL};
     ogm_run("ogm_sum", sets);
+}
+
+/* `parameters: convolutions` gives the plain gradient, with that of the convolutions times the
+ * coefficient. */
+static void ogm_of_convolutions_alone(void **unused) {
+    (void)unused;
+    const char *const joint[] = {"method=joint", PICTURES, NULL};
+    const char *const ogm[] = {"method=ogm_ge", "ogm_ge.ge=false", "ogm_ge.parameters=convolutions",
+                               PICTURES, NULL};
+    struct hashed_trainer plain, modulated;
+    int changed = 0, kept = 0;
+    hashed_trainer_start(&plain, folder, "convolutions_plain", joint);
+    hashed_trainer_step(&plain);
+    hashed_trainer_start(&modulated, folder, "convolutions", ogm);
+    hashed_trainer_step(&modulated);
+    json_t *steps = hashed_trainer_events(&modulated, "step");
+    const json_t *record = json_object_get(json_array_get(steps, 0), "method");
+    for (int m = 0; m < 2; m++) {
+        const struct param_arena *encoder = &modulated.trainer.session.model.encoders[m];
+        double coefficient =
+            json_real_value(json_object_get(json_object_get(record, encoder->name), "coefficient"));
+        assert_true(coefficient > 0);
+        for (size_t i = 0; i < encoder->count; i++) {
+            bool convolution = strstr(encoder->params[i].name, "conv") != NULL;
+            double factor = convolution ? coefficient : 1;
+            const float *was =
+                param_data(&plain.trainer.session.model.encoders[m], PLANE_GRADIENT, i);
+            const float *is = param_data(encoder, PLANE_GRADIENT, i);
+            for (size_t k = 0; k < encoder->params[i].count; k++)
+                near(is[k], factor * was[k], encoder->params[i].name);
+            if (factor < 1)
+                changed++;
+            else
+                kept++;
+        }
+    }
+    assert_int_equal(changed, 3); /* of one of the two encoders */
+    assert_int_equal(kept, 2 * 9 - 3);
+    json_decref(steps);
+    hashed_trainer_stop(&plain);
+    hashed_trainer_stop(&modulated);
 }
 
 /* The noise over the expected deviation of a tensor has mean 0 and deviation 1: of n numbers the
@@ -185,7 +235,7 @@ static void heads_disagree(struct model *model) {
 }
 
 static void mmpareto_run(const char *name, const char *rescale, const char *gamma) {
-    const char *const sets[] = {"method=mmpareto", rescale, gamma, NETWORK, NULL};
+    const char *const sets[] = {"method=mmpareto", rescale, gamma, NETWORK, THREE, NULL};
     struct hashed_trainer made;
     hashed_trainer_start(&made, folder, name, sets);
     heads_disagree(&made.trainer.session.model);
@@ -233,7 +283,7 @@ static void fusion_run(const char *name, const char *fusion, const char *modalit
 
 static void fusions(void **unused) {
     (void)unused;
-    fusion_run("fusion_sum", "fusion=sum", "modalities=[]");
+    fusion_run("fusion_sum", "fusion=sum", THREE);
     fusion_run("fusion_gated", "fusion=gated", TWO);
     fusion_run("fusion_film", "fusion=film", TWO);
 }
@@ -243,6 +293,7 @@ int main(void) {
         cmocka_unit_test(ogm_of_two_modalities),
         cmocka_unit_test(ogm_of_three_modalities),
         cmocka_unit_test(ogm_of_the_sum_fusion),
+        cmocka_unit_test(ogm_of_convolutions_alone),
         cmocka_unit_test(ge_adds_noise_of_the_gradients_deviation),
         cmocka_unit_test(mmpareto),
         cmocka_unit_test(fusions),

@@ -15,7 +15,7 @@ struct hashed_modality {
 
 struct hashed_data {
     int modalities;
-    struct hashed_modality list[4];
+    struct hashed_modality list[MODEL_MODALITIES_MAX];
     int train, val; /* samples; sample i of either has class i % classes */
     int classes;
 };
