@@ -111,6 +111,9 @@ const struct store_info *store_info(const struct store *store);
 const char *store_sample_id(const struct store *store, enum data_split split, uint64_t index);
 /* -1 if out of range */
 int32_t store_label(const struct store *store, enum data_split split, uint64_t index);
+/* Counts the validation samples as training samples, behind them: for whoever opened the store, not
+ * in the file. */
+rel_status store_join_validation(struct store *store);
 void store_close(struct store *store);
 
 /* --- loader --- */
@@ -120,6 +123,7 @@ struct loader_config {
     int batch;     /* samples */
     bool training; /* shuffle, augmentation and training frame choice; else the split's order and
                       the test transform */
+    bool fixed;    /* training on what the test transform makes: shuffle alone */
     bool drop_last;
     int threads; /* 0: decode in loader_next */
     uint64_t seed;

@@ -193,7 +193,7 @@ rel_status loader_start(struct loader *loader, uint32_t epoch, uint64_t first) {
     } else {
         for (uint64_t i = 0; i < loader->count; i++) loader->order[i] = (uint32_t)i;
     }
-    loader->draw = (struct sample_draw){config->training, config->seed, epoch};
+    loader->draw = (struct sample_draw){config->training && !config->fixed, config->seed, epoch};
     loader->first = loader->next = first;
     const struct ordered_pool_config pool = {
         .workers = config->threads,

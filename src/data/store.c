@@ -173,6 +173,20 @@ void store_close(struct store *store) {
     rel_free(store);
 }
 
+rel_status store_join_validation(struct store *store) {
+    struct sample_list *train = &store->splits[SPLIT_TRAIN], *val = &store->splits[SPLIT_VAL];
+    size_t count = train->count + val->count;
+    if (val->count == 0) return REL_OK;
+    REL_TRY(rel_regrow((void **)&train->samples, train->count, count, sizeof *train->samples));
+    memcpy(train->samples + train->count, val->samples, val->count * sizeof *val->samples);
+    train->count = train->capacity = count;
+    rel_free(val->samples);
+    *val = (struct sample_list){0};
+    store->info.samples[SPLIT_TRAIN] = count;
+    store->info.samples[SPLIT_VAL] = 0;
+    return REL_OK;
+}
+
 const struct store_info *store_info(const struct store *store) { return &store->info; }
 
 const char *store_path(const struct store *store) { return store->path; }

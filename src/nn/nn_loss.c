@@ -14,6 +14,20 @@ static double row_log_sum(const float *row, int classes) {
 rel_status nn_softmax_cross_entropy(const float *logits, const int32_t *labels,
                                     const float *weights, int batch, int classes, float scale,
                                     double *loss, float *gradient) {
+    return nn_smoothed_cross_entropy(logits, labels, weights, batch, classes, 0, scale, loss,
+                                     gradient);
+}
+
+static double row_mean(const float *row, int classes) {
+    double sum = 0;
+    for (int k = 0; k < classes; k++) sum += row[k];
+    return sum / classes;
+}
+
+rel_status nn_smoothed_cross_entropy(const float *logits, const int32_t *labels,
+                                     const float *weights, int batch, int classes, double smoothing,
+                                     float scale, double *loss, float *gradient) {
+    const double right = 1 - smoothing, everywhere = smoothing / classes;
     double total = 0, weight_sum = 0;
     for (int i = 0; i < batch; i++) {
         if (labels[i] < 0 || labels[i] >= classes)
@@ -25,11 +39,14 @@ rel_status nn_softmax_cross_entropy(const float *logits, const int32_t *labels,
         const float *row = logits + (size_t)i * (size_t)classes;
         double weight = weight_sum > 0 ? (weights ? weights[i] : 1) / weight_sum : 0;
         double log_sum = row_log_sum(row, classes);
-        total += weight * (log_sum - row[labels[i]]);
+        double target = right * row[labels[i]];
+        if (smoothing > 0) target += smoothing * row_mean(row, classes);
+        total += weight * (log_sum - target);
         if (!gradient) continue;
         float *out = gradient + (size_t)i * (size_t)classes;
         for (int k = 0; k < classes; k++)
-            out[k] = (float)(scale * weight * (exp(row[k] - log_sum) - (k == labels[i])));
+            out[k] = (float)(scale * weight *
+                             (exp(row[k] - log_sum) - right * (k == labels[i]) - everywhere));
     }
     if (loss) *loss = total;
     return REL_OK;

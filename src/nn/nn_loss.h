@@ -11,6 +11,11 @@
 rel_status nn_softmax_cross_entropy(const float *logits, const int32_t *labels,
                                     const float *weights, int batch, int classes, float scale,
                                     double *loss, float *gradient);
+/* The same with label smoothing: a share `smoothing` of every target is spread evenly over all
+ * classes, as cross_entropy(label_smoothing=) does. */
+rel_status nn_smoothed_cross_entropy(const float *logits, const int32_t *labels,
+                                     const float *weights, int batch, int classes, double smoothing,
+                                     float scale, double *loss, float *gradient);
 /* probabilities [batch][classes], rows sum to 1 */
 void nn_softmax(const float *logits, int batch, int classes, float *probabilities);
 

@@ -39,7 +39,7 @@ enum param_plane {
     PLANE_GRADIENT = 1,
     PLANE_INITIAL = 2,
     PLANE_EXTRA = 3,
-    PARAM_PLANES_MAX = 11
+    PARAM_PLANES_MAX = 13
 };
 /* Planes from PLANE_EXTRA on: first the optimiser's, then a method's. */
 

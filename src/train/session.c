@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+const struct nn_optimizer *session_optimizer(const struct session *session) {
+    return nn_optimizer_table[session->config.options.optimizer];
+}
+
 static rel_status model_make(struct session *session, bool training) {
     const struct train_config *config = &session->config;
     struct model_config model = {
@@ -12,7 +16,7 @@ static rel_status model_make(struct session *session, bool training) {
         .backward_once = config->method->after_forward == NULL,
         .auxiliary_heads = (config->method->needs & METHOD_NEEDS_AUXILIARY_HEADS) != 0,
         .training = training,
-        .extra_planes = training ? NN_SGD_PLANES + config->method->planes : 0,
+        .extra_planes = training ? session_optimizer(session)->planes + config->method->planes : 0,
     };
     for (int m = 0; m < config->modalities; m++) {
         train_config_input(config, session->info, m, &model.inputs[m]);
@@ -28,6 +32,8 @@ rel_status session_open(struct session *session, const char *store_path, struct 
     REL_TRY_CLEANUP(store_open(store_path, &session->store));
     session->info = store_info(session->store);
     REL_TRY_CLEANUP(train_config_resolve(&session->config, settings, session->info));
+    if (session->config.options.train_on == TRAIN_ON_BOTH)
+        REL_TRY_CLEANUP(store_join_validation(session->store));
     const struct nn_runtime_config runtime = {.threads = (int)session->config.options.threads,
                                               .kernels = session->config.options.kernels};
     REL_TRY_CLEANUP(nn_runtime_init(&session->runtime, &runtime));
@@ -61,6 +67,7 @@ rel_status session_loader(struct session *session, enum data_split split, bool t
         .split = split,
         .batch = (int)(training ? options->batch : options->evaluation_batch),
         .training = training,
+        .fixed = !options->augment,
         .drop_last = training && options->drop_last,
         .threads = (int)options->loader_threads,
         .seed = (uint64_t)options->seed,

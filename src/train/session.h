@@ -24,6 +24,9 @@ rel_status session_open(struct session *session, const char *store_path, struct 
                         bool training);
 void session_close(struct session *session);
 
+/* The optimiser that the configuration names. */
+const struct nn_optimizer *session_optimizer(const struct session *session);
+
 uint64_t session_samples(const struct session *session, enum data_split split);
 
 /* A loader over a split for this session's modalities, in the store's order of modalities. */

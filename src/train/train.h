@@ -1,12 +1,17 @@
 /* train: a run from configuration to summary, and what one does with a run afterwards.
  *
  * In order of use:
- *   train_config.h  what a run is: options of the run, its method, its encoders, its inputs;
- * resolved and written back session.h       a configuration brought to life: store, model, passes
- * over a split metrics.h       accuracy, F1, confusion from logits evaluate.h      overall and per
- * modality, the others masked checkpoint.h    weights and state in a safetensors file run_log.h
- * log.jsonl, append-only, cut back on resume trainer.h       the loop run.h           a finished or
- * stopped run, opened to evaluate or diagnose it
+ *   train_config.h   what a run is: options of the run, its method, its encoders, its inputs;
+ *                    resolved and written back
+ *   protocol.h       presets of those options
+ *   schedule.h       the learning rate from step to step
+ *   session.h        a configuration brought to life: store, model, passes over a split
+ *   metrics.h        accuracy, F1, confusion from logits
+ *   evaluate.h       overall and per modality, the others masked
+ *   checkpoint.h     weights and state in a safetensors file
+ *   run_log.h        log.jsonl, append-only, cut back on resume
+ *   trainer.h        the loop
+ *   run.h            a finished or stopped run, opened to evaluate or diagnose it
  *
  * A run folder holds config.yaml, kernels.json, log.jsonl, checkpoint/last.safetensors,
  * checkpoint/best.safetensors, summary.json. */
@@ -16,8 +21,10 @@
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/metrics.h"
+#include "train/protocol.h"
 #include "train/run.h"
 #include "train/run_log.h"
+#include "train/schedule.h"
 #include "train/session.h"
 #include "train/train_config.h"
 #include "train/trainer.h"

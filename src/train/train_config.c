@@ -1,5 +1,7 @@
 #include "train/train_config.h"
 
+#include "train/protocol.h"
+
 #include <string.h>
 
 #define OPTION(key, type, field, ...)                                                              \
@@ -8,6 +10,10 @@
 const struct rel_option train_option_table[] = {
     OPTION("data", OPTION_TEXT, data, .unit = "STORE",
            .help = "Store to train on; --data comes first."),
+    OPTION("protocol", OPTION_CHOICE, protocol, .default_value = "default",
+           .choices = "default|published",
+           .help = "Defaults of train_on, augment, select, drop_last and relearn.n_init: ours, or "
+                   "those of the published code with its flaws."),
     OPTION("method", OPTION_TEXT, method, .default_value = "relearn", .help = "Balancing method."),
     OPTION("modalities", OPTION_TEXTS, modalities, .default_value = "[]",
            .help = "Modalities to train on; none named means all that the store has."),
@@ -20,13 +26,55 @@ const struct rel_option train_option_table[] = {
            .help = "Batch of evaluation and diagnosis; 0 means as in training."),
     OPTION("seed", OPTION_INT, seed, .default_value = "0", .minimum = 0, .maximum = 4294967295.0,
            .help = "Seed of initial weights, order, augmentation and k-means."),
+    OPTION("optimizer.name", OPTION_CHOICE, optimizer, .default_value = "sgd",
+           .choices = "sgd|adam|adamw", .help = "Optimiser, as PyTorch's of this name."),
     OPTION("optimizer.lr", OPTION_REAL, learning_rate, .default_value = "0.002", .minimum = 0,
-           .maximum = 1000, .help = "Learning rate of SGD."),
-    OPTION("optimizer.momentum", OPTION_REAL, momentum, .default_value = "0.9", .minimum = 0,
-           .maximum = 1, .help = "Momentum of SGD."),
-    OPTION("optimizer.weight_decay", OPTION_REAL, weight_decay, .default_value = "0.0001",
-           .minimum = 0, .maximum = 1000,
-           .help = "L2 penalty added to every gradient, batch norm included."),
+           .maximum = 1000, .help = "Learning rate, before the schedule."),
+    OPTION("optimizer.momentum", OPTION_REAL, optimizer_settings.momentum, .default_value = "0.9",
+           .minimum = 0, .maximum = 1, .help = "sgd: momentum."),
+    OPTION("optimizer.beta1", OPTION_REAL, optimizer_settings.beta1, .default_value = "0.9",
+           .minimum = 0, .maximum = 0.999999,
+           .help = "adam, adamw: how long the mean of gradients remembers."),
+    OPTION("optimizer.beta2", OPTION_REAL, optimizer_settings.beta2, .default_value = "0.999",
+           .minimum = 0, .maximum = 0.999999,
+           .help = "adam, adamw: how long the mean of their squares remembers."),
+    OPTION("optimizer.epsilon", OPTION_REAL, optimizer_settings.epsilon, .default_value = "1e-8",
+           .minimum = 1e-30, .maximum = 1, .help = "adam, adamw: added to the divisor."),
+    OPTION("optimizer.weight_decay", OPTION_REAL, optimizer_settings.weight_decay,
+           .default_value = "0.0001", .minimum = 0, .maximum = 1000,
+           .help = "sgd, adam: L2 penalty added to every gradient, batch norm included; adamw: "
+                   "share of the rate by which every weight shrinks."),
+    OPTION("schedule.kind", OPTION_CHOICE, schedule.kind, .default_value = "constant",
+           .choices = "constant|step|cosine",
+           .help = "How the learning rate changes from epoch to epoch."),
+    OPTION("schedule.warmup_epochs", OPTION_INT, schedule.warmup_epochs, .default_value = "0",
+           .minimum = 0, .maximum = 1e6, .unit = "epochs",
+           .help = "Raises the rate along a line, step by step; the schedule begins behind."),
+    OPTION("schedule.warmup_start", OPTION_REAL, schedule.warmup_start, .default_value = "0.1",
+           .minimum = 0, .maximum = 1, .help = "Share of the rate that the warm-up begins with."),
+    OPTION("schedule.step_epochs", OPTION_INT, schedule.step_epochs, .default_value = "30",
+           .minimum = 1, .maximum = 1e6, .unit = "epochs",
+           .help = "step: epochs from drop to drop."),
+    OPTION("schedule.gamma", OPTION_REAL, schedule.gamma, .default_value = "0.1", .minimum = 0,
+           .maximum = 1, .help = "step: what the rate is multiplied by."),
+    OPTION("schedule.minimum", OPTION_REAL, schedule.minimum, .default_value = "0", .minimum = 0,
+           .maximum = 1, .help = "cosine: share of the rate that it falls to."),
+    OPTION("clip_norm", OPTION_REAL, clip_norm, .default_value = "0", .minimum = 0, .maximum = 1e30,
+           .help =
+               "Scales all gradients down to this norm where theirs together is larger; 0: never."),
+    OPTION("label_smoothing", OPTION_REAL, label_smoothing, .default_value = "0", .minimum = 0,
+           .maximum = 1,
+           .help = "Share of every target that training spreads evenly over all classes."),
+    OPTION(
+        "train_on", OPTION_CHOICE, train_on, .default_value = "train", .choices = "train|train+val",
+        .help = "Splits to train on. With train+val nothing is left to validate or to diagnose."),
+    OPTION("augment", OPTION_BOOL, augment, .default_value = "true",
+           .help = "Train on random crops, flips and frames, as inputs say; false: on what "
+                   "evaluation sees."),
+    OPTION("select", OPTION_CHOICE, select, .default_value = "val", .choices = "val|test|last",
+           .help =
+               "Split whose accuracy chooses the best epoch (without validation samples val means "
+               "last). Accuracy on test is too good when test has chosen."),
     OPTION("drop_last", OPTION_BOOL, drop_last, .default_value = "true",
            .help = "Leave out an epoch's last batch when it is smaller than the others."),
     OPTION("fusion", OPTION_CHOICE, fusion, .default_value = "concat",
@@ -144,6 +192,27 @@ static rel_status encoders_resolve(struct train_config *config, struct settings 
     return REL_OK;
 }
 
+/* Options that contradict each other. */
+static rel_status options_check(const struct train_config *config) {
+    const struct train_options *options = &config->options;
+    if (options->schedule.warmup_epochs > 0 && options->schedule.warmup_epochs >= options->epochs)
+        return rel_fail(REL_ERR_USAGE,
+                        "schedule.warmup_epochs: %lld, but the run has %lld epochs (warm up for "
+                        "fewer)",
+                        (long long)options->schedule.warmup_epochs, (long long)options->epochs);
+    if (options->train_on != TRAIN_ON_BOTH) return REL_OK;
+    if (options->select == SELECT_VAL)
+        return rel_fail(REL_ERR_USAGE,
+                        "select: val, but train_on: train+val leaves no validation samples (select "
+                        "test or last)");
+    if (config->method->needs & METHOD_NEEDS_VALIDATION)
+        return rel_fail(REL_ERR_USAGE,
+                        "train_on: train+val, but method %s needs a validation split (train_on: "
+                        "train)",
+                        config->method->name);
+    return REL_OK;
+}
+
 static rel_status known_keys(const struct store_info *info, struct rel_arena *arena,
                              const char ***keys, size_t *count) {
     const struct rel_option *table;
@@ -179,6 +248,8 @@ rel_status train_config_resolve(struct train_config *config, struct settings *se
     if (config->options.evaluation_batch == 0)
         config->options.evaluation_batch = config->options.batch;
     REL_TRY_CLEANUP(method_resolve(config, settings));
+    REL_TRY_CLEANUP(protocol_apply(config, settings));
+    REL_TRY_CLEANUP(options_check(config));
     REL_TRY_CLEANUP(other_methods_check(config, settings));
     REL_TRY_CLEANUP(modalities_resolve(config, info));
     REL_TRY_CLEANUP(encoders_resolve(config, settings, info));

@@ -2,6 +2,7 @@
  * fed by the same settings.
  *
  *   method, epochs, batch, ...          train_option_table
+ *   protocol                            presets of the options above (protocol.h)
  *   relearn.lambda, ...                 the chosen method's table under the method's name
  *   encoder.width, encoders.audio.width encoder_option_table: for all modalities, then for one
  *   inputs.visual.flip, ...             transform_option_table, over what the store says */
@@ -11,8 +12,11 @@
 #include "data/data.h"
 #include "learn/learn.h"
 #include "model/model.h"
+#include "train/schedule.h"
 
 enum mask_kind { MASK_MEAN, MASK_ZERO };
+enum train_on_kind { TRAIN_ON_TRAIN, TRAIN_ON_BOTH };
+enum select_kind { SELECT_VAL, SELECT_TEST, SELECT_LAST };
 
 struct train_options {
     char *data; /* the store; NULL when it is given otherwise */
@@ -21,7 +25,15 @@ struct train_options {
     int64_t epochs;
     int64_t batch, evaluation_batch;
     int64_t seed;
-    double learning_rate, momentum, weight_decay;
+    int protocol; /* enum protocol_kind */
+    int train_on; /* enum train_on_kind */
+    bool augment;
+    int select;    /* enum select_kind */
+    int optimizer; /* enum nn_optimizer_kind */
+    double learning_rate;
+    struct nn_optimizer_settings optimizer_settings;
+    struct schedule_options schedule;
+    double clip_norm, label_smoothing;
     bool drop_last;
     int fusion;  /* enum fusion_kind */
     int mask;    /* enum mask_kind */

@@ -16,21 +16,24 @@ const struct train_options *trainer_options(const struct trainer *trainer) {
 /* --- the run folder --- */
 
 /* Top-level options that a resumed run may change: they do not touch the result, or only say how
- * long to go on. */
-static bool line_is_free(const char *line) {
+ * long to go on, if no schedule spans the epochs. */
+static bool line_is_free(const char *line, bool epochs_matter) {
     static const char *const keys[] = {
-        "epochs:", "loader_threads:", "checkpoint_minutes:", "data:"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        "loader_threads:", "checkpoint_minutes:", "data:", "epochs:"};
+    size_t count = sizeof keys / sizeof keys[0] - (epochs_matter ? 1 : 0);
+    for (size_t i = 0; i < count; i++)
         if (strncmp(line, keys[i], strlen(keys[i])) == 0) return true;
     return false;
 }
 
 /* ERR_USAGE naming the first line that differs. */
-static rel_status configs_compare(const char *path, char *kept, char *wanted) {
+static rel_status configs_compare(const char *path, char *kept, char *wanted, bool epochs_matter) {
     char *kept_rest = NULL, *wanted_rest = NULL;
     char *a = strtok_r(kept, "\n", &kept_rest), *b = strtok_r(wanted, "\n", &wanted_rest);
     while (a || b) {
-        bool equal = a && b && (strcmp(a, b) == 0 || (line_is_free(a) && line_is_free(b)));
+        bool equal = a && b &&
+                     (strcmp(a, b) == 0 ||
+                      (line_is_free(a, epochs_matter) && line_is_free(b, epochs_matter)));
         if (!equal)
             return rel_fail(REL_ERR_USAGE,
                             "%s: the run to resume says \"%s\", this command \"%s\" (give the same "
@@ -58,8 +61,9 @@ static rel_status folder_prepare(struct trainer *trainer) {
                          trainer->request->out);
         if (status == REL_OK) status = fs_read(path, SETTINGS_FILE_MAX, &kept, &size);
         char *wanted = status == REL_OK ? rel_strdup(text.data) : NULL;
+        bool spans = trainer_options(trainer)->schedule.kind == SCHEDULE_COSINE;
         if (status == REL_OK)
-            status = wanted ? configs_compare(path, kept, wanted) : REL_ERR_MEMORY;
+            status = wanted ? configs_compare(path, kept, wanted, spans) : REL_ERR_MEMORY;
         rel_free(wanted);
     }
     if (status == REL_OK) status = fs_make_folders(folder);
@@ -123,6 +127,10 @@ static rel_status splits_check(const struct trainer *trainer) {
             "%llu training samples are fewer than one batch of %lld (lower batch, or set "
             "drop_last=false)",
             (unsigned long long)train, (long long)trainer_options(trainer)->batch);
+    if (trainer_options(trainer)->select == SELECT_TEST &&
+        session_samples(session, SPLIT_TEST) == 0)
+        return rel_fail(REL_ERR_STATE, "select: test, but the store has no test samples (select "
+                                       "val or last)");
     if ((session->config.method->needs & METHOD_NEEDS_VALIDATION) &&
         session_samples(session, SPLIT_VAL) == 0)
         return rel_fail(REL_ERR_STATE,
@@ -154,7 +162,7 @@ static rel_status method_begin(struct trainer *trainer) {
         .threads = nn_runtime_threads(session->runtime),
         .seed = (uint64_t)session->config.options.seed,
         .steps_per_epoch = trainer->steps_per_epoch,
-        .first_plane = PLANE_EXTRA + NN_SGD_PLANES,
+        .first_plane = PLANE_EXTRA + session_optimizer(session)->planes,
         .features = features_service,
     };
     trainer->method = (struct method_run){.method = session->config.method,

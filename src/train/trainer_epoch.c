@@ -1,3 +1,4 @@
+#include "train/protocol.h"
 #include "train/trainer_private.h"
 
 #include <math.h>
@@ -15,25 +16,34 @@ static rel_status epoch_mask(const struct trainer *trainer, struct feature_mask 
     return REL_OK;
 }
 
-static rel_status epoch_validate(struct trainer *trainer, json_t **measures) {
+/* The split whose accuracy chooses the best epoch; SPLIT_COUNT: none does, the last one is best. */
+static enum data_split select_split(const struct trainer *trainer) {
+    int select = trainer_options(trainer)->select;
+    if (select == SELECT_TEST) return SPLIT_TEST;
+    return session_samples(&trainer->session, SPLIT_VAL) > 0 ? SPLIT_VAL : SPLIT_COUNT;
+}
+
+/* Measures the epoch's model and keeps it when it is the best so far. */
+static rel_status epoch_select(struct trainer *trainer, json_t **measures) {
     struct trainer_state *state = &trainer->state;
     struct session *session = &trainer->session;
+    enum data_split split = select_split(trainer);
     struct feature_mask mask;
     struct evaluation evaluation;
     *measures = json_null();
-    if (session_samples(session, SPLIT_VAL) == 0) {
+    if (split == SPLIT_COUNT) {
         state->best = (struct trainer_best){.found = true, .epoch = state->epoch};
         return trainer_save_best(trainer, NULL);
     }
-    REL_TRY(session_pass(session, SPLIT_VAL, "validate"));
+    REL_TRY(session_pass(session, split, split == SPLIT_TEST ? "test" : "validate"));
     rel_status status = epoch_mask(trainer, &mask);
-    if (status == REL_OK) status = evaluate_features(session, SPLIT_VAL, &mask, &evaluation);
+    if (status == REL_OK) status = evaluate_features(session, split, &mask, &evaluation);
     feature_mask_release(&mask);
     REL_TRY(status);
     double accuracy = evaluation.all.accuracy, loss = evaluation.all.loss;
     struct trainer_best *best = &state->best;
-    bool better = !best->found || accuracy > best->accuracy ||
-                  (accuracy == best->accuracy && loss < best->loss);
+    bool better = !best->found || trainer_options(trainer)->select == SELECT_LAST ||
+                  accuracy > best->accuracy || (accuracy == best->accuracy && loss < best->loss);
     *measures = evaluation_json(&evaluation, session);
     evaluation_release(&evaluation);
     if (!better) return REL_OK;
@@ -41,31 +51,40 @@ static rel_status epoch_validate(struct trainer *trainer, json_t **measures) {
     return trainer_save_best(trainer, NULL);
 }
 
-static void epoch_note(const struct trainer *trainer, const json_t *validation, double seconds) {
+static void epoch_note(const struct trainer *trainer, const json_t *measures, double seconds) {
     const struct trainer_state *state = &trainer->state;
     uint32_t epochs = (uint32_t)trainer_options(trainer)->epochs, left = epochs - state->epoch - 1;
     double seen = state->seen ? (double)state->seen : 1;
     char measured[64] = "";
-    if (json_is_object(validation))
-        snprintf(measured, sizeof measured, ", validation %.2f %%",
-                 100 * json_real_value(json_object_get(validation, "accuracy")));
+    if (json_is_object(measures))
+        snprintf(measured, sizeof measured, ", %s %.2f %%",
+                 select_split(trainer) == SPLIT_TEST ? "test" : "validation",
+                 100 * json_real_value(json_object_get(measures, "accuracy")));
     rel_log(REL_LOG_NOTE, "epoch %u/%u: loss %.4f, train %.2f %%%s (%.1f s, about %.0f s left)",
             state->epoch + 1, epochs, state->loss_sum / seen, 100 * (double)state->correct / seen,
             measured, seconds, seconds * left);
 }
 
-static rel_status epoch_log(struct trainer *trainer, json_t *validation, double seconds) {
+static double rate_of_last_step(struct trainer *trainer) {
+    trainer->state.step--;
+    double rate = trainer_learning_rate(trainer);
+    trainer->state.step++;
+    return rate;
+}
+
+static rel_status epoch_log(struct trainer *trainer, json_t *measures, double rate,
+                            double seconds) {
     const struct trainer_state *state = &trainer->state;
     double seen = state->seen ? (double)state->seen : 1;
-    epoch_note(trainer, validation, seconds);
-    return run_log_write(&trainer->log,
-                         json_pack("{s:s, s:I, s:{s:I, s:o, s:f}, s:o, s:b, s:{s:f, s:f}}", "event",
-                                   "epoch", "epoch", (json_int_t)state->epoch + 1, "train",
-                                   "samples", (json_int_t)state->seen, "loss",
-                                   json_number(state->loss_sum / seen), "accuracy",
-                                   (double)state->correct / seen, "validation", validation, "best",
-                                   state->best.epoch == state->epoch, "timing", "seconds", seconds,
-                                   "loader_wait_seconds", loader_wait_seconds(trainer->loader)));
+    epoch_note(trainer, measures, seconds);
+    json_t *event = json_pack("{s:s, s:I, s:{s:I, s:o, s:f}, s:f, s:o, s:b, s:{s:f, s:f}}", "event",
+                              "epoch", "epoch", (json_int_t)state->epoch + 1, "train", "samples",
+                              (json_int_t)state->seen, "loss", json_number(state->loss_sum / seen),
+                              "accuracy", (double)state->correct / seen, "learning_rate", rate,
+                              select_split(trainer) == SPLIT_TEST ? "test" : "validation", measures,
+                              "best", state->best.epoch == state->epoch, "timing", "seconds",
+                              seconds, "loader_wait_seconds", loader_wait_seconds(trainer->loader));
+    return run_log_write(&trainer->log, event);
 }
 
 static rel_status method_epoch_end(struct trainer *trainer) {
@@ -85,10 +104,10 @@ static rel_status method_epoch_end(struct trainer *trainer) {
 rel_status trainer_epoch_end(struct trainer *trainer) {
     const struct trainer_state before = trainer->state;
     uint64_t lines = trainer->log.lines;
-    json_t *validation = NULL;
-    double started = trainer->started;
-    rel_status status = epoch_validate(trainer, &validation);
-    if (status == REL_OK) status = epoch_log(trainer, validation, clock_seconds() - started);
+    json_t *measures = NULL;
+    double started = trainer->started, rate = rate_of_last_step(trainer);
+    rel_status status = epoch_select(trainer, &measures);
+    if (status == REL_OK) status = epoch_log(trainer, measures, rate, clock_seconds() - started);
     if (status == REL_OK) status = method_epoch_end(trainer);
     if (status == REL_ERR_INTERRUPTED) {
         /* Back to the end of the last step: what was done since is done again on resume. */
@@ -142,15 +161,16 @@ static json_t *summary_json(const struct trainer *trainer, json_t *validation, j
         json_array_append_new(modalities, json_string(session->model.config.inputs[m].name));
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return json_pack("{s:s, s:I, s:I, s:o, s:I, s:o, s:s, s:I, s:o, s:o, s:O, s:{s:f, s:I, s:I}}",
-                     "method", session->config.method->name, "seed", (json_int_t)options->seed,
-                     "epochs", (json_int_t)options->epochs, "modalities", modalities, "parameters",
-                     (json_int_t)model_parameter_count(&session->model), "data",
-                     data_json(session->info), "compute", nn_library_version(), "best_epoch",
-                     (json_int_t)trainer->state.best.epoch + 1, "validation", validation, "test",
-                     test, "diagnoses", trainer->diagnoses, "timing", "seconds",
-                     clock_seconds() - trainer->run_started, "peak_rss_kib",
-                     (json_int_t)usage.ru_maxrss, "threads", (json_int_t)trainer->services.threads);
+    return json_pack(
+        "{s:s, s:o, s:I, s:I, s:o, s:I, s:o, s:s, s:I, s:o, s:o, s:O, s:{s:f, s:I, s:I}}", "method",
+        session->config.method->name, "protocol", protocol_json(&session->config), "seed",
+        (json_int_t)options->seed, "epochs", (json_int_t)options->epochs, "modalities", modalities,
+        "parameters", (json_int_t)model_parameter_count(&session->model), "data",
+        data_json(session->info), "compute", nn_library_version(), "best_epoch",
+        (json_int_t)trainer->state.best.epoch + 1, "validation", validation, "test", test,
+        "diagnoses", trainer->diagnoses, "timing", "seconds",
+        clock_seconds() - trainer->run_started, "peak_rss_kib", (json_int_t)usage.ru_maxrss,
+        "threads", (json_int_t)trainer->services.threads);
 }
 
 rel_status trainer_finish(struct trainer *trainer, json_t **summary) {

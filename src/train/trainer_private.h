@@ -54,6 +54,7 @@ void trainer_release(struct trainer *trainer);
 
 /* trainer_step.c */
 rel_status trainer_step(struct trainer *trainer, const struct batch *batch);
+double trainer_learning_rate(const struct trainer *trainer); /* of the next step */
 
 /* trainer_epoch.c: what follows the last step of an epoch; raises state.epoch. */
 rel_status trainer_epoch_end(struct trainer *trainer);

@@ -45,9 +45,10 @@ rel_status trainer_save(struct trainer *trainer) {
     int count = arrays_describe(&trainer->session, "feature_sum", SAFETENSORS_F64,
                                 (void *const *)trainer->feature_sums, arrays);
     char *path = trainer_path(trainer, "checkpoint/last.safetensors");
-    rel_status status = path ? checkpoint_save(path, &trainer->session.model, true, NN_SGD_PLANES,
-                                               arrays, count, state)
-                             : REL_ERR_MEMORY;
+    rel_status status =
+        path ? checkpoint_save(path, &trainer->session.model, true,
+                               session_optimizer(&trainer->session)->planes, arrays, count, state)
+             : REL_ERR_MEMORY;
     rel_free(path);
     json_decref(state);
     trainer->checkpointed = clock_seconds();
@@ -133,8 +134,9 @@ rel_status trainer_load(struct trainer *trainer, uint64_t *log_lines) {
                                 (void *const *)trainer->feature_sums, arrays);
     char *path = trainer_path(trainer, "checkpoint/last.safetensors");
     if (!path) return REL_ERR_MEMORY;
-    rel_status status = checkpoint_load(path, &trainer->session.model, true, NN_SGD_PLANES, arrays,
-                                        count, false, &state);
+    rel_status status =
+        checkpoint_load(path, &trainer->session.model, true,
+                        session_optimizer(&trainer->session)->planes, arrays, count, false, &state);
     if (status == REL_OK) status = state_apply(trainer, path, state, log_lines);
     rel_free(path);
     json_decref(state);

@@ -12,9 +12,9 @@ static rel_status loss_gradient(struct trainer *trainer, const struct method_ste
             gradient = model_auxiliary_logits_gradient(step->plan, m);
         }
     const float *weights = trainer->method.method->before_step ? step->weights : NULL;
-    return nn_softmax_cross_entropy(logits, step->labels, weights, step->batch,
-                                    trainer->services.classes, (float)loss->scale, &loss->value,
-                                    gradient);
+    return nn_smoothed_cross_entropy(
+        logits, step->labels, weights, step->batch, trainer->services.classes,
+        trainer_options(trainer)->label_smoothing, (float)loss->scale, &loss->value, gradient);
 }
 
 /* Sends every loss back. Losses of one plane and one set of encoders go together; a plane that an
@@ -77,7 +77,7 @@ static void statistics_add(struct trainer *trainer, const struct method_step *st
     }
 }
 
-static rel_status step_log(struct trainer *trainer, const struct method_step *step,
+static rel_status step_log(struct trainer *trainer, const struct method_step *step, double norm,
                            double seconds) {
     json_t *event =
         json_pack("{s:s, s:I, s:I, s:o}", "event", "step", "epoch", (json_int_t)step->epoch + 1,
@@ -89,8 +89,48 @@ static rel_status step_log(struct trainer *trainer, const struct method_step *st
         json_object_set_new(event, "losses", losses);
     }
     if (step->record) json_object_set(event, "method", step->record);
+    if (trainer_options(trainer)->clip_norm > 0)
+        json_object_set_new(event, "gradient_norm", json_number(norm));
     json_object_set_new(event, "timing", json_pack("{s:f}", "seconds", seconds));
     return run_log_write(&trainer->log, event);
+}
+
+double trainer_learning_rate(const struct trainer *trainer) {
+    const struct train_options *options = trainer_options(trainer);
+    const struct schedule_place place = {.epochs = options->epochs,
+                                         .steps_per_epoch = trainer->steps_per_epoch,
+                                         .epoch = trainer->state.epoch,
+                                         .step = trainer->state.step};
+    return options->learning_rate * schedule_factor(&options->schedule, &place);
+}
+
+/* Clips when told to (*norm gets the norm of all gradients together) and lets the optimiser step.
+ */
+static rel_status optimizer_step(struct trainer *trainer, const struct method_step *step,
+                                 double *norm) {
+    const struct train_options *options = trainer_options(trainer);
+    struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
+    int count = model_arenas(&trainer->session.model, arenas);
+    struct nn_optimizer_step now = {
+        .learning_rate = trainer_learning_rate(trainer),
+        .gradient_scale = 1,
+        .number = step->epoch * trainer->steps_per_epoch + step->step + 1,
+        .threads = trainer->services.threads,
+    };
+    if (options->clip_norm > 0) {
+        double squares = 0;
+        for (int a = 0; a < count; a++) squares += nn_plane_norm_squared(arenas[a], PLANE_GRADIENT);
+        *norm = sqrt(squares);
+        if (!isfinite(*norm))
+            return rel_fail(REL_ERR_NUMERIC,
+                            "epoch %u, step %llu: a gradient is not a number (lower optimizer.lr; "
+                            "the last checkpoint is kept)",
+                            step->epoch + 1, (unsigned long long)step->step + 1);
+        now.gradient_scale = nn_clip_scale(*norm, options->clip_norm);
+    }
+    for (int a = 0; a < count; a++)
+        session_optimizer(&trainer->session)->step(&options->optimizer_settings, &now, arenas[a]);
+    return REL_OK;
 }
 
 static rel_status step_run(struct trainer *trainer, const struct batch *batch,
@@ -99,7 +139,6 @@ static rel_status step_run(struct trainer *trainer, const struct batch *batch,
     struct session *session = &trainer->session;
     struct method_run *run = &trainer->method;
     const struct method *method = run->method;
-    const struct train_options *options = trainer_options(trainer);
     const float *inputs[MODEL_MODALITIES_MAX];
     for (int i = 0; i < batch->count; i++) step->weights[i] = 1;
     REL_TRY(model_plan_get(&session->model, NN_TRAINING, batch->count, &step->plan));
@@ -114,13 +153,11 @@ static rel_status step_run(struct trainer *trainer, const struct batch *batch,
     if (method->after_backward) REL_TRY(method->after_backward(run, step));
     REL_TRY(model_average(&session->model, &trainer->comm, PLANE_GRADIENT));
 
-    const struct nn_sgd sgd = {options->learning_rate, options->momentum, options->weight_decay};
-    struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
-    int count = model_arenas(&session->model, arenas);
-    for (int a = 0; a < count; a++) nn_sgd_step(&sgd, arenas[a], trainer->services.threads);
+    double norm = 0;
+    REL_TRY(optimizer_step(trainer, step, &norm));
     statistics_add(trainer, step);
     trainer->state.step++;
-    return step_log(trainer, step, clock_seconds() - started);
+    return step_log(trainer, step, norm, clock_seconds() - started);
 }
 
 rel_status trainer_step(struct trainer *trainer, const struct batch *batch) {

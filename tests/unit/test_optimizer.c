@@ -51,7 +51,7 @@ static void planes_run(struct param_arena *arena, sgd_kernel *kernel, int thread
     hash_fill("g", param_data(arena, PLANE_GRADIENT, 1), COUNT, 1, 0);
     for (int step = 0; step < 3; step++)
         kernel(arena->planes[PLANE_VALUE], arena->planes[PLANE_GRADIENT],
-               arena->planes[PLANE_EXTRA], arena->size, 0.1F, 0.9F, 0.01F, threads);
+               arena->planes[PLANE_EXTRA], arena->size, 0.1F, 0.9F, 0.01F, 1, threads);
 }
 
 static void threads_do_not_change_the_bits(void **state) {
@@ -84,6 +84,40 @@ static void instruction_sets_agree(void **state) {
     param_arena_release(&reference);
 }
 
+static void adam_run(struct param_arena *arena, int threads) {
+    const struct nn_optimizer_settings settings = {
+        .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01};
+    arena_make(arena);
+    assert_int_equal(param_arena_allocate(arena, true, 2), REL_OK);
+    hash_fill("w", param_data(arena, PLANE_VALUE, 1), COUNT, 1, 0);
+    hash_fill("g", param_data(arena, PLANE_GRADIENT, 1), COUNT, 1, 0);
+    for (uint64_t number = 1; number <= 3; number++) {
+        const struct nn_optimizer_step step = {0.01, 0.7, number, threads};
+        nn_optimizer_table[NN_OPTIMIZER_ADAMW]->step(&settings, &step, arena);
+    }
+}
+
+static void adam_keeps_its_bits_and_the_padding(void **state) {
+    (void)state;
+    struct param_arena one, three;
+    adam_run(&one, 1);
+    adam_run(&three, 3);
+    for (int plane = PLANE_VALUE; plane < PLANE_EXTRA + 2; plane++)
+        assert_true(param_arena_checksum(&one, (enum param_plane)plane) ==
+                    param_arena_checksum(&three, (enum param_plane)plane));
+    for (size_t i = 7; i < 16; i++)
+        assert_true(one.planes[PLANE_VALUE][i] == 0 && one.planes[PLANE_EXTRA + 1][i] == 0);
+    param_arena_release(&one);
+    param_arena_release(&three);
+}
+
+static void clip_scale(void **state) {
+    (void)state;
+    assert_true(nn_clip_scale(0, 1) == 1);
+    assert_true(nn_clip_scale(1, 2) == 1);
+    assert_true(fabs(nn_clip_scale(8, 2) - 0.25) < 1e-6);
+}
+
 static void norm_sums_in_double(void **state) {
     (void)state;
     struct param_arena arena;
@@ -114,6 +148,8 @@ int main(void) {
         cmocka_unit_test(step_follows_its_formula),
         cmocka_unit_test(threads_do_not_change_the_bits),
         cmocka_unit_test(instruction_sets_agree),
+        cmocka_unit_test(adam_keeps_its_bits_and_the_padding),
+        cmocka_unit_test(clip_scale),
         cmocka_unit_test(norm_sums_in_double),
         cmocka_unit_test(nonfinite_values_are_found),
     };
