@@ -1,6 +1,8 @@
 #include "cli/command.h"
 #include "train/train.h"
 
+#include <string.h>
+
 struct evaluate_flags {
     int split; /* enum data_split */
     char *data;
@@ -61,14 +63,28 @@ static rel_status print_json(const struct run *opened, const struct evaluation *
     json_t *json = evaluation_json(evaluation, &opened->session);
     json_object_set_new(json, "run", json_string(opened->path));
     json_object_set_new(json, "split", json_string(split));
+    json_object_set_new(json, "protocol", protocol_json(&opened->session.config));
     json_object_set_new(json, "classes", classes_json(&evaluation->all, opened->session.info));
     json_object_set_new(json, "confusion", confusion_json(&evaluation->all));
     return output_json(json);
 }
 
+static void print_protocol(const struct run *opened, const char *split) {
+    struct rel_text text = {0};
+    json_t *protocol = protocol_json(&opened->session.config);
+    if (protocol_text(protocol, &text)) output_text("protocol  %s\n", text.data);
+    json_decref(protocol);
+    rel_text_release(&text);
+    if (opened->session.config.options.select == SELECT_TEST && strcmp(split, "test") == 0)
+        rel_log(REL_LOG_WARNING,
+                "%s: its best epoch was chosen on the test split, so accuracy there is too good",
+                opened->path);
+}
+
 static void print_text(const struct run *opened, const struct evaluation *evaluation,
                        const char *split) {
     const struct store_info *info = opened->session.info;
+    print_protocol(opened, split);
     output_text("%s, %llu samples\n\n%-16s %10s %10s %10s\n", split,
                 (unsigned long long)evaluation->all.samples, "", "accuracy %", "macro-F1", "loss");
     output_text("%-16s %10.2f %10.4f %10.4f\n", "all", 100 * evaluation->all.accuracy,
