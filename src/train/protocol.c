@@ -10,16 +10,22 @@ struct preset {
 };
 
 static const struct preset published[] = {
-    {"train_on", "train", "train+val"}, {"augment", "false", "true"},
-    {"select", "test", "test"},         {"drop_last", "false", "false"},
-    {"relearn.n_init", "1", "1"},       {"relearn.match_size", "false", "false"},
+    {"train_on", "train", "train+val"},
+    {"augment", "false", "true"},
+    {"select", "test", "test"},
+    {"drop_last", "false", "false"},
+    {"relearn.n_init", "1", "1"},
+    {"relearn.match_size", "false", "false"},
+    {"relearn.reset_bn_stats", "false", "false"},
+    {"relearn.reset_momentum", "false", "false"},
 };
 enum { PRESETS = sizeof published / sizeof published[0] };
 
 /* Where an option lies in a configuration. */
 struct place {
     const struct rel_option *option;
-    void *target; /* the struct that it belongs to */
+    void *target; /* the struct that it belongs to, */
+    size_t size;  /* and the struct's size */
 };
 
 static const struct rel_option *row_find(const struct rel_option *table, size_t count,
@@ -34,10 +40,12 @@ static bool place_find(const struct train_config *config, const char *key, struc
     const struct method *method = config->method;
     size_t prefix = strlen(method->name);
     place->target = (void *)&config->options;
+    place->size = sizeof config->options;
     place->option = row_find(train_option_table, train_option_count, key);
     if (place->option) return true;
     if (strncmp(key, method->name, prefix) != 0 || key[prefix] != '.') return false;
     place->target = config->method_options;
+    place->size = method->options_size;
     place->option = row_find(method->options, method->option_count, key + prefix + 1);
     return place->option != NULL;
 }
@@ -65,15 +73,14 @@ rel_status protocol_apply(struct train_config *config, struct settings *settings
  */
 static bool place_has(const struct place *place, const char *value) {
     size_t offset = place->option->offset;
-    char scratch[sizeof(struct train_options)] __attribute__((aligned(16)));
-    if (offset + sizeof(int64_t) > sizeof scratch ||
-        options_set(place->option, "protocol", value, scratch) != REL_OK)
-        return false;
-    const char *a = (const char *)place->target + offset, *b = scratch + offset;
     size_t size = place->option->type == OPTION_BOOL  ? sizeof(bool)
                   : place->option->type == OPTION_INT ? sizeof(int64_t)
                                                       : sizeof(int);
-    return memcmp(a, b, size) == 0;
+    char *scratch = rel_alloc(1, place->size);
+    bool equal = scratch && options_set(place->option, "protocol", value, scratch) == REL_OK &&
+                 memcmp((const char *)place->target + offset, scratch + offset, size) == 0;
+    rel_free(scratch);
+    return equal;
 }
 
 static const char *choice_text(const char *key, int value, char *text, size_t size) {

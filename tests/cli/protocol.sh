@@ -71,9 +71,10 @@ check "published: the method does not, and its frames are fixed" eval '
 check "published: test chooses the best epoch, on both sides" eval '
     [ "$(value pjoint best_epoch)" = "$(best_of pjoint test)" ] && [ "$(value prelearn best_epoch)" = "$(best_of prelearn test)" ] &&
     ! best_of prelearn validation'
-check "published: seed 0, k-means starts once, the published purity" eval '
+check "published: seed 0, k-means starts once, the published purity, statistics and momentum stay" eval '
     grep -q "^seed: 0$" prelearn/config.yaml && grep -q "^  n_init: 1$" prelearn/config.yaml &&
-    grep -q "^  match_size: false$" prelearn/config.yaml && grep -q "^  n_init: 10$" relearn/config.yaml'
+    grep -q "^  match_size: false$" prelearn/config.yaml && grep -q "^  reset_bn_stats: false$" prelearn/config.yaml &&
+    grep -q "^  reset_momentum: false$" prelearn/config.yaml && grep -q "^  n_init: 10$" relearn/config.yaml'
 check "published: the baseline still has no validation measures" eval '[ "$(value pjoint validation)" = null ] && value pjoint test accuracy'
 
 check "explicit keys come before the preset, and are named" eval '
