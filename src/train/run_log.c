@@ -37,15 +37,15 @@ rel_status run_log_open(struct run_log *log, const char *path, uint64_t lines) {
 }
 
 rel_status run_log_write(struct run_log *log, json_t *event) {
-    struct rel_text line = {0};
+    struct rel_text *line = &log->line;
+    line->length = 0;
     rel_status status =
-        event ? json_append_line(event, false, &line) : rel_fail(REL_ERR_MEMORY, "cannot log");
+        event ? json_append_line(event, false, line) : rel_fail(REL_ERR_MEMORY, "cannot log");
     json_decref(event);
-    if (status == REL_OK) status = rel_text_append(&line, "\n");
-    if (status == REL_OK && fwrite(line.data, 1, line.length, log->file) != line.length)
+    if (status == REL_OK) status = rel_text_append_bytes(line, "\n", 1);
+    if (status == REL_OK && fwrite(line->data, 1, line->length, log->file) != line->length)
         status = rel_fail(REL_ERR_IO, "%s: cannot write: %s (is the disk full?)", log->path,
                           strerror(errno));
-    rel_text_release(&line);
     if (status == REL_OK) log->lines++;
     return status;
 }
@@ -60,5 +60,6 @@ rel_status run_log_sync(struct run_log *log) {
 void run_log_close(struct run_log *log) {
     if (log->file) fclose(log->file);
     rel_free(log->path);
+    rel_text_release(&log->line);
     *log = (struct run_log){0};
 }

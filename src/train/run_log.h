@@ -9,6 +9,7 @@ struct run_log {
     FILE *file;
     char *path;
     uint64_t lines;
+    struct rel_text line; /* memory kept from one to the next */
 };
 
 /* Opens for appending behind the first `lines` lines; what stands behind them is cut off.

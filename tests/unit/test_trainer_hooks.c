@@ -211,12 +211,30 @@ static void a_second_loss_has_a_plane_of_its_own(void **unused) {
     trainer_unmake(&trainer);
 }
 
+/* The trainer's whole step: method, log line and statistics as well. */
+static void a_step_allocates_nothing(void **unused) {
+    (void)unused;
+    struct trainer trainer;
+    const struct batch *batch;
+    probe_reset();
+    trainer_make(&trainer, folder);
+    one_step(&trainer);
+    assert_int_equal(loader_next(trainer.loader, &batch), REL_OK);
+    assert_non_null(batch);
+    uint64_t before = rel_alloc_calls();
+    for (int i = 0; i < 3; i++) assert_int_equal(trainer_step(&trainer, batch), REL_OK);
+    assert_int_equal(rel_alloc_calls(), before);
+    loader_give_back(trainer.loader, batch);
+    trainer_unmake(&trainer);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hooks_come_in_order),
         cmocka_unit_test(sample_weights_reach_the_loss),
         cmocka_unit_test(an_encoder_that_is_off_gets_no_gradient),
         cmocka_unit_test(a_second_loss_has_a_plane_of_its_own),
+        cmocka_unit_test(a_step_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, data_make, data_remove);
 }
