@@ -11,7 +11,7 @@
 enum {
     RATE_MAX = 1536000, /* Hz */
     CHANNELS_MAX = 64,  /* what libswresample can hold */
-    ROOM_MIN = 16384,   /* samples per channel in the first piece of memory */
+    ROOM_MIN = 16384, /* samples per channel in the first piece of memory, beyond those expected */
 };
 
 /* A decode under way. Samples lie in [channels][room] until the end. */
@@ -39,6 +39,17 @@ static struct audio_options audio_options_complete(const struct audio_options *o
     return full;
 }
 
+/* Samples per channel that the header promises, as far as the file is large enough to hold them at
+ * a byte each; ROOM_MIN where it says nothing. */
+static size_t audio_expected(const struct audio_decoder *decoder) {
+    const struct source *source = &decoder->source;
+    double seconds = (double)source->stream->duration * av_q2d(source->stream->time_base);
+    double expected = seconds * decoder->clip->sample_rate + ROOM_MIN;
+    double most = (double)source->size / decoder->clip->channels + ROOM_MIN;
+    if (source->stream->duration == AV_NOPTS_VALUE || !(expected > ROOM_MIN)) return ROOM_MIN;
+    return (size_t)(expected < most ? expected : most);
+}
+
 /* Makes room for `more` samples per channel behind those there are. */
 static rel_status audio_make_room(struct audio_decoder *decoder, size_t more) {
     struct audio_clip *clip = decoder->clip;
@@ -50,8 +61,7 @@ static rel_status audio_make_room(struct audio_decoder *decoder, size_t more) {
         return rel_fail(REL_ERR_LIMIT,
                         "%s: its samples take more than %zu bytes (is it a long recording?)",
                         decoder->source.path, decoder->options.max_bytes);
-    size_t room = decoder->room * 2;
-    if (room < ROOM_MIN) room = ROOM_MIN;
+    size_t room = decoder->room ? decoder->room * 2 : audio_expected(decoder);
     if (room < needed) room = needed;
     if (room > most) room = most;
     float *grown = rel_alloc(room * channels, sizeof *grown);

@@ -1,11 +1,8 @@
 #include "media/logmel.h"
 #include "base/base.h"
+#include "media/logmel_kernels.h"
 
-#include <libavutil/tx.h>
-
-#include <float.h>
 #include <math.h>
-#include <string.h>
 
 #define OFFSET(field) offsetof(struct logmel_options, field)
 const struct rel_option logmel_option_table[] = {
@@ -94,36 +91,30 @@ const struct rel_option logmel_option_table[] = {
 const size_t logmel_option_count = sizeof logmel_option_table / sizeof *logmel_option_table;
 #undef OFFSET
 
-/* A mel band's weights over a run of FFT bins. */
-struct mel_band {
-    int first, count;
-    double *weights; /* [count], in logmel->weights */
-};
-
 struct logmel {
     struct logmel_options options;
     /* Of the sample rate last seen; 0 before the first. */
     int sample_rate;
-    int length, shift, padded; /* samples */
-    double *window;            /* [length] */
-    struct mel_band *bands;    /* [mel_bins] */
-    double *weights;           /* of all bands */
-    double *samples;           /* [padded], a frame ready for the transform */
-    AVComplexDouble *spectrum; /* [padded / 2 + 1] */
-    double *power;             /* [padded / 2] */
-    AVTXContext *transform;
-    av_tx_fn transform_run;
+    struct logmel_tables tables; /* what they point to is the logmel's */
+    struct mel_band *bands;      /* [mel_bins] */
+    double *weights;             /* of all bands */
+    logmel_kernel *run;
+    /* The samples of a clip, kept from one to the next. */
+    double *samples; /* [capacity] */
+    size_t capacity;
 };
 
 static void logmel_drop_plan(struct logmel *logmel) {
-    rel_free(logmel->window);
+    struct logmel_tables *tables = &logmel->tables;
+    rel_free((void *)tables->window);
+    rel_free((void *)tables->twiddles);
+    rel_free(tables->work);
+    rel_free(tables->other);
+    rel_free(tables->power);
     rel_free(logmel->bands);
     rel_free(logmel->weights);
-    rel_free(logmel->samples);
-    rel_free(logmel->spectrum);
-    rel_free(logmel->power);
-    av_tx_uninit(&logmel->transform);
-    *logmel = (struct logmel){.options = logmel->options};
+    *logmel = (struct logmel){
+        .options = logmel->options, .samples = logmel->samples, .capacity = logmel->capacity};
 }
 
 rel_status logmel_create(struct logmel **logmel, const struct logmel_options *options) {
@@ -146,6 +137,7 @@ rel_status logmel_create(struct logmel **logmel, const struct logmel_options *op
 void logmel_destroy(struct logmel *logmel) {
     if (!logmel) return;
     logmel_drop_plan(logmel);
+    rel_free(logmel->samples);
     rel_free(logmel);
 }
 
@@ -162,8 +154,8 @@ static double mel_weight(double mel, double left, double centre, double right) {
 
 /* Kaldi leaves the last bin (half the sample rate) out of every band. */
 static rel_status logmel_plan_bands(struct logmel *logmel, double high_freq) {
-    int bins = logmel->padded / 2, bands = (int)logmel->options.mel_bins;
-    double width = (double)logmel->sample_rate / logmel->padded; /* Hz */
+    int bins = logmel->tables.padded / 2, bands = (int)logmel->options.mel_bins;
+    double width = (double)logmel->sample_rate / logmel->tables.padded; /* Hz */
     double low = mel_of_hertz(logmel->options.low_freq);
     double delta = (mel_of_hertz(high_freq) - low) / (bands + 1);
     logmel->bands = rel_alloc((size_t)bands, sizeof *logmel->bands);
@@ -184,23 +176,33 @@ static rel_status logmel_plan_bands(struct logmel *logmel, double high_freq) {
             logmel->weights[used++] = weight;
         }
     }
+    logmel->tables.bands = logmel->bands;
+    logmel->tables.band_count = bands;
     return REL_OK;
 }
 
 static rel_status logmel_plan_transform(struct logmel *logmel) {
-    size_t padded = (size_t)logmel->padded;
-    double scale = 1.0;
-    logmel->samples = rel_alloc(padded, sizeof *logmel->samples);
-    logmel->spectrum = rel_alloc(padded / 2 + 1, sizeof *logmel->spectrum);
-    logmel->power = rel_alloc(padded / 2, sizeof *logmel->power);
-    logmel->window = rel_alloc((size_t)logmel->length, sizeof *logmel->window);
-    if (!logmel->samples || !logmel->spectrum || !logmel->power || !logmel->window)
+    struct logmel_tables *tables = &logmel->tables;
+    size_t padded = (size_t)tables->padded, length = (size_t)tables->length;
+    double *window = rel_alloc(length, sizeof *window);
+    double *twiddles = rel_alloc(padded, sizeof *twiddles);
+    tables->window = window;
+    tables->twiddles = twiddles;
+    tables->work = rel_alloc(padded, LOGMEL_LANES_MAX * sizeof(double));
+    tables->other = rel_alloc(padded, LOGMEL_LANES_MAX * sizeof(double));
+    tables->power = rel_alloc(padded / 2, LOGMEL_LANES_MAX * sizeof(double));
+    if (!window || !twiddles || !tables->work || !tables->other || !tables->power)
         return REL_ERR_MEMORY;
-    if (av_tx_init(&logmel->transform, &logmel->transform_run, AV_TX_DOUBLE_RDFT, 0, logmel->padded,
-                   &scale, 0) < 0)
-        return rel_fail(REL_ERR_MEMORY, "no Fourier transform of %d samples", logmel->padded);
-    for (int i = 0; i < logmel->length; i++)
-        logmel->window[i] = 0.5 - 0.5 * cos(2.0 * M_PI * i / (logmel->length - 1));
+    for (size_t i = 0; i < length; i++)
+        window[i] = 0.5 - 0.5 * cos(2.0 * M_PI * (double)i / (double)(length - 1));
+    for (size_t k = 0; k < padded / 2; k++) {
+        twiddles[2 * k] = cos(2.0 * M_PI * (double)k / (double)padded);
+        twiddles[2 * k + 1] = -sin(2.0 * M_PI * (double)k / (double)padded);
+    }
+    tables->preemphasis = logmel->options.preemphasis;
+    tables->offset = -logmel->options.mean;
+    tables->factor = 1 / (2.0 * logmel->options.deviation);
+    logmel->run = REL_ISA_PICK(logmel_run);
     return REL_OK;
 }
 
@@ -224,10 +226,11 @@ static rel_status logmel_plan(struct logmel *logmel, int sample_rate) {
                         "frames of %g ms every %g ms do not fit a sample rate of %d Hz",
                         options->frame_length, options->frame_shift, sample_rate);
     logmel_drop_plan(logmel);
-    logmel->length = (int)length;
-    logmel->shift = (int)shift;
-    logmel->padded = 2;
-    while (logmel->padded < logmel->length) logmel->padded *= 2;
+    struct logmel_tables *tables = &logmel->tables;
+    tables->length = (int)length;
+    tables->shift = (int)shift;
+    tables->padded = 2;
+    while (tables->padded < tables->length) tables->padded *= 2;
     logmel->sample_rate = sample_rate;
     rel_status status = logmel_plan_transform(logmel);
     if (status == REL_OK) status = logmel_plan_bands(logmel, high);
@@ -235,72 +238,38 @@ static rel_status logmel_plan(struct logmel *logmel, int sample_rate) {
     return status;
 }
 
-/* The samples used: one channel of the waveform minus its mean over all channels. */
-static void logmel_mono(const struct logmel *logmel, const struct audio_clip *clip, double *mono) {
-    size_t channels = (size_t)clip->channels;
-    double total = 0;
-    for (size_t i = 0; i < channels * clip->samples; i++) total += clip->waveform[i];
-    double mean = total / ((double)channels * (double)clip->samples);
-    size_t used = logmel->options.mono == AUDIO_MONO_MEAN ? channels : 1;
-    for (size_t i = 0; i < clip->samples; i++) {
-        double sum = 0;
-        for (size_t c = 0; c < used; c++) sum += clip->waveform[c * clip->samples + i];
-        mono[i] = sum / (double)used - mean;
+/* The samples used: one channel of the waveform, or the mean of all. Every window loses its own
+ * mean, so that the waveform's need not be taken away first. */
+static rel_status logmel_load(struct logmel *logmel, const struct audio_clip *clip) {
+    size_t used = logmel->options.mono == AUDIO_MONO_MEAN ? (size_t)clip->channels : 1;
+    if (clip->samples > logmel->capacity) {
+        REL_TRY(rel_regrow((void **)&logmel->samples, 0, clip->samples, sizeof(double)));
+        logmel->capacity = clip->samples;
     }
-}
-
-/* One window's power spectrum: offset removed, pre-emphasis, window, zeros behind, transform. */
-static void logmel_power(struct logmel *logmel, const double *from) {
-    double mean = 0, coefficient = logmel->options.preemphasis;
-    for (int i = 0; i < logmel->length; i++) mean += from[i];
-    mean /= logmel->length;
-    double before = from[0] - mean;
-    for (int i = 0; i < logmel->length; i++) {
-        double value = from[i] - mean;
-        logmel->samples[i] = (value - coefficient * before) * logmel->window[i];
-        before = value;
-    }
-    memset(logmel->samples + logmel->length, 0,
-           (size_t)(logmel->padded - logmel->length) * sizeof *logmel->samples);
-    logmel->transform_run(logmel->transform, logmel->spectrum, logmel->samples, sizeof(double));
-    for (int i = 0; i < logmel->padded / 2; i++) {
-        AVComplexDouble value = logmel->spectrum[i];
-        logmel->power[i] = value.re * value.re + value.im * value.im;
-    }
-}
-
-static void logmel_frame(struct logmel *logmel, const double *from, float *features) {
-    const struct logmel_options *options = &logmel->options;
-    logmel_power(logmel, from);
-    for (int b = 0; b < (int)options->mel_bins; b++) {
-        const struct mel_band *band = &logmel->bands[b];
-        double energy = 0;
-        for (int i = 0; i < band->count; i++)
-            energy += band->weights[i] * logmel->power[band->first + i];
-        if (energy < FLT_EPSILON) energy = FLT_EPSILON;
-        features[b] = (float)((log(energy) - options->mean) / (2.0 * options->deviation));
-    }
+    for (size_t i = 0; i < clip->samples; i++) logmel->samples[i] = clip->waveform[i];
+    for (size_t c = 1; c < used; c++)
+        for (size_t i = 0; i < clip->samples; i++)
+            logmel->samples[i] += clip->waveform[c * clip->samples + i];
+    for (size_t i = 0; used > 1 && i < clip->samples; i++) logmel->samples[i] /= (double)used;
+    return REL_OK;
 }
 
 rel_status logmel_compute(struct logmel *logmel, const struct audio_clip *clip, float *features) {
     if (clip->samples == 0 || clip->channels < 1)
         return rel_fail(REL_ERR_FORMAT, "log-mel of an empty clip");
     REL_TRY(logmel_plan(logmel, clip->sample_rate));
-    size_t length = (size_t)logmel->length, shift = (size_t)logmel->shift;
+    size_t length = (size_t)logmel->tables.length, shift = (size_t)logmel->tables.shift;
     if (clip->samples < length)
         return rel_fail(REL_ERR_FORMAT,
                         "%zu samples are fewer than one frame of %g ms (%zu samples at %d Hz)",
                         clip->samples, logmel->options.frame_length, length, clip->sample_rate);
-    double *mono = rel_alloc(clip->samples, sizeof *mono);
-    if (!mono) return REL_ERR_MEMORY;
-    logmel_mono(logmel, clip, mono);
+    REL_TRY(logmel_load(logmel, clip));
     size_t frames = (size_t)logmel->options.frames, bins = (size_t)logmel->options.mel_bins;
     size_t found = 1 + (clip->samples - length) / shift;
     if (found > frames) found = frames;
-    for (size_t f = 0; f < found; f++) logmel_frame(logmel, mono + f * shift, features + f * bins);
+    logmel->run(&logmel->tables, logmel->samples, found, features);
     double zero = (0.0 - logmel->options.mean) / (2.0 * logmel->options.deviation);
     for (size_t i = found * bins; i < frames * bins; i++) features[i] = (float)zero;
-    rel_free(mono);
     return REL_OK;
 }
 

@@ -99,6 +99,38 @@ static rel_status source_fail(struct source *source, int code, const char *what)
     return rel_fail(REL_ERR_FORMAT, "%s: %s (%s)", source->path, what, source_log_text(code));
 }
 
+/* Whether the file begins as WAV with plain PCM and nothing else: FFmpeg then need not ask every
+ * demuxer. (ACT recordings begin alike, with zeros behind the header.) */
+static bool source_is_pcm_wav(const struct source *source) {
+    enum { HEAD = 256, HEADER = 44 };
+    static const uint8_t pcm[2] = {1, 0};
+    uint8_t head[HEAD];
+    if (pread(source->file, head, HEAD, 0) != HEAD) return false;
+    if (memcmp(head, "RIFF", 4) != 0 || memcmp(head + 8, "WAVEfmt ", 8) != 0 ||
+        memcmp(head + 20, pcm, sizeof pcm) != 0)
+        return false;
+    for (int i = HEADER; i < HEAD; i++)
+        if (head[i] != 0) return true;
+    return false;
+}
+
+/* Opens what source->format is set up for. Compressed sound may pass for PCM in a WAV file (DTS
+ * from CDs), for which FFmpeg asks all demuxers about the samples, again and again up to 128 KiB.
+ * One packet of 32 KiB, asked about once, shows as much. */
+static int source_open_input(struct source *source) {
+    enum { PACKET = 32 << 10 };
+    AVDictionary *options = NULL;
+    const AVInputFormat *wav = source_is_pcm_wav(source) ? av_find_input_format("wav") : NULL;
+    if (wav) {
+        source->format->probesize = PACKET;
+        av_dict_set_int(&options, "max_size", PACKET, 0);
+    }
+    /* Frees the context when it fails. */
+    int code = avformat_open_input(&source->format, source->path, wav, &options);
+    av_dict_free(&options);
+    return code;
+}
+
 static rel_status source_open_format(struct source *source) {
     uint8_t *buffer = av_malloc(IO_BUFFER);
     if (!buffer) return rel_fail(REL_ERR_MEMORY, "%s: no memory to read it", source->path);
@@ -118,8 +150,7 @@ static rel_status source_open_format(struct source *source) {
     source->format->protocol_whitelist = av_strdup("none");
     if (!source->format->protocol_whitelist)
         return rel_fail(REL_ERR_MEMORY, "%s: no memory to read it", source->path);
-    /* Frees the context when it fails. */
-    int code = avformat_open_input(&source->format, source->path, NULL, NULL);
+    int code = source_open_input(source);
     if (code < 0)
         return source_fail(source, code, "not a sound or video file that FFmpeg can read");
     /* FFmpeg would show any text file as a film of its letters. */
