@@ -156,6 +156,7 @@ bench: deps
 
 oracle: deps
 	@tools/deps.sh oracle
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/tools/media_dump
 	@tools/oracle.sh "$(BUILD)"
 
 # --- lint ---

@@ -4,6 +4,7 @@
 # tests/oracle/make_*.py run in a copy of the tree's test folders, so nothing committed is touched.
 # They need the packages of tests/oracle/requirements.txt: in a virtual environment that is made
 # in BUILD/oracle/venv by pip, or in the interpreter named by RELEARN_ORACLE_PYTHON.
+# tests/oracle/check_*.py then compare the build itself with its peers on real files.
 # Where that cannot be set up every script counts as skipped, with the reason.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -27,7 +28,8 @@ if [ -z "${RELEARN_ORACLE_PYTHON:-}" ] && ! cmp -s tests/oracle/requirements.txt
         "$work/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/oracle/requirements.txt; } \
         >"$work/setup.log" 2>&1 </dev/null; then
         tail -n 5 "$work/setup.log"
-        for script in tests/oracle/make_*.py; do
+        for script in tests/oracle/*_*.py; do
+            case "$script" in */make_* | */check_*) ;; *) continue ;; esac
             echo "SKIPPED $script: its Python packages could not be installed (see $work/setup.log)"
             skipped=$((skipped + 1))
         done
@@ -65,6 +67,23 @@ for script in tests/oracle/make_*.py; do
         echo "FAILED  $script:"
         grep '^DIFFERS' "$log" | head -n 10 | sed 's/^/    | /'
         failed=$((failed + 1))
+    fi
+done
+
+# Other scripts compare the program itself with its peers, on files too large to be golden.
+export RELEARN_BUILD=${work%/oracle}
+for script in tests/oracle/check_*.py; do
+    log=$work/$(basename "$script" .py).log
+    if ! (cd "$tree" && timeout 1200 "$python" "$script") >"$log" 2>&1 </dev/null; then
+        echo "FAILED  $script:"
+        grep -v '^ok ' "$log" | tail -n 10 | sed 's/^/    | /'
+        failed=$((failed + 1))
+    elif reason=$(grep '^SKIPPED' "$log"); then
+        echo "$script: $reason"
+        skipped=$((skipped + 1))
+    else
+        echo "ok      $script: $(grep -c '^ok ' "$log") comparisons agree"
+        passed=$((passed + 1))
     fi
 done
 

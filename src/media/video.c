@@ -3,6 +3,7 @@
 
 #include <libavutil/display.h>
 #include <libavutil/imgutils.h>
+#include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 
 #include <math.h>
@@ -167,7 +168,64 @@ static rel_status video_make_target(struct video *video, const AVFrame *frame) {
     return REL_OK;
 }
 
-/* Converts a decoded frame to an upright RGB picture. */
+/* What goes to the converter: a whole frame, or one of its fields as a picture of half the height.
+ */
+struct conversion {
+    const uint8_t *data[AV_NUM_DATA_POINTERS];
+    int stride[AV_NUM_DATA_POINTERS];
+    int height;
+};
+
+static struct conversion whole_frame(const AVFrame *frame) {
+    struct conversion from = {.height = frame->height};
+    for (int p = 0; p < AV_NUM_DATA_POINTERS; p++) {
+        from.data[p] = frame->data[p];
+        from.stride[p] = frame->linesize[p];
+    }
+    return from;
+}
+
+/* Every second row from row `first` on, in each plane: the chroma of a field lies in the field's
+ * own chroma rows, so a height that is no multiple of four may lose its last row. */
+static struct conversion one_field(const AVFrame *frame, int first) {
+    const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(frame->format);
+    struct conversion from = whole_frame(frame);
+    int shift = format->log2_chroma_h;
+    int chroma = AV_CEIL_RSHIFT(frame->height, shift);
+    int most = (chroma - first + 1) / 2 * (1 << shift);
+    from.height = (frame->height - first + 1) / 2;
+    if (from.height > most) from.height = most;
+    for (int p = 0; p < AV_NUM_DATA_POINTERS; p++) {
+        bool palette = (format->flags & AV_PIX_FMT_FLAG_PAL) && p == 1;
+        if (!from.data[p] || palette) continue;
+        from.data[p] += (ptrdiff_t)first * from.stride[p];
+        from.stride[p] *= 2;
+    }
+    return from;
+}
+
+/* Moves the rows of a field, which lie at the top, to where they belong, and fills each row between
+ * two of them with their mean; at the edges the nearest is repeated. */
+static void spread_field(AVFrame *rgb, int first, int rows) {
+    ptrdiff_t stride = rgb->linesize[0];
+    size_t bytes = (size_t)rgb->width * 3;
+    uint8_t *pixels = rgb->data[0];
+    int last = first + 2 * (rows - 1);
+    for (int row = rows - 1; row >= 0; row--)
+        memmove(pixels + (2 * row + first) * stride, pixels + row * stride, bytes);
+    for (int y = 0; y < rgb->height; y++) {
+        bool inside = y > first && y < last;
+        if ((inside || y == first || y == last) && (y - first) % 2 == 0) continue;
+        int edge = y < first ? first : last;
+        const uint8_t *above = pixels + (inside ? y - 1 : edge) * stride;
+        const uint8_t *below = pixels + (inside ? y + 1 : edge) * stride;
+        uint8_t *to = pixels + y * stride;
+        for (size_t i = 0; i < bytes; i++) to[i] = (uint8_t)((above[i] + below[i] + 1) / 2);
+    }
+}
+
+/* Converts a decoded frame to an upright RGB picture. Of an interlaced one the field that was taken
+ * first is kept and its rows are interpolated: half of two moments would be no picture. */
 static rel_status video_convert(struct video *video, const AVFrame *frame,
                                 struct picture *picture) {
     const char *path = video->source.path;
@@ -175,21 +233,25 @@ static rel_status video_convert(struct video *video, const AVFrame *frame,
     const int flags = SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND | SWS_BITEXACT;
     if (frame->width < 1 || frame->height < 1)
         return rel_fail(REL_ERR_FORMAT, "%s: a frame has no pixels", path);
+    bool interlaced = frame->interlaced_frame && frame->height >= 4;
+    int first = frame->top_field_first ? 0 : 1;
+    struct conversion from = interlaced ? one_field(frame, first) : whole_frame(frame);
     REL_TRY(video_make_target(video, frame));
-    video->scaler = sws_getCachedContext(video->scaler, frame->width, frame->height, frame->format,
-                                         frame->width, frame->height, AV_PIX_FMT_RGB24, flags, NULL,
-                                         NULL, NULL);
+    video->scaler =
+        sws_getCachedContext(video->scaler, frame->width, from.height, frame->format, frame->width,
+                             from.height, AV_PIX_FMT_RGB24, flags, NULL, NULL, NULL);
     if (!video->scaler)
         return rel_fail(REL_ERR_UNSUPPORTED, "%s: its pixel format %s cannot be converted to RGB",
                         path, av_get_pix_fmt_name(frame->format));
-    const int *from = sws_getCoefficients(frame->colorspace);
-    const int *to = sws_getCoefficients(SWS_CS_DEFAULT);
-    sws_setColorspaceDetails(video->scaler, from, frame->color_range == AVCOL_RANGE_JPEG, to, 1, 0,
-                             1 << 16, 1 << 16);
-    int rows = sws_scale(video->scaler, (const uint8_t *const *)frame->data, frame->linesize, 0,
-                         frame->height, video->rgb->data, video->rgb->linesize);
-    if (rows != frame->height)
+    const int *source = sws_getCoefficients(frame->colorspace);
+    const int *target = sws_getCoefficients(SWS_CS_DEFAULT);
+    sws_setColorspaceDetails(video->scaler, source, frame->color_range == AVCOL_RANGE_JPEG, target,
+                             1, 0, 1 << 16, 1 << 16);
+    int rows = sws_scale(video->scaler, from.data, from.stride, 0, from.height, video->rgb->data,
+                         video->rgb->linesize);
+    if (rows != from.height)
         return rel_fail(REL_ERR_FORMAT, "%s: a frame could not be converted to RGB", path);
+    if (interlaced) spread_field(video->rgb, first, rows);
     return copy_upright(video->rgb, orientation_of(video), picture);
 }
 

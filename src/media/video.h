@@ -24,7 +24,8 @@ struct video_info {
 
 struct video_frame {
     struct picture picture; /* RGB, upright: rotation metadata is applied; pixels stay as they are
-                               stored where they are not square */
+                               stored where they are not square; of interlaced frames the field
+                               taken first, its rows interpolated */
     double seconds;         /* since the first frame; strictly increasing */
     int64_t index;          /* in the order shown, from 0 */
 };

@@ -5,7 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -37,25 +37,12 @@ static AVStream *film_stream(AVFormatContext *format, const struct film *film) {
     return stream;
 }
 
-/* Rows of QuickTime's raw video end on an even byte. */
-static void film_pack(const struct film *film, int number, uint8_t *packed) {
-    size_t row = (size_t)film->width * 3, padded = (row + 1) & ~(size_t)1;
-    film->paint(packed, film->width, film->height, number);
-    for (int y = film->height - 1; y > 0 && padded > row; y--)
-        memmove(packed + (size_t)y * padded, packed + (size_t)y * row, row);
-}
-
-void film_write(const char *path, const struct film *film) {
-    AVFormatContext *format;
-    assert_true(avformat_alloc_output_context2(&format, NULL, "mov", path) >= 0);
-    AVStream *stream = film_stream(format, film);
-    assert_true(avio_open(&format->pb, path, AVIO_FLAG_WRITE) >= 0);
-    assert_true(avformat_write_header(format, NULL) >= 0);
+static void film_write_raw(AVFormatContext *format, AVStream *stream, const struct film *film) {
     AVPacket *packet = av_packet_alloc();
-    int bytes = ((film->width * 3 + 1) & ~1) * film->height;
+    int bytes = film->width * film->height * 3;
     for (int i = 0; i < film->count; i++) {
         assert_int_equal(av_new_packet(packet, bytes), 0);
-        film_pack(film, i, packet->data);
+        film->paint(packet->data, film->width, film->height, i);
         int64_t next = i + 1 < film->count ? film->times[i + 1] - film->times[i] : 0;
         packet->pts = packet->dts = av_rescale_q(film->times[i], milliseconds, stream->time_base);
         packet->duration = next ? av_rescale_q(next, milliseconds, stream->time_base) : 1;
@@ -64,6 +51,80 @@ void film_write(const char *path, const struct film *film) {
         av_packet_unref(packet);
     }
     av_packet_free(&packet);
+}
+
+static AVCodecContext *film_encoder(const struct film *film) {
+    const AVCodec *codec = avcodec_find_encoder(AV_CODEC_ID_MPEG2VIDEO);
+    AVCodecContext *encoder = avcodec_alloc_context3(codec);
+    assert_non_null(encoder);
+    encoder->width = film->width;
+    encoder->height = film->height;
+    encoder->pix_fmt = AV_PIX_FMT_YUV420P;
+    encoder->time_base = (AVRational){1, 25};
+    encoder->gop_size = 1;
+    encoder->flags |= AV_CODEC_FLAG_QSCALE | AV_CODEC_FLAG_GLOBAL_HEADER;
+    encoder->global_quality = FF_QP2LAMBDA;
+    if (film->interlaced) encoder->flags |= AV_CODEC_FLAG_INTERLACED_DCT;
+    assert_int_equal(avcodec_open2(encoder, codec, NULL), 0);
+    return encoder;
+}
+
+/* One picture in, and what the encoder has ready out. frame NULL: the rest. */
+static void film_encode(AVFormatContext *format, AVStream *stream, AVCodecContext *encoder,
+                        const AVFrame *frame) {
+    AVPacket *packet = av_packet_alloc();
+    assert_int_equal(avcodec_send_frame(encoder, frame), 0);
+    while (avcodec_receive_packet(encoder, packet) == 0) {
+        packet->duration = 1;
+        av_packet_rescale_ts(packet, encoder->time_base, stream->time_base);
+        assert_true(av_write_frame(format, packet) >= 0);
+        av_packet_unref(packet);
+    }
+    av_packet_free(&packet);
+}
+
+static void film_write_mpeg2(AVFormatContext *format, AVStream *stream, AVCodecContext *encoder,
+                             const struct film *film) {
+    AVFrame *frame = av_frame_alloc();
+    uint8_t *rgb = malloc((size_t)film->width * (size_t)film->height * 3);
+    assert_true(frame && rgb);
+    frame->format = encoder->pix_fmt;
+    frame->width = film->width;
+    frame->height = film->height;
+    frame->interlaced_frame = film->interlaced;
+    frame->top_field_first = film->interlaced && !film->bottom_first;
+    frame->quality = FF_QP2LAMBDA;
+    assert_int_equal(av_frame_get_buffer(frame, 0), 0);
+    for (int i = 0; i < film->count; i++) {
+        assert_int_equal(av_frame_make_writable(frame), 0);
+        film->paint(rgb, film->width, film->height, i);
+        for (int y = 0; y < film->height; y++)
+            for (int x = 0; x < film->width; x++)
+                frame->data[0][y * frame->linesize[0] + x] = rgb[(y * film->width + x) * 3];
+        for (int p = 1; p < 3; p++)
+            memset(frame->data[p], 128,
+                   (size_t)frame->linesize[p] * (size_t)((film->height + 1) / 2));
+        frame->pts = i;
+        film_encode(format, stream, encoder, frame);
+    }
+    film_encode(format, stream, encoder, NULL);
+    av_frame_free(&frame);
+    free(rgb);
+}
+
+void film_write(const char *path, const struct film *film) {
+    AVFormatContext *format;
+    assert_true(avformat_alloc_output_context2(&format, NULL, "mov", path) >= 0);
+    AVStream *stream = film_stream(format, film);
+    AVCodecContext *encoder = film->mpeg2 ? film_encoder(film) : NULL;
+    if (encoder) assert_true(avcodec_parameters_from_context(stream->codecpar, encoder) >= 0);
+    assert_true(avio_open(&format->pb, path, AVIO_FLAG_WRITE) >= 0);
+    assert_true(avformat_write_header(format, NULL) >= 0);
+    if (encoder)
+        film_write_mpeg2(format, stream, encoder, film);
+    else
+        film_write_raw(format, stream, film);
+    avcodec_free_context(&encoder);
     assert_int_equal(av_write_trailer(format), 0);
     avio_closep(&format->pb);
     avformat_free_context(format);

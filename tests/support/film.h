@@ -1,4 +1,4 @@
-/* Films for tests: raw RGB frames, so that every pixel is known, in a QuickTime file. */
+/* Films for tests, in QuickTime files: raw RGB frames, so that every pixel is known, or MPEG-2. */
 #ifndef TESTS_SUPPORT_FILM_H
 #define TESTS_SUPPORT_FILM_H
 
@@ -14,6 +14,7 @@ struct film {
     const int32_t *matrix;                                          /* [9] display matrix */
     int aspect_width, aspect_height;                                /* of a pixel */
     bool interlaced, bottom_first;
+    bool mpeg2; /* at the finest quality, gray: red is taken as the brightness */
 };
 /* Fails the test on an error. */
 void film_write(const char *path, const struct film *film);

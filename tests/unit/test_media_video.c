@@ -118,6 +118,149 @@ static void test_rotation(void **state) {
     check_rotation(matrix, HEIGHT, 0, WIDTH - 1, 0, WIDTH - 2);
 }
 
+/* Reads frame 0; the caller releases it. */
+static void read_first(const struct film *film, struct video_frame *frame) {
+    struct video *video;
+    bool end = false;
+    *frame = (struct video_frame){0};
+    film_write(path, film);
+    if (video_open(&video, path, NULL) != REL_OK) fail_msg("%s", rel_error_message());
+    if (video_next_frame(video, frame, &end) != REL_OK) fail_msg("%s", rel_error_message());
+    assert_false(end);
+    video_close(video);
+}
+
+static const int64_t one_time[] = {0};
+
+/* Rows by turns of two moments: the first is 100 brighter from left to right, the second dark. */
+static void paint_fields(uint8_t *rgb, int width, int height, int number) {
+    (void)number;
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++, rgb += 3)
+            rgb[0] = rgb[1] = rgb[2] = (uint8_t)(y % 2 == 0 ? 120 + 2 * y : 40 + 2 * y);
+}
+
+/* Nothing of the second field may show: `bright` tells which field is the first. */
+static void check_field(const struct film *film, bool bright, int tolerance) {
+    struct video_frame frame;
+    read_first(film, &frame);
+    assert_int_equal(frame.picture.width, film->width);
+    assert_int_equal(frame.picture.height, film->height);
+    int first = bright ? 0 : 1, last = film->height - 1;
+    last -= (last - first) % 2; /* row of the field */
+    for (int y = 0; y < film->height; y++)
+        for (int x = 0; x < film->width; x++) {
+            int row = y < first ? first : y > last ? last : y; /* the ramp, edges repeated */
+            int expected = (bright ? 120 : 40) + 2 * row;
+            int got = frame.picture.pixels[(y * film->width + x) * 3];
+            if (abs(got - expected) > tolerance)
+                fail_msg("row %d, column %d: %d instead of %d", y, x, got, expected);
+        }
+    video_frame_release(&frame);
+}
+
+static void test_interlaced(void **state) {
+    (void)state;
+    struct film film = {.width = 18, /* and heights with and without a row to spare */
+                        .height = 12,
+                        .times = one_time,
+                        .count = 1,
+                        .paint = paint_fields,
+                        .interlaced = true};
+    for (film.height = 4; film.height <= 13; film.height++) {
+        film.bottom_first = false;
+        check_field(&film, true, 0);
+        film.bottom_first = true;
+        check_field(&film, false, 0);
+    }
+    /* Not flagged: as it is. */
+    struct video_frame frame;
+    film.height = 12;
+    film.interlaced = false;
+    read_first(&film, &frame);
+    assert_int_equal(frame.picture.pixels[0], 120);
+    assert_int_equal(frame.picture.pixels[18 * 3], 42);
+    video_frame_release(&frame);
+}
+
+/* With chroma at half height. MPEG's brightness goes from 16 to 235. */
+static void test_interlaced_mpeg2(void **state) {
+    (void)state;
+    static const int heights[] = {32, 48, 50, 62};
+    for (int i = 0; i < 4; i++) {
+        const struct film film = {.width = 32,
+                                  .height = heights[i],
+                                  .times = one_time,
+                                  .count = 1,
+                                  .paint = paint_fields,
+                                  .interlaced = true,
+                                  .mpeg2 = true};
+        struct video_frame frame;
+        read_first(&film, &frame);
+        for (int y = 0; y < heights[i] - 2; y++) {
+            double expected = (120 + 2 * y - 16) * 255.0 / 219;
+            const uint8_t *pixel = frame.picture.pixels + (y * 32 + 9) * 3;
+            if (expected > 255) expected = 255;
+            for (int c = 0; c < 3; c++)
+                if (fabs(pixel[c] - expected) > 6)
+                    fail_msg("height %d, row %d: %d, not %g", heights[i], y, pixel[c], expected);
+        }
+        video_frame_release(&frame);
+    }
+}
+
+/* Sides that chroma does not divide, and rows that are padded in the file. */
+static void test_odd_sizes(void **state) {
+    (void)state;
+    static const int sizes[][2] = {{17, 9}, {1, 1}, {33, 1}};
+    uint8_t expected[50 * 33 * 3];
+    for (int i = 0; i < 3; i++) {
+        const struct film film = {.width = sizes[i][0],
+                                  .height = sizes[i][1],
+                                  .times = one_time,
+                                  .count = 1,
+                                  .paint = paint};
+        struct video_frame frame;
+        read_first(&film, &frame);
+        assert_int_equal(frame.picture.width, sizes[i][0]);
+        assert_int_equal(frame.picture.height, sizes[i][1]);
+        paint(expected, sizes[i][0], sizes[i][1], 0);
+        assert_memory_equal(frame.picture.pixels, expected, sizes[i][0] * sizes[i][1] * 3);
+        video_frame_release(&frame);
+    }
+    const struct film film = {.width = 45,
+                              .height = 37,
+                              .times = one_time,
+                              .count = 1,
+                              .paint = paint_fields,
+                              .mpeg2 = true};
+    struct video_frame frame;
+    read_first(&film, &frame);
+    assert_int_equal(frame.picture.width, 45);
+    assert_int_equal(frame.picture.height, 37);
+    video_frame_release(&frame);
+}
+
+/* Pixels that are not square stay as stored: the network's size is not the film's either. */
+static void test_anamorphic(void **state) {
+    (void)state;
+    const struct film film = {.width = WIDTH,
+                              .height = HEIGHT,
+                              .times = one_time,
+                              .count = 1,
+                              .paint = paint,
+                              .aspect_width = 2,
+                              .aspect_height = 1};
+    uint8_t expected[FRAME_BYTES];
+    struct video_frame frame;
+    read_first(&film, &frame);
+    assert_int_equal(frame.picture.width, WIDTH);
+    assert_int_equal(frame.picture.height, HEIGHT);
+    paint(expected, WIDTH, HEIGHT, 0);
+    assert_memory_equal(frame.picture.pixels, expected, FRAME_BYTES);
+    video_frame_release(&frame);
+}
+
 struct chosen {
     int count, stop_at;
     int64_t indices[64];
@@ -208,6 +351,10 @@ static void test_limits_and_bad_files(void **state) {
         .sample_rate = 8000, .channels = 1, .samples = 800, .waveform = samples};
     assert_int_equal(wav_write_pcm16(path, &clip), REL_OK);
     expect_failure(NULL, REL_ERR_ABSENT, "no video stream (FFmpeg reads it as wav)");
+    /* And a film without sound. */
+    make_film(times, 2, NULL);
+    assert_int_equal(audio_read(path, NULL, &clip), REL_ERR_ABSENT);
+    assert_non_null(strstr(rel_error_message(), "film.mov: it has no sound stream"));
     unlink(path);
     expect_failure(NULL, REL_ERR_NOT_FOUND, "No such file");
 }
@@ -216,7 +363,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frames_and_times),     cmocka_unit_test(test_rotation),
         cmocka_unit_test(test_choice_by_time),       cmocka_unit_test(test_sink_stops),
-        cmocka_unit_test(test_limits_and_bad_files),
+        cmocka_unit_test(test_limits_and_bad_files), cmocka_unit_test(test_interlaced),
+        cmocka_unit_test(test_interlaced_mpeg2),     cmocka_unit_test(test_odd_sizes),
+        cmocka_unit_test(test_anamorphic),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
