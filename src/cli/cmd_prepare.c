@@ -74,11 +74,12 @@ static rel_status run(const struct invocation *invocation) {
     return print_account(invocation, &report);
 }
 
-static void extend(const char *first, struct command_extension *extension) {
-    const struct prepare_recipe *recipe = first ? prepare_recipe_find(first) : NULL;
+static bool extend(const char *argument, struct command_extension *extension) {
+    const struct prepare_recipe *recipe = prepare_recipe_find(argument);
     if (recipe)
         *extension =
             (struct command_extension){recipe->options, recipe->option_count, recipe->options_size};
+    return recipe != NULL;
 }
 
 static void append_recipes(struct rel_text *text) {

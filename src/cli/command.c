@@ -109,25 +109,33 @@ rel_status command_flag_table(const struct command *command,
     return REL_OK;
 }
 
-/* The first argument that is neither a flag nor the value of one of the command's own. */
-static const char *first_argument(const struct command *command, int argc, char **argv) {
-    for (int i = 0; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) != 0) return argv[i];
-        for (size_t f = 0; command->option_count && f < *command->option_count; f++) {
-            const struct rel_option *row = &command->options[f];
-            if (row->type == OPTION_BOOL || !options_flag_is(row, argv[i])) continue;
+/* Whether an argument is one of the command's own flags, with its value behind it. */
+static bool takes_next(const struct command *command, const char *argument) {
+    for (size_t f = 0; command->option_count && f < *command->option_count; f++) {
+        const struct rel_option *row = &command->options[f];
+        if (row->type != OPTION_BOOL && options_flag_is(row, argument)) return true;
+    }
+    return false;
+}
+
+/* Asks for the extension with the first argument that brings one. Values of its own flags may stand
+ * before it: they bring none. */
+static void find_extension(const struct command *command, int argc, char **argv,
+                           struct command_extension *extension) {
+    for (int i = 0; command->extend && i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) != 0) {
+            if (command->extend(argv[i], extension)) return;
+        } else if (takes_next(command, argv[i])) {
             i++;
-            break;
         }
     }
-    return NULL;
 }
 
 static rel_status flags_init(struct flags *flags, const struct command *command, int argc,
                              char **argv) {
     struct command_extension extension = {.count = 0};
     *flags = (struct flags){.table = NULL};
-    if (command->extend) command->extend(first_argument(command, argc, argv), &extension);
+    find_extension(command, argc, argv, &extension);
     REL_TRY(command_flag_table(command, &extension, &flags->table, &flags->count));
     size_t behind = aligned(command->options_size), common = behind + aligned(extension.size);
     flags->values = rel_alloc(1, common + sizeof(struct common_options));

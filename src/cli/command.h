@@ -49,7 +49,7 @@ void command_add_section(struct command_sections *sections, const struct rel_opt
 void command_add_flags(struct command_sections *sections, const struct rel_option *options,
                        size_t count, const char *title, ...) __attribute__((format(printf, 4, 5)));
 
-/* Flags that a command takes beside its own, depending on its first argument. */
+/* Flags that a command takes beside its own, depending on one of its arguments. */
 struct command_extension {
     const struct rel_option *options; /* [count] */
     size_t count;
@@ -67,8 +67,8 @@ struct command {
     size_t options_size; /* of the struct */
     int min_positionals, max_positionals;
     bool json; /* prints a result */
-    /* NULL: none. `first` is the first argument, NULL if there is none. */
-    void (*extend)(const char *first, struct command_extension *extension);
+    /* NULL: none. Whether `argument` is one that brings flags with it, and which. */
+    bool (*extend)(const char *argument, struct command_extension *extension);
     void (*sections)(struct command_sections *sections); /* NULL: none */
     void (*append_help)(struct rel_text *text);          /* NULL: none; e.g. a list of recipes */
     rel_status (*run)(const struct invocation *invocation);

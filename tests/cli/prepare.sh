@@ -19,6 +19,12 @@ check "final account: samples" eval 'json_is 24 samples train && json_is 8 sampl
 check "final account: classes, frames, bytes" eval 'json_is 8 classes && json_is 80 frames && json_is "$(stat -c %s media.store)" bytes'
 check "final account as text" eval 'succeeds prepare manifest --from media --to text.store && prints "^text.store: 40 samples of 8 classes"'
 check "unknown recipe, near one" fails 2 'manifets: .*did you mean .manifest' prepare manifets --from media --to x.store
+check "help lists each recipe's flags" eval 'succeeds help prepare && prints "^More flags of the recipe cremad:" && prints "^  --splits published.by-actor"'
+check "a flag of another recipe" fails 2 '--splits: no such option' prepare manifest --from media --to x.store --splits by-actor
+check "a recipe behind its flags" fails 1 'media/my_train.txt: no such list' prepare --from media --to x.store --incomplete keep kinetics-sounds
+check "--set changes a modality" eval 'succeeds prepare manifest --from media --to set.store --set audio.mel_bins=20 --json &&
+    succeeds inspect set.store --json && json_is "[1,1,64,20]" modalities 0 shape'
+check "--set of no modality" fails 2 'sound' prepare manifest --from media --to x.store --set sound.mel_bins=20
 check "--val-fraction where there is a val split" fails 2 'val' prepare manifest --from media --to x.store --val-fraction 0.1
 
 check "inspect" succeeds inspect media.store --json
@@ -54,6 +60,11 @@ broken() {
 broken && rm broken/audio/train_00003.wav
 check "missing file" refused 1 'train_00003\.wav'
 check "missing file, allowed" eval 'succeeds prepare manifest --from broken --to broken.store --allow-missing --json --quiet && json_is 1 missing && json_is 23 samples train'
+check "training says that a sample is missing" eval '
+    relearn train "$here/../demo/train.yaml" --data broken.store --out broken-run --set epochs=1 --set batch=4 --set encoder.width=16 --set method=joint --stop-after 1
+    grep -q "^relearn: 1 samples were left out" err'
+broken && : >broken/audio/train_00004.wav && : >broken/audio/train_00007.wav
+check "two empty files: one list" refused 1 '2 samples cannot be read: .*train_00004\.wav.*; .*train_00007\.wav'
 broken && : >broken/audio/train_00004.wav
 check "empty file" refused 1 'train_00004\.wav.*empty'
 broken && echo "this is no sound, whatever its name says" >broken/audio/val_00001.wav

@@ -55,10 +55,8 @@ check "kinetics-sounds: or an error that lists both" eval '
     fails 1 "2 samples cannot be read: .*no (sound|video) stream.*; .*no (sound|video) stream" prepare kinetics-sounds \
         --from kinetics-sounds --to never.store --incomplete fail && [ ! -e never.store ]'
 # shellcheck disable=SC2086
-check "kinetics-sounds: joint" train kinetics-sounds joint $small
+check "kinetics-sounds: an epoch" train kinetics-sounds relearn $small
 check "kinetics-sounds: the summary repeats what was left out" json_is 2 data missing
-# shellcheck disable=SC2086
-check "kinetics-sounds: relearn" train kinetics-sounds relearn $small
 
 # --- UCF-101 ---
 check "ucf101: laid out" lay_out ucf101 2
@@ -67,6 +65,4 @@ check "ucf101: prepared, with flow" succeeds prepare ucf101 --from ucf101 --to u
 check "ucf101: every clip, two pictures of flow each" eval '[ "$(sum)" -eq "$clips" ] && json_is 101 classes && json_is 101 split_classes train'
 flow="--set inputs.flow.height=32 --set inputs.flow.width=32"
 # shellcheck disable=SC2086
-check "ucf101: joint" train ucf101 joint $small $flow
-# shellcheck disable=SC2086
-check "ucf101: relearn" train ucf101 relearn $small $flow
+check "ucf101: an epoch" train ucf101 relearn $small $flow

@@ -462,6 +462,43 @@ static void test_unreadable_media(void **state) {
     assert_int_equal(report.samples[SPLIT_TRAIN], 11);
 }
 
+static int goings_on;
+
+static void count_goings_on(enum rel_log_level level, const char *message, void *context) {
+    (void)level;
+    (void)context;
+    goings_on += strstr(message, "going on with") != NULL;
+}
+
+/* One run tells of every bad sample; with leave to go on without them, what it read is used. */
+static void test_all_unreadable_are_told_of(void **state) {
+    (void)state;
+    struct prepare_report report;
+    struct prepare_options options = {.jobs = 2};
+    write_data_set(folder, 40, 5);
+    write_text(folder, "a/002.wav", "");
+    write_text(folder, "v/017/frame_00001.png", "text");
+    write_text(folder, "x/043.npy", "text");
+    refuse(&options, REL_ERR_FORMAT,
+           "manifest.csv: 3 samples cannot be read: |manifest.csv:4: sample s002, audio|; |"
+           "manifest.csv:19: sample s017, visual|manifest.csv:45: sample s043, vector|"
+           "--allow-missing");
+    assert_true(here("store.partial"));
+    refuse(&options, REL_ERR_FORMAT, "3 samples cannot be read|s002|s017|s043"); /* and again */
+    options.allow_missing = true;
+    goings_on = 0;
+    rel_log_set_sink(count_goings_on, NULL);
+    succeed(&options, &report);
+    rel_log_set_sink(NULL, NULL);
+    assert_int_equal(goings_on, 1);
+    assert_int_equal(report.missing, 3);
+    assert_int_equal(report.notes[NOTE_UNREADABLE], 3);
+    assert_int_equal(report.notes[NOTE_MISSING], 0);
+    assert_int_equal(report.samples[SPLIT_TRAIN], 38);
+    assert_int_equal(report.samples[SPLIT_TEST], 4);
+    assert_false(here("store.partial"));
+}
+
 static void test_frames_cells(void **state) {
     (void)state;
     struct prepare_options options = {.jobs = 1};
@@ -649,6 +686,7 @@ int main(void) {
         TEST(test_store_in_the_making),
         TEST(test_missing_files),
         TEST(test_unreadable_media),
+        TEST(test_all_unreadable_are_told_of),
         TEST(test_frames_cells),
         TEST(test_vectors),
         TEST(test_bad_manifests),
