@@ -4,8 +4,8 @@
 #include <string.h>
 
 struct train_flags {
-    char *data, *out, *kernels;
-    struct option_texts set;
+    char *data, *out, *kernels, *init_from, *seeds;
+    struct option_texts set, only;
     bool resume;
     int64_t stop_after;
 };
@@ -28,6 +28,24 @@ static const struct rel_option options[] = {
      .offset = FIELD(set),
      .unit = "KEY=VALUE",
      .help = "Sets one key of the configuration, over the file; may be repeated."},
+    {.key = "seeds",
+     .type = OPTION_TEXT,
+     .offset = FIELD(seeds),
+     .unit = "LIST",
+     .help =
+         "Trains once for every seed, one after the other, into RUN/seed-N: 0-4, or 0,2,5. With "
+         "--resume finished ones are kept."},
+    {.key = "init_from",
+     .type = OPTION_TEXT,
+     .offset = FIELD(init_from),
+     .unit = "FILE",
+     .help = "First weights of encoders from a file of safetensors or PyTorch (.pt, .pth): "
+             "torchvision's ResNet, or a run's checkpoint. Same as the key init.from."},
+    {.key = "only",
+     .type = OPTION_TEXTS,
+     .offset = FIELD(only),
+     .unit = "MODALITY",
+     .help = "With --init-from: the encoder that begins so; may be repeated. Same as init.only."},
     {.key = "kernels",
      .type = OPTION_TEXT,
      .offset = FIELD(kernels),
@@ -115,21 +133,8 @@ static void print_diagnoses(const json_t *diagnoses) {
     }
 }
 
-static rel_status run(const struct invocation *invocation) {
-    const struct train_flags *flags = invocation->options;
-    const struct train_request request = {
-        .config = invocation->positional_count ? invocation->positionals[0] : NULL,
-        .sets = (const char *const *)flags->set.values,
-        .set_count = flags->set.count,
-        .kernels = flags->kernels,
-        .data = flags->data,
-        .out = flags->out,
-        .resume = flags->resume,
-        .stop_after = (uint64_t)flags->stop_after,
-    };
-    json_t *summary;
-    REL_TRY(train_run(&request, &summary));
-    if (invocation->json) return output_json(summary);
+static rel_status print_one(json_t *summary, bool json) {
+    if (json) return output_json(summary);
     print_diagnoses(json_object_get(summary, "diagnoses"));
     output_text("best epoch   %lld\n",
                 (long long)json_integer_value(json_object_get(summary, "best_epoch")));
@@ -139,24 +144,72 @@ static rel_status run(const struct invocation *invocation) {
     return REL_OK;
 }
 
+/* The runs of a series as `relearn compare` shows them: one row, mean and standard deviation. */
+static rel_status print_series(const char *out, const struct seed_list *seeds, bool json) {
+    static char json_flag[] = "--json";
+    char *arguments[SEEDS_MAX + 1] = {NULL};
+    rel_status status = REL_OK;
+    for (int i = 0; i < seeds->count && status == REL_OK; i++) {
+        arguments[i] = train_seed_folder(out, seeds->values[i]);
+        if (!arguments[i]) status = REL_ERR_MEMORY;
+    }
+    if (json) arguments[seeds->count] = json_flag;
+    if (status == REL_OK) status = command_run(&cmd_compare, seeds->count + json, arguments);
+    for (int i = 0; i < seeds->count; i++) rel_free(arguments[i]);
+    return status;
+}
+
+static rel_status run(const struct invocation *invocation) {
+    const struct train_flags *flags = invocation->options;
+    const struct train_request request = {
+        .config = invocation->positional_count ? invocation->positionals[0] : NULL,
+        .sets = (const char *const *)flags->set.values,
+        .set_count = flags->set.count,
+        .kernels = flags->kernels,
+        .data = flags->data,
+        .out = flags->out,
+        .init_from = flags->init_from,
+        .only = flags->only,
+        .resume = flags->resume,
+        .stop_after = (uint64_t)flags->stop_after,
+    };
+    if (flags->seeds) {
+        struct seed_list seeds;
+        REL_TRY(seed_list_parse(flags->seeds, &seeds));
+        REL_TRY(train_seeds(&request, &seeds));
+        return print_series(flags->out, &seeds, invocation->json);
+    }
+    json_t *summary;
+    REL_TRY(train_run(&request, &summary));
+    return print_one(summary, invocation->json);
+}
+
 const struct command cmd_train = {
     .name = "train",
     .summary = "train a model on a store, with a balancing method",
-    .usage = "[CONFIG.yaml] --data STORE --out RUN [--set KEY=VALUE]... [--resume]",
-    .description = "Trains one encoder per modality and a head, by the method that the "
-                   "configuration names. After every epoch "
-                   "the validation split is measured and the best model kept; after the last one "
-                   "the best model is measured on "
-                   "the test split, once.\n\n"
-                   "Ctrl-C writes a checkpoint and ends with exit code 130; --resume goes on from "
-                   "there, bit for bit as if nothing "
-                   "had happened. The folder then holds config.yaml (every option, resolved), "
-                   "kernels.json (which kernel computes what, and will when the run goes on), "
-                   "log.jsonl, checkpoint/ and, at the "
-                   "end, summary.json.",
+    .usage = "[CONFIG.yaml] --data STORE --out RUN [--set KEY=VALUE]... [--seeds LIST] [--resume]",
+    .description =
+        "Trains one encoder per modality and a head, by the method that the "
+        "configuration names. After every epoch "
+        "the validation split is measured and the best model kept; after the last one "
+        "the best model is measured on "
+        "the test split, once.\n\n"
+        "Ctrl-C writes a checkpoint and ends with exit code 130; --resume goes on from "
+        "there, bit for bit as if nothing "
+        "had happened. The folder then holds config.yaml (every option, resolved), "
+        "kernels.json (which kernel computes what, and will when the run goes on), "
+        "log.jsonl, checkpoint/ and, at the "
+        "end, summary.json.\n\n"
+        "With --seeds the folder holds one run per seed, and what `relearn compare` shows of them "
+        "comes last; a second call with --resume goes on with the series.",
     .examples =
         "relearn train configs/avmnist/train.yaml --data avmnist.sqlite --out runs/relearn-0\n"
-        "relearn train --data avmnist.sqlite --out runs/joint-0 --set method=joint --set epochs=20",
+        "relearn train --data avmnist.sqlite --out runs/joint-0 --set method=joint --set "
+        "epochs=20\n"
+        "relearn train train.yaml --data store.sqlite --out runs/relearn --seeds 0-4\n"
+        "relearn train train.yaml --data store.sqlite --out runs/pretrained --init-from "
+        "resnet18.pth "
+        "--only visual",
     .options = options,
     .option_count = &option_count,
     .options_size = sizeof(struct train_flags),

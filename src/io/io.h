@@ -3,6 +3,7 @@
  *   npy.h           NumPy arrays: features and labels
  *   safetensors.h   named tensors: weights
  *   torch_file.h    what torch.save wrote: tensors, checkpoints
+ *   weights_file.h  either of the two
  *
  * Every reader treats its file as hostile: sizes are checked against the bytes that are there
  * before anything is allocated. */
@@ -12,5 +13,6 @@
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "io/torch_file.h"
+#include "io/weights_file.h"
 
 #endif

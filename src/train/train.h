@@ -10,7 +10,9 @@
  *   evaluate.h       overall and per modality, the others masked
  *   checkpoint.h     weights and state in a safetensors file
  *   run_log.h        log.jsonl, append-only, cut back on resume
+ *   init_from.h      first weights from a file
  *   trainer.h        the loop
+ *   seeds.h          one configuration with several seeds
  *   run.h            a finished or stopped run, opened to evaluate or diagnose it
  *
  * A run folder holds config.yaml, kernels.json, log.jsonl, checkpoint/last.safetensors,
@@ -20,11 +22,13 @@
 
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
+#include "train/init_from.h"
 #include "train/metrics.h"
 #include "train/protocol.h"
 #include "train/run.h"
 #include "train/run_log.h"
 #include "train/schedule.h"
+#include "train/seeds.h"
 #include "train/session.h"
 #include "train/train_config.h"
 #include "train/trainer.h"

@@ -77,6 +77,12 @@ const struct rel_option train_option_table[] = {
                "last). Accuracy on test is too good when test has chosen."),
     OPTION("drop_last", OPTION_BOOL, drop_last, .default_value = "true",
            .help = "Leave out an epoch's last batch when it is smaller than the others."),
+    OPTION("init.from", OPTION_TEXT, init_from, .unit = "FILE",
+           .help = "Encoders begin with the weights and running statistics of this file of "
+                   "safetensors or PyTorch (torchvision's names, or a run's checkpoint), and "
+                   "re-initialisation pulls towards them."),
+    OPTION("init.only", OPTION_TEXTS, init_only, .default_value = "[]",
+           .help = "Modalities whose encoders do; none named means all."),
     OPTION("fusion", OPTION_CHOICE, fusion, .default_value = "concat",
            .choices = "concat|sum|gated|film",
            .help = "How the encoders' features become logits; gated and film join two modalities: "

@@ -1,9 +1,12 @@
+#include "train/init_from.h"
 #include "train/run_kernels.h"
 #include "train/trainer_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { SUMMARY_BYTES_MAX = 64 << 20 };
 
 char *trainer_path(const struct trainer *trainer, const char *name) {
     return fs_join(trainer->request->out, name);
@@ -99,6 +102,14 @@ static rel_status settings_gather(const struct train_request *request, struct se
     return status;
 }
 
+static rel_status absolute_path(const char *wanted, char **path) {
+    char *real = realpath(wanted, NULL);
+    if (!real) return rel_fail(REL_ERR_NOT_FOUND, "%s: cannot open: %s", wanted, strerror(errno));
+    *path = rel_strdup(real);
+    free(real);
+    return *path ? REL_OK : REL_ERR_MEMORY;
+}
+
 /* The store: --data, else the configuration's. Kept in the configuration as an absolute path, so
  * that a run can be evaluated from any folder. */
 static rel_status store_choose(const struct train_request *request, struct settings *settings,
@@ -108,11 +119,38 @@ static rel_status store_choose(const struct train_request *request, struct setti
                          : setting && setting->count == 1 ? setting->items[0]
                                                           : NULL;
     if (!wanted) return rel_fail(REL_ERR_USAGE, "no data (name a store: --data STORE)");
-    char *real = realpath(wanted, NULL);
-    if (!real) return rel_fail(REL_ERR_NOT_FOUND, "%s: cannot open: %s", wanted, strerror(errno));
-    *path = rel_strdup(real);
-    free(real);
-    return *path ? REL_OK : REL_ERR_MEMORY;
+    return absolute_path(wanted, path);
+}
+
+/* --init-from and --only come before the configuration's keys; the file is kept as an absolute
+ * path.
+ */
+static rel_status init_choose(struct trainer *trainer) {
+    const struct train_request *request = trainer->request;
+    struct train_options *options = &trainer->session.config.options;
+    if (request->only.count > 0) {
+        for (int i = 0; i < options->init_only.count; i++) rel_free(options->init_only.values[i]);
+        options->init_only.count = 0;
+        for (int i = 0; i < request->only.count; i++) {
+            char *copy = rel_strdup(request->only.values[i]);
+            if (!copy) return REL_ERR_MEMORY;
+            options->init_only.values[options->init_only.count++] = copy;
+        }
+    }
+    const char *wanted = request->init_from ? request->init_from : options->init_from;
+    if (!wanted && options->init_only.count > 0)
+        return rel_fail(REL_ERR_USAGE,
+                        "init.only: no file to take weights from (--init-from FILE)");
+    if (!wanted) return REL_OK;
+    char *path = NULL;
+    rel_status status = absolute_path(wanted, &path);
+    /* A run that goes on has its weights. */
+    if (status != REL_OK && trainer->going_on && (path = rel_strdup(wanted)) != NULL)
+        status = REL_OK;
+    REL_TRY(status);
+    rel_free(options->init_from);
+    options->init_from = path;
+    return REL_OK;
 }
 
 static rel_status splits_check(const struct trainer *trainer) {
@@ -186,12 +224,13 @@ static rel_status log_begin(struct trainer *trainer, uint64_t lines) {
     rel_status status = path ? run_log_open(&trainer->log, path, lines) : REL_ERR_MEMORY;
     rel_free(path);
     if (status != REL_OK || lines > 0) return status;
-    return run_log_write(&trainer->log,
-                         json_pack("{s:s, s:s, s:I, s:s, s:I}", "event", "start", "method",
-                                   trainer->method.method->name, "seed",
-                                   (json_int_t)trainer_options(trainer)->seed, "data",
-                                   trainer->session.info->fingerprint, "steps_per_epoch",
-                                   (json_int_t)trainer->steps_per_epoch));
+    json_t *event =
+        json_pack("{s:s, s:s, s:I, s:s, s:I}", "event", "start", "method",
+                  trainer->method.method->name, "seed", (json_int_t)trainer_options(trainer)->seed,
+                  "data", trainer->session.info->fingerprint, "steps_per_epoch",
+                  (json_int_t)trainer->steps_per_epoch);
+    if (trainer->initialised) json_object_set(event, "initialised", trainer->initialised);
+    return run_log_write(&trainer->log, event);
 }
 
 static rel_status checkpoint_look(struct trainer *trainer) {
@@ -215,12 +254,27 @@ static rel_status kernels_begin(struct trainer *trainer) {
     return run_kernels_settle(&trainer->session, folder);
 }
 
+/* First weights, before anything is written: a file that they come from may be refused. */
+static rel_status weights_draw(struct trainer *trainer) {
+    const struct train_options *options = trainer_options(trainer);
+    struct model *model = &trainer->session.model;
+    const json_t *one;
+    size_t i;
+    if (trainer->going_on) return REL_OK;
+    model_draw(model, (uint64_t)options->seed);
+    if (!options->init_from) return REL_OK;
+    REL_TRY(init_from_file(model, options->init_from, &options->init_only, &trainer->initialised));
+    json_array_foreach(trainer->initialised, i, one)
+        rel_log(REL_LOG_NOTE, "%s: %lld tensors of %s behind \"%s\"", options->init_from,
+                (long long)json_integer_value(json_object_get(one, "tensors")),
+                json_string_value(json_object_get(one, "modality")),
+                json_string_value(json_object_get(one, "prefix")));
+    return REL_OK;
+}
+
 static rel_status weights_begin(struct trainer *trainer) {
     uint64_t lines = 0;
-    if (trainer->going_on)
-        REL_TRY(trainer_load(trainer, &lines));
-    else
-        model_draw(&trainer->session.model, (uint64_t)trainer_options(trainer)->seed);
+    if (trainer->going_on) REL_TRY(trainer_load(trainer, &lines));
     REL_TRY(model_broadcast(&trainer->session.model, &trainer->comm));
     note_missing(trainer);
     return log_begin(trainer, lines);
@@ -245,9 +299,12 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     REL_TRY(session_loader(&trainer->session, SPLIT_TRAIN, true, &trainer->loader));
     trainer->steps_per_epoch = loader_batches(trainer->loader);
     REL_TRY(splits_check(trainer));
-    REL_TRY(method_begin(trainer)); /* it may refuse: before anything is written */
-    REL_TRY(folder_prepare(trainer));
+    /* These may refuse: before anything is written. */
+    REL_TRY(method_begin(trainer));
     REL_TRY(checkpoint_look(trainer));
+    REL_TRY(init_choose(trainer));
+    REL_TRY(weights_draw(trainer));
+    REL_TRY(folder_prepare(trainer));
     REL_TRY(arrays_allocate(trainer));
     REL_TRY(kernels_begin(trainer));
     return weights_begin(trainer);
@@ -259,6 +316,7 @@ void trainer_release(struct trainer *trainer) {
     run_log_close(&trainer->log);
     loader_close(trainer->loader);
     json_decref(trainer->diagnoses);
+    json_decref(trainer->initialised);
     rel_free(trainer->weights);
     for (int m = 0; m < MODEL_MODALITIES_MAX; m++) rel_free(trainer->feature_sums[m]);
     session_close(&trainer->session);
@@ -310,8 +368,29 @@ static rel_status epoch_steps(struct trainer *trainer) {
     return status;
 }
 
+/* The summary of a run that was finished before, of as many epochs as it has now; NULL: there is
+ * none. */
+static rel_status summary_find(const struct trainer *trainer, json_t **summary) {
+    char *path = trainer_path(trainer, "summary.json");
+    if (!path) return REL_ERR_MEMORY;
+    rel_status status = REL_OK;
+    *summary = NULL;
+    if (trainer->going_on && trainer->state.epoch >= trainer_options(trainer)->epochs &&
+        fs_exists(path))
+        status = json_read(path, SUMMARY_BYTES_MAX, summary);
+    if (*summary && json_integer_value(json_object_get(*summary, "epochs")) !=
+                        trainer_options(trainer)->epochs) {
+        json_decref(*summary);
+        *summary = NULL;
+    }
+    rel_free(path);
+    return status;
+}
+
 rel_status trainer_loop(struct trainer *trainer, json_t **summary) {
     uint32_t epochs = (uint32_t)trainer_options(trainer)->epochs;
+    REL_TRY(summary_find(trainer, summary));
+    if (*summary) return REL_OK;
     trainer->checkpointed = clock_seconds();
     while (trainer->state.epoch < epochs) {
         trainer->started = clock_seconds();

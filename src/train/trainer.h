@@ -13,10 +13,13 @@ struct train_request {
     const char *config;      /* YAML file, or NULL: defaults */
     const char *const *sets; /* [set_count] "key=value" */
     int set_count;
-    const char *kernels; /* over both: the option `kernels`; NULL: as they say */
-    const char *data;    /* store; NULL: the configuration's `data` */
-    const char *out;     /* run folder */
-    bool resume;         /* go on where `out` stopped; begins anew when it has no checkpoint yet */
+    const char *kernels;      /* over both: the option `kernels`; NULL: as they say */
+    const char *data;         /* store; NULL: the configuration's `data` */
+    const char *out;          /* run folder */
+    const char *init_from;    /* over the option init.from; NULL: as that says */
+    struct option_texts only; /* over init.only; empty: as that says */
+    bool resume;         /* go on where `out` stopped; begins anew when it has no checkpoint yet,
+    is done when the run is finished */
     uint64_t stop_after; /* steps of this call, then stop as on an interrupt; 0: never */
 };
 

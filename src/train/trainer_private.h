@@ -36,6 +36,7 @@ struct trainer {
     struct run_log log;
     struct trainer_state state;
     uint64_t steps_done; /* in this call */
+    json_t *initialised; /* array: which encoders began with weights from a file; NULL: none */
     json_t *diagnoses;   /* array: what epoch_end recorded */
     double
         *feature_sums[MODEL_MODALITIES_MAX]; /* [dimensions[m]] of this epoch's training features */
