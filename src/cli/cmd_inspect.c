@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct inspect_options {
-    char *sample, *png;
+    char *sample, *png, *from;
     bool augmented;
     int64_t seed, over;
 };
@@ -22,9 +22,14 @@ static const struct rel_option options[] = {
      .type = OPTION_TEXT,
      .offset = FIELD(png),
      .unit = "DIR",
-     .help =
-         "Writes the sample as the network sees it: a PNG per frame, spectrograms with time from "
-         "left to right and low tones at the bottom."},
+     .help = "Writes the sample as the network sees it: a PNG per frame, spectrograms with axes, "
+             "optical flow in colours (hue: direction, white: no motion); and the waveform of its "
+             "sound where the source is still there."},
+    {.key = "from",
+     .type = OPTION_TEXT,
+     .offset = FIELD(from),
+     .unit = "DIR",
+     .help = "Folder that the store was prepared from, for the waveform."},
     {.key = "augmented",
      .type = OPTION_BOOL,
      .offset = FIELD(augmented),
@@ -154,6 +159,23 @@ static rel_status find_sample(const struct store *store, const char *id, enum da
                     id, store_sample_id(store, SPLIT_TRAIN, 0));
 }
 
+/* The waveform is an extra: what stands in its way is worth a note to
+ * those who said where to look. */
+static void draw_source(const struct store *store, const struct inspect_options *wanted,
+                        enum data_split split, uint64_t index, int m, int *rate, json_t *files) {
+    const struct data_modality *modality = &store_info(store)->list[m];
+    char *source = NULL;
+    rel_status status = store_sample_source(store, split, index, m, &source);
+    if (status == REL_OK && !source) return;
+    char *path = status == REL_OK ? fs_join(wanted->from ? wanted->from : "", source) : NULL;
+    if (path)
+        status = sample_waveform_write(path, modality, wanted->png, wanted->sample, rate, files);
+    if (wanted->from && (!path || status != REL_OK))
+        rel_log(REL_LOG_NOTE, "no waveform of %s: %s", modality->name, rel_error_message());
+    rel_free(path);
+    rel_free(source);
+}
+
 static rel_status gather_sample(struct store *store, const struct inspect_options *wanted,
                                 json_t *document) {
     const struct store_info *info = store_info(store);
@@ -169,10 +191,13 @@ static rel_status gather_sample(struct store *store, const struct inspect_option
     REL_TRY(fs_make_folders(wanted->png));
     for (int m = 0; m < info->modalities; m++) {
         float *values = NULL;
+        int rate = 0;
+        if (data_kind_is_sound(info->list[m].kind))
+            draw_source(store, wanted, split, index, m, &rate, files);
         REL_TRY(store_load_sample(store, split, index, m, wanted->augmented, (uint64_t)wanted->seed,
                                   0, &values));
         rel_status status =
-            sample_picture_write(&info->list[m], values, wanted->png, wanted->sample, files);
+            sample_picture_write(&info->list[m], values, rate, wanted->png, wanted->sample, files);
         rel_free(values);
         REL_TRY(status);
     }
@@ -289,7 +314,7 @@ static rel_status run(const struct invocation *invocation) {
 const struct command cmd_inspect = {
     .name = "inspect",
     .summary = "show what a store holds",
-    .usage = "STORE [--sample ID [--png DIR] [--augmented]]",
+    .usage = "STORE [--sample ID [--png DIR [--from DIR]] [--augmented]]",
     .description =
         "Prints the classes with their samples per split, the shape of every modality as the "
         "network gets it (frames x channels x height x width; a log-mel spectrogram is 1 x 1 x "
@@ -297,7 +322,7 @@ const struct command cmd_inspect = {
         "vector is one number), and the mean, deviation and range of its values after "
         "the test transform.",
     .examples = "relearn inspect media.store\n"
-                "relearn inspect media.store --sample train_00001 --png pictures",
+                "relearn inspect media.store --sample train_00001 --png pictures --from media",
     .options = options,
     .option_count = &option_count,
     .options_size = sizeof(struct inspect_options),

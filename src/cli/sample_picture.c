@@ -1,4 +1,5 @@
 #include "cli/sample_picture.h"
+#include "cli/sample_chart.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,22 +32,92 @@ static rel_status draw_frame(const struct data_modality *modality, const float *
     return REL_OK;
 }
 
-/* values: [time][bins]; time runs to the right, frequency upwards. */
+/* The colours of the wheel: the direction is the hue, and what does not move is white. */
+static void draw_motion(double u, double v, double most, uint8_t *rgb) {
+    double turn = (atan2(v, u) / (2 * M_PI) + 1) * 6; /* sixths, from red at the right */
+    double strength = most > 0 ? fmin(hypot(u, v) / most, 1) : 0;
+    for (int c = 0; c < 3; c++) {
+        double place = fmod(turn - 2 * c + 12, 6); /* 0 and 6: where this colour is full */
+        double distance = fmin(place, 6 - place);
+        double colour = distance <= 1 ? 1 : distance >= 2 ? 0 : 2 - distance;
+        rgb[c] = to_byte(1 - strength * (1 - colour));
+    }
+}
+
+/* values: [2][height][width]. Full colour is the fastest motion in the picture, but at least one
+ * pixel. */
+static rel_status draw_flow(const struct data_modality *modality, const float *values,
+                            struct picture *picture) {
+    size_t count = (size_t)modality->height * (size_t)modality->width;
+    double motion[2], most = 1;
+    REL_TRY(picture_reshape(picture, modality->width, modality->height, 3));
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < count; i++) {
+            for (int c = 0; c < 2; c++) {
+                double mean = of_channel(&modality->transform.mean, c, 2);
+                double deviation = of_channel(&modality->transform.deviation, c, 2);
+                double level = 255 * (values[(size_t)c * count + i] * deviation + mean);
+                double bound = modality->flow_source.bound;
+                motion[c] = (level - FLOW_NO_MOTION) * 2 * bound / 255;
+            }
+            if (pass == 0)
+                most = fmax(most, hypot(motion[0], motion[1]));
+            else
+                draw_motion(motion[0], motion[1], most, picture->pixels + 3 * i);
+        }
+    return REL_OK;
+}
+
+static void label_mel(struct chart_axis *axis, const struct logmel_options *options, int rate) {
+    static const double hertz[] = {50, 100, 200, 500, 1000, 2000, 4000, 8000, 16000, 32000};
+    int bins = (int)options->mel_bins;
+    if (rate == 0) {
+        chart_axis_linear(axis, "mel bin", 0, bins, 8);
+        return;
+    }
+    *axis = (struct chart_axis){.label = "Hz (mel scale)"};
+    double last = -1; /* low ones lie too close for their numbers */
+    for (size_t i = 0; i < sizeof hertz / sizeof *hertz; i++) {
+        double place = (logmel_bin_of_hertz(options, rate, hertz[i]) + 0.5) / bins;
+        if (place - last < 0.05) continue;
+        chart_axis_add(axis, place, hertz[i]);
+        last = place;
+    }
+}
+
+/* values: log-mel [time][bins] or STFT [frequencies][time]; time runs to the right, frequency
+ * upwards. `rate` is of the source sound, 0 if unknown. */
 static rel_status draw_spectrogram(const struct data_modality *modality, const float *values,
-                                   struct picture *picture) {
-    int time = modality->height, bins = modality->width;
+                                   int rate, struct picture *picture) {
+    bool mel = modality->kind == DATA_LOGMEL;
+    int time = mel ? modality->height : modality->width;
+    int bins = mel ? modality->width : modality->height;
+    struct chart_axis x, y;
+    struct picture plot = {0};
     float low = values[0], high = values[0];
     for (size_t i = 1; i < (size_t)time * bins; i++) {
         if (values[i] < low) low = values[i];
         if (values[i] > high) high = values[i];
     }
-    REL_TRY(picture_reshape(picture, time, bins, 1));
+    REL_TRY(picture_reshape(&plot, time, bins, 1));
     double scale = high > low ? 1.0 / (high - low) : 0;
     for (int t = 0; t < time; t++)
-        for (int b = 0; b < bins; b++)
-            picture->pixels[(size_t)(bins - 1 - b) * time + t] =
-                to_byte((values[(size_t)t * bins + b] - low) * scale);
-    return REL_OK;
+        for (int b = 0; b < bins; b++) {
+            float value = mel ? values[(size_t)t * bins + b] : values[(size_t)b * time + t];
+            plot.pixels[(size_t)(bins - 1 - b) * time + t] = to_byte((value - low) * scale);
+        }
+    if (mel) {
+        if (modality->logmel.sample_rate > 0) rate = (int)modality->logmel.sample_rate;
+        chart_axis_linear(&x, "s", 0, time * modality->logmel.frame_shift / 1000, 10);
+        label_mel(&y, &modality->logmel, rate);
+    } else {
+        double hertz = (double)modality->stft.sample_rate;
+        chart_axis_linear(&x, "s", 0, (double)(time * modality->stft.hop) / hertz, 10);
+        chart_axis_linear(&y, "Hz", 0, hertz / 2, 8);
+    }
+    rel_status status = chart_draw(&plot, &x, &y, picture);
+    picture_release(&plot);
+    return status;
 }
 
 static rel_status write_png(const struct picture *picture, char *name, const char *folder,
@@ -64,7 +135,7 @@ static rel_status write_png(const struct picture *picture, char *name, const cha
     return status;
 }
 
-rel_status sample_picture_write(const struct data_modality *modality, const float *values,
+rel_status sample_picture_write(const struct data_modality *modality, const float *values, int rate,
                                 const char *folder, const char *id, json_t *files) {
     if (modality->is_vector) return REL_OK;
     struct picture picture = {0};
@@ -74,11 +145,63 @@ rel_status sample_picture_write(const struct data_modality *modality, const floa
         const float *frame = values + (size_t)f * frame_size;
         char *name = modality->frames == 1 ? rel_format("%s.%s.png", id, modality->name)
                                            : rel_format("%s.%s.%d.png", id, modality->name, f + 1);
-        status = modality->kind == DATA_LOGMEL ? draw_spectrogram(modality, frame, &picture)
-                                               : draw_frame(modality, frame, &picture);
+        if (data_kind_is_sound(modality->kind))
+            status = draw_spectrogram(modality, frame, rate, &picture);
+        else if (modality->kind == DATA_FLOW)
+            status = draw_flow(modality, frame, &picture);
+        else
+            status = draw_frame(modality, frame, &picture);
         if (status == REL_OK) status = write_png(&picture, name, folder, files);
         rel_free(name);
     }
+    picture_release(&picture);
+    return status;
+}
+
+enum { WAVE_WIDTH = 800, WAVE_HEIGHT = 200 };
+
+/* Each column reaches from the lowest to the highest sample of all channels in its time. */
+static void draw_wave(const struct audio_clip *clip, double peak, struct picture *plot) {
+    memset(plot->pixels, 255, WAVE_WIDTH * WAVE_HEIGHT);
+    for (size_t x = 0; x < WAVE_WIDTH; x++) {
+        size_t begin = x * clip->samples / WAVE_WIDTH;
+        size_t end = (x + 1) * clip->samples / WAVE_WIDTH;
+        float low = (float)peak, high = (float)-peak;
+        if (end == begin) end = begin + 1;
+        for (size_t c = 0; c < (size_t)clip->channels; c++)
+            for (size_t i = begin; i < end && i < clip->samples; i++) {
+                low = fminf(low, clip->waveform[c * clip->samples + i]);
+                high = fmaxf(high, clip->waveform[c * clip->samples + i]);
+            }
+        int top = (int)lround((1 - high / peak) / 2 * (WAVE_HEIGHT - 1));
+        int bottom = (int)lround((1 - low / peak) / 2 * (WAVE_HEIGHT - 1));
+        for (int y = top < 0 ? 0 : top; y <= bottom && y < WAVE_HEIGHT; y++)
+            plot->pixels[(size_t)y * WAVE_WIDTH + x] = 60;
+    }
+}
+
+rel_status sample_waveform_write(const char *path, const struct data_modality *modality,
+                                 const char *folder, const char *id, int *rate, json_t *files) {
+    struct picture plot = {0}, picture = {0};
+    struct audio_clip clip;
+    struct chart_axis x, y;
+    REL_TRY(audio_read(path, NULL, &clip));
+    *rate = clip.sample_rate;
+    chart_axis_linear(&x, "s", 0, (double)clip.samples / clip.sample_rate, 10);
+    double peak = 1e-4;
+    for (size_t i = 0; i < clip.samples * (size_t)clip.channels; i++)
+        peak = fmax(peak, fabsf(clip.waveform[i]));
+    chart_axis_linear(&y, "of full scale", -peak, peak, 5);
+    rel_status status = picture_reshape(&plot, WAVE_WIDTH, WAVE_HEIGHT, 1);
+    if (status == REL_OK) {
+        draw_wave(&clip, peak, &plot);
+        status = chart_draw(&plot, &x, &y, &picture);
+    }
+    char *name = rel_format("%s.%s.waveform.png", id, modality->name);
+    if (status == REL_OK) status = write_png(&picture, name, folder, files);
+    rel_free(name);
+    audio_clip_release(&clip);
+    picture_release(&plot);
     picture_release(&picture);
     return status;
 }

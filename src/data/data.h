@@ -114,6 +114,10 @@ int32_t store_label(const struct store *store, enum data_split split, uint64_t i
 /* Counts the validation samples as training samples, behind them: for whoever opened the store, not
  * in the file. */
 rel_status store_join_validation(struct store *store);
+/* The first file that a sample's modality was read from, as the list named it, rel_free it. *path
+ * is NULL where the store does not say. */
+rel_status store_sample_source(const struct store *store, enum data_split split, uint64_t index,
+                               int modality, char **path);
 void store_close(struct store *store);
 
 /* --- loader --- */

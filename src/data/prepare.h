@@ -33,6 +33,7 @@ struct prepare_sources {
     struct store_source *list; // [count]
     size_t count, capacity;
     struct rel_arena paths;
+    int modality; /* that files are read for */
 };
 
 struct prepare_plan {

@@ -34,6 +34,7 @@ static rel_status add_source(struct prepare_sources *sources, const char *shown,
     struct store_source *source = &sources->list[sources->count++];
     source->path = path;
     source->bytes = bytes;
+    source->modality = sources->modality;
     prepare_hash_text(hash, source->hash);
     return REL_OK;
 }
@@ -333,6 +334,7 @@ rel_status prepare_read_cell(struct prepare_decoder *decoder, const struct data_
                              int number, const char *path, const char *shown,
                              struct prepare_cell *cell, struct prepare_sources *sources) {
     clear_cell(cell);
+    sources->modality = number;
     switch (modality->kind) {
     case DATA_LOGMEL:
     case DATA_STFT:

@@ -261,3 +261,28 @@ rel_status store_reader_read(struct store_reader *reader, int64_t row, int modal
     media->bytes = (size_t)sqlite3_column_bytes(select, 3);
     return verify(media, size_bytes, checksum, reader->path);
 }
+
+rel_status store_sample_source(const struct store *store, enum data_split split, uint64_t index,
+                               int modality, char **path) {
+    const struct store_sample *sample = store_sample(store, split, index);
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    *path = NULL;
+    if (!sample) return REL_OK;
+    REL_TRY(store_db_open(store->path, &db));
+    /* Stores of before have no such columns. */
+    if (sqlite3_prepare_v2(db,
+                           "SELECT path FROM sources WHERE sample = ? AND modality = ? "
+                           "ORDER BY rowid LIMIT 1",
+                           -1, &statement, NULL) == SQLITE_OK) {
+        sqlite3_bind_int64(statement, 1, sample->row);
+        sqlite3_bind_int(statement, 2, modality);
+        rel_status status = store_db_step(db, store->path, statement, &row);
+        const char *text = row ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+        if (status == REL_OK && text) *path = rel_strdup(text);
+    }
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return REL_OK;
+}

@@ -9,11 +9,11 @@
  *   media       sample, modality, checksum, items, sizes (uint32 each), data: pictures' files one
  *               behind the other (of flow u and v by turns), or float32 values; numbers are
  *               little-endian
- *   sources     path, bytes, hash (XXH3-128 in hex) of every file that was read
- *   statistics  modality, values, mean and squares (float64 each): of training vectors per feature,
- *               of spectrograms' values as a whole; deviation = sqrt(squares / values)
- *   notes       id, note, reason: samples left out or completed (enum prepare_note)
- *   counts      split, class, samples */
+ *   sources     path, bytes, hash (XXH3-128 in hex) of every file that was read; the sample and
+ * modality it was read for, or NULL statistics  modality, values, mean and squares (float64 each):
+ * of training vectors per feature, of spectrograms' values as a whole; deviation = sqrt(squares /
+ * values) notes       id, note, reason: samples left out or completed (enum prepare_note) counts
+ * split, class, samples */
 #ifndef REL_DATA_STORE_DB_H
 #define REL_DATA_STORE_DB_H
 

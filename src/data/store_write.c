@@ -20,7 +20,8 @@ static const char schema[] =
     "CREATE TABLE media(sample INTEGER NOT NULL, modality INTEGER NOT NULL,"
     " checksum INTEGER NOT NULL, items INTEGER NOT NULL, sizes BLOB NOT NULL,"
     " data BLOB NOT NULL, PRIMARY KEY(sample, modality));"
-    "CREATE TABLE sources(path TEXT NOT NULL, bytes INTEGER NOT NULL, hash TEXT NOT NULL);"
+    "CREATE TABLE sources(path TEXT NOT NULL, bytes INTEGER NOT NULL, hash TEXT NOT NULL, "
+    "sample INTEGER, modality INTEGER);"
     "CREATE TABLE statistics(modality INTEGER PRIMARY KEY, \"values\" INTEGER NOT NULL,"
     " mean BLOB NOT NULL, squares BLOB NOT NULL);"
     "CREATE TABLE notes(id TEXT NOT NULL, note INTEGER NOT NULL, reason TEXT NOT NULL);"
@@ -38,7 +39,7 @@ struct running_statistics {
 enum { INSERT_SAMPLE, INSERT_MEDIA, INSERT_SOURCE, INSERT_NOTE, SET_META, STATEMENTS };
 static const char *const statement_sql[STATEMENTS] = {
     "INSERT INTO samples VALUES(?, ?, ?, ?, ?)", "INSERT INTO media VALUES(?, ?, ?, ?, ?, ?)",
-    "INSERT INTO sources VALUES(?, ?, ?)",       "INSERT INTO notes VALUES(?, ?, ?)",
+    "INSERT INTO sources VALUES(?, ?, ?, ?, ?)", "INSERT INTO notes VALUES(?, ?, ?)",
     "INSERT OR REPLACE INTO meta VALUES(?, ?)",
 };
 
@@ -272,11 +273,18 @@ static rel_status write_classes(struct store_writer *writer,
     return status;
 }
 
-static rel_status add_source(struct store_writer *writer, const struct store_source *source) {
+static rel_status add_source(struct store_writer *writer, const struct store_source *source,
+                             bool of_sample) {
     sqlite3_stmt *statement = writer->statements[INSERT_SOURCE];
     sqlite3_bind_text(statement, 1, source->path, -1, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 2, (int64_t)source->bytes);
     sqlite3_bind_text(statement, 3, source->hash, -1, SQLITE_STATIC);
+    sqlite3_bind_null(statement, 4);
+    sqlite3_bind_null(statement, 5);
+    if (of_sample) {
+        sqlite3_bind_int64(statement, 4, writer->rows);
+        sqlite3_bind_int(statement, 5, source->modality);
+    }
     writer->bytes_since_commit += source->bytes;
     return execute(writer, INSERT_SOURCE);
 }
@@ -302,7 +310,7 @@ static rel_status begin_anew(struct store_writer *writer,
     REL_TRY(write_classes(writer, description));
     REL_TRY(write_modalities(writer, description));
     for (size_t i = 0; i < description->source_count; i++)
-        REL_TRY(add_source(writer, &description->sources[i]));
+        REL_TRY(add_source(writer, &description->sources[i], false));
     REL_TRY(set_meta(writer, "recipe", description->recipe));
     REL_TRY(set_meta(writer, "options", description->options));
     REL_TRY(set_meta(writer, "identity", description->identity));
@@ -436,7 +444,7 @@ static rel_status add_sample(struct store_writer *writer, const struct store_ent
             see_media(&writer->statistics[m], writer->kinds[m], &entry->media[m]);
     }
     for (size_t i = 0; i < entry->source_count; i++)
-        REL_TRY(add_source(writer, &entry->sources[i]));
+        REL_TRY(add_source(writer, &entry->sources[i], true));
     writer->rows++;
     writer->positions[entry->split]++;
     return REL_OK;

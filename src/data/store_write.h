@@ -15,6 +15,7 @@ struct store_source {
     const char *path;
     uint64_t bytes;
     char hash[STORE_HASH_MAX]; /* XXH3-128 in hex */
+    int modality;              /* of a sample's source */
 };
 
 /* Known before any sample is written. */

@@ -143,6 +143,13 @@ void logmel_destroy(struct logmel *logmel) {
 
 static double mel_of_hertz(double hertz) { return 1127.0 * log(1.0 + hertz / 700.0); }
 
+double logmel_bin_of_hertz(const struct logmel_options *options, int sample_rate, double hertz) {
+    double high = options->high_freq > 0 ? options->high_freq : 0.5 * sample_rate;
+    double low = mel_of_hertz(options->low_freq);
+    double delta = (mel_of_hertz(high) - low) / (double)(options->mel_bins + 1);
+    return (mel_of_hertz(hertz) - low) / delta - 1;
+}
+
 /* Kaldi's weight of frequency `mel` in the band left..centre..right: a triangle on the mel scale.
  */
 static double mel_weight(double mel, double left, double centre, double right) {

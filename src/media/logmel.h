@@ -26,6 +26,9 @@ struct logmel_options {
 extern const struct rel_option logmel_option_table[];
 extern const size_t logmel_option_count;
 
+/* The mel bin, from 0 and between whole ones, whose centre lies at `hertz`. */
+double logmel_bin_of_hertz(const struct logmel_options *options, int sample_rate, double hertz);
+
 /* Window, mel filters and FFT plan, kept for the last sample rate seen. One thread at a time. */
 struct logmel;
 

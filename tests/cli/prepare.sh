@@ -40,6 +40,11 @@ check "one PNG per spectrogram and frame" eval 'is_png png/train_00002.audio.png
 check "--augmented changes the picture" eval '
     succeeds inspect media.store --sample train_00002 --png augmented --augmented &&
     ! cmp -s png/train_00002.visual.1.png augmented/train_00002.visual.1.png'
+check "the waveform, where the media are" eval '
+    succeeds inspect media.store --sample train_00002 --png wave --from media &&
+    is_png wave/train_00002.audio.waveform.png && [ ! -e png/train_00002.audio.waveform.png ] &&
+    relearn inspect media.store --sample train_00002 --png wave --from nowhere &&
+    [ "$code" -eq 0 ] && grep -q "no waveform of audio: nowhere" err'
 check "unknown sample" fails 1 'nobody: .*no such sample' inspect media.store --sample nobody
 check "--png without --sample" fails 2 'sample' inspect media.store --png png
 check "inspect without a store" fails 1 'none\.store: no such store' inspect none.store

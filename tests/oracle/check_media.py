@@ -60,15 +60,14 @@ def check_sound(name, path, kaldi, torch):
         noise = np.sum((ours - peer).astype(np.float64) ** 2) if ours.shape == peer.shape else np.inf
         snr = 10 * np.log10(np.sum(peer.astype(np.float64) ** 2) / max(noise, 1e-30))
         expect(f"resampled {name} {rate} -> {target} Hz", snr > 60, f"{snr:.0f} dB")
-    mono = librosa.resample(sound.mean(0), orig_sr=rate, target_sr=22050, res_type="soxr_hq") if rate != 22050 else sound.mean(0)
-    sample = np.clip(np.tile(mono.astype(np.float64), 3)[:66150], -1, 1)
+    # Of the same resampled sound: where there is next to nothing, the logarithm shows float32's rounding of it.
+    mono = dump("sound", path, 22050).astype(np.float64).mean(0)
+    sample = np.clip(np.tile(mono, 3)[:66150], -1, 1)
+    sample = np.pad(sample, (0, 66150 - len(sample)))
     for pad, mode in (("zeros", "constant"), ("reflect", "reflect")):
         peer = np.log(np.abs(librosa.stft(sample, n_fft=512, hop_length=353, pad_mode=mode)) + 1e-7)
-        # Where there is next to nothing, the logarithm shows rounding of the resampled float32.
-        worst = np.abs(np.exp(dump("stft", path, pad)) - np.exp(peer)).max()
-        louder = peer > -9
-        worst_log = np.abs(dump("stft", path, pad) - peer)[louder].max()
-        expect(f"log-STFT {name} {pad}", worst_log < 1e-3 and worst < 1e-4, f"{worst_log:.1e}")
+        worst = np.abs(dump("stft", path, pad) - peer).max()
+        expect(f"log-STFT {name} {pad}", worst < 1e-3, f"{worst:.1e}")
     wave64 = torch.from_numpy(sound.astype(np.float64))
     fbank = kaldi.fbank((wave64 - wave64.mean())[:1], htk_compat=True, sample_frequency=rate, use_energy=False,
                         window_type="hanning", num_mel_bins=128, dither=0.0, frame_shift=10.0)[:1024]
