@@ -201,13 +201,14 @@ static rel_status extend_last(struct machine *machine, enum pickle_kind kind, si
 static rel_status memo_put(struct machine *machine, uint64_t index) {
     struct pickle_value *value = NULL;
     REL_TRY(peek(machine, &value));
-    if (index > machine->memo_count) return malformed(machine, "its memo has a hole");
-    if (index == machine->memo_count) {
-        REL_TRY(rel_reserve((void **)&machine->memo, &machine->memo_capacity, machine->memo_count,
-                            sizeof(struct pickle_value *)));
-        machine->memo_count++;
+    if (index < machine->memo_count) {
+        machine->memo[index] = value;
+        return REL_OK;
     }
-    machine->memo[index] = value;
+    if (index > machine->memo_count) return malformed(machine, "its memo has a hole");
+    REL_TRY(rel_reserve((void **)&machine->memo, &machine->memo_capacity, machine->memo_count,
+                        sizeof(struct pickle_value *)));
+    machine->memo[machine->memo_count++] = value;
     return REL_OK;
 }
 

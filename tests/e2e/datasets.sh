@@ -34,6 +34,19 @@ check "cremad: test accuracy" eval 'json test accuracy | grep -Eq "^[01](\.[0-9]
 # shellcheck disable=SC2086
 check "cremad: relearn diagnoses" train cremad relearn $small --set epochs=2 --set relearn.period=1
 check "cremad: both encoders were diagnosed" eval 'json_is audio diagnoses 0 modalities 0 name && json_is visual diagnoses 0 modalities 1 name'
+# The published protocol, each flaw of it: see also tests/cli/protocol.sh.
+published() { # METHOD
+    # shellcheck disable=SC2086
+    succeeds train "$configs/cremad.yaml" --data cremad.store --out "published-$1" --set method="$1" --set protocol=published --quiet \
+        --json --set epochs=2 --set batch=16 --set encoder.width=16 --set "encoder.blocks=[1,1]" --set threads=2 --set relearn.period=1 $small &&
+        cp out "published-$1.json"
+}
+trained_on() { grep -m 1 '"event": *"epoch"' "published-$1/log.jsonl" | "$TOOLS/json_get" train samples; }
+check "cremad: published, joint: trained on my_train and val, augmented, the best epoch by test" eval 'published joint &&
+    [ "$(trained_on joint)" -eq 120 ] && json_is true protocol augment && json_is test protocol select && grep -q "\"test\":" published-joint/log.jsonl'
+check "cremad: published, relearn: my_train alone, not augmented, all batches, one k-means" eval 'published relearn &&
+    [ "$(trained_on relearn)" -eq 96 ] && json_is false protocol augment && json_is test protocol select && json_is false protocol drop_last &&
+    json_is "[]" protocol deviations && grep -q "^  n_init: 1$" published-relearn/config.yaml && json_is visual diagnoses 0 modalities 1 name'
 check "cremad: splits by actor, OGM's STFT" eval '
     succeeds prepare cremad --from cremad --to actor.store --json --splits by-actor --test-fraction 0.2 --val-fraction 0.2 --audio stft &&
     [ "$(sum)" -eq 144 ] && succeeds inspect actor.store --json && json_is "[1,1,257,188]" modalities 0 shape'
