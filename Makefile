@@ -9,11 +9,14 @@
 # make oracle     remakes every golden file with PyTorch and friends and compares
 # make install    PREFIX=/usr/local DESTDIR=; make uninstall undoes it
 #
-# BUILD=DIR builds elsewhere; OPT replaces -O3; EXTRA adds to compiler and linker flags.
+# BUILD=DIR builds elsewhere; OPT replaces -O3; EXTRA adds to compiler and linker flags;
+# DNNL_CFLAGS and DNNL_LIBS name another oneDNN than the system's (docs/building.md).
 BUILD   ?= build
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 OPT     ?= -O3
 EXTRA   ?=
+DNNL_CFLAGS ?=
+DNNL_LIBS   ?= -ldnnl
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
@@ -22,9 +25,9 @@ WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Wstri
 HARDEN  ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 # Absolute paths stay out of the program.
 CFLAGS_ALL := -std=c17 -D_GNU_SOURCE $(OPT) -g -fopenmp -pthread -fPIE -ffile-prefix-map=$(CURDIR)=. $(HARDEN) $(WARN) \
-              -Isrc $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA)
+              -Isrc $(DNNL_CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA)
 LDFLAGS_ALL := -fopenmp -pthread -pie -Wl,-z,relro,-z,now $(EXTRA)
-LDLIBS_ALL  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lm
+LDLIBS_ALL  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(DNNL_LIBS) -lm
 
 # A build without the libraries would fail with a page of errors: one line instead. The targets
 # named here work without them, or install them first.

@@ -1,7 +1,6 @@
 """Command line of bench/run."""
 import argparse
 import json
-import sys
 
 from harness import clustering, machine, networks, preparing, training
 from harness.measure import BenchError, Settings, note, wait_for_quiet
@@ -19,7 +18,7 @@ def parse(root, build):
                                      epilog="See docs/benchmarks.md.")
     parser.add_argument("name", choices=[*BENCHMARKS, "all", "setup"], metavar="NAME",
                         help=", ".join(BENCHMARKS) + ", all; setup only installs the peers")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--json", action="store_true", help="one JSON document a line and benchmark on stdout")
     parser.add_argument("--threads", type=int, default=machine.cpu_count(), help="of both sides (all CPUs)")
     parser.add_argument("--rounds", type=int, default=5, help="of A B (5)")
     parser.add_argument("--wait", type=float, default=60, help="seconds to wait for a quiet machine (60)")
@@ -47,7 +46,7 @@ def main(root, build):
     if arguments.name == "setup":
         return 0
     names = list(BENCHMARKS) if arguments.name == "all" else [arguments.name]
-    rows, failed = [], 0
+    failed = 0
     for name in names:
         try:
             wait_for_quiet(settings)
@@ -56,7 +55,6 @@ def main(root, build):
             note(f"{name}: {error}")
             failed += 1
             continue
-        rows.append(row)
         for what, value in row["checks"].items():
             if not value["ok"]:
                 note(f"{name}: {what} differs by {value['difference']} (limit {value['limit']}): not the same work")
@@ -64,9 +62,8 @@ def main(root, build):
         if not row["trusted"]:
             note(f"{name}: others used up to {row['foreign_cpus']['max']:.2f} CPUs, or results differ: "
                  "do not trust this figure")
-        if not arguments.json:
+        if arguments.json:
+            print(json.dumps(row), flush=True)
+        else:
             show(row)
-    if arguments.json:
-        json.dump(rows if arguments.name == "all" else (rows[0] if rows else None), sys.stdout, indent=1)
-        print()
     return 1 if failed else 0

@@ -3,6 +3,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import select
 import statistics
 import subprocess
 import sys
@@ -14,7 +15,15 @@ from harness import machine
 QUIET = 0.10
 
 
+# Seconds that a worker may take to be ready (torch.compile may be slow), and for an answer.
+READY_SECONDS, ANSWER_SECONDS = 240, 120
+
+
 class BenchError(Exception):
+    pass
+
+
+class TooSlow(BenchError):
     pass
 
 
@@ -85,9 +94,14 @@ class Worker:
         env = dict(os.environ, **(environment or {}))
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,
                                         start_new_session=True)
-        self.ready = self._answer()
+        self.ready = self._answer(READY_SECONDS)
 
-    def _answer(self):
+    def _answer(self, limit=ANSWER_SECONDS):
+        # Answers are single lines, so that nothing lies in Python's buffer when one is awaited.
+        if not select.select([self.process.stdout], [], [], limit)[0]:
+            self.process.kill()
+            self.process.wait()
+            raise TooSlow(f"{self.name}: no answer within {limit} s")
         line = self.process.stdout.readline()
         if not line:
             code = self.process.wait()

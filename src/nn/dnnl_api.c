@@ -1,14 +1,10 @@
 #include "nn/dnnl_api.h"
 
+#include "nn/dnnl_version.h"
 #include "nn/nn.h"
 
-#include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
 #include <string.h>
-
-#if DNNL_VERSION_MAJOR != 2
-#error "dnnl_api.c is written for oneDNN 2.x"
-#endif
 
 enum { ARGUMENTS_MAX = 5 };
 
@@ -23,7 +19,8 @@ struct nn_kernel {
     dnnl_primitive_t primitive;
     dnnl_exec_arg_t arguments[ARGUMENTS_MAX]; /* scratchpad last, if any */
     int argument_count, data_count;
-    dnnl_memory_desc_t weights; /* of convolutions */
+    struct layout weights;    /* of convolutions */
+    dnnl_dims_t weight_sizes; /* out, in, height, width */
     size_t scratch_bytes;
     char name[64];
 };
@@ -53,15 +50,16 @@ const char *nn_library_isa(void) {
         return "avx2";
     case dnnl_cpu_isa_avx2_vnni:
         return "avx2_vnni";
-    case dnnl_cpu_isa_avx512_mic:
-    case dnnl_cpu_isa_avx512_mic_4ops:
-        return "avx512_mic";
     case dnnl_cpu_isa_avx512_core:
         return "avx512_core";
     case dnnl_cpu_isa_avx512_core_vnni:
         return "avx512_core_vnni";
     case dnnl_cpu_isa_avx512_core_bf16:
         return "avx512_core_bf16";
+#if DNNL_VERSION_MAJOR > 2
+    case dnnl_cpu_isa_avx512_core_fp16:
+        return "avx512_core_fp16";
+#endif
     case dnnl_cpu_isa_avx512_core_amx:
         return "avx512_core_amx";
     default:
@@ -116,6 +114,7 @@ void nn_kernel_release(struct nn_kernel *kernel) {
     for (int i = 0; i < kernel->argument_count; i++)
         dnnl_memory_destroy(kernel->arguments[i].memory);
     if (kernel->primitive) dnnl_primitive_destroy(kernel->primitive);
+    layout_release(&kernel->weights);
     rel_free(kernel);
 }
 
@@ -123,7 +122,7 @@ size_t nn_kernel_scratch_bytes(const struct nn_kernel *kernel) { return kernel->
 const char *nn_kernel_name(const struct nn_kernel *kernel) { return kernel->name; }
 
 size_t nn_kernel_weight_bytes(const struct nn_kernel *kernel) {
-    return dnnl_memory_desc_get_size(&kernel->weights);
+    return dnnl_memory_desc_get_size(layout_of(&kernel->weights));
 }
 
 rel_status nn_kernel_run(struct nn_kernel *kernel, void *const *data, void *scratch) {
@@ -138,7 +137,7 @@ rel_status nn_kernel_run(struct nn_kernel *kernel, void *const *data, void *scra
 }
 
 static rel_status add_argument(struct nn_kernel *kernel, struct nn_library *library, int which,
-                               const dnnl_memory_desc_t *description) {
+                               const_layout description) {
     dnnl_exec_arg_t *argument = &kernel->arguments[kernel->argument_count];
     REL_TRY(
         check(dnnl_memory_create(&argument->memory, description, library->engine, DNNL_MEMORY_NONE),
@@ -168,8 +167,7 @@ static rel_status kernel_init(struct nn_kernel **out, struct nn_library *library
         REL_TRY_CLEANUP(add_argument(
             kernel, library, arguments[i],
             dnnl_primitive_desc_query_md(description, dnnl_query_exec_arg_md, arguments[i])));
-    const dnnl_memory_desc_t *scratch =
-        dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0);
+    const_layout scratch = dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0);
     kernel->scratch_bytes = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
     if (kernel->scratch_bytes)
         REL_TRY_CLEANUP(add_argument(kernel, library, DNNL_ARG_SCRATCHPAD, scratch));
@@ -182,12 +180,6 @@ cleanup:
 
 /* --- convolution --- */
 
-/* What a convolution's description needs. Weights may have any order: the kernel chooses. */
-struct conv_memory {
-    dnnl_memory_desc_t input, weights, bias, output;
-    dnnl_dims_t strides, padding;
-};
-
 static rel_status describe_conv_memory(const struct nn_conv_shape *s, struct conv_memory *m) {
     dnnl_format_tag_t blocked = s->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
     dnnl_dims_t input = {s->batch, s->in_channels, s->in_height, s->in_width};
@@ -198,39 +190,21 @@ static rel_status describe_conv_memory(const struct nn_conv_shape *s, struct con
         m->strides[i] = s->stride;
         m->padding[i] = s->padding;
     }
-    REL_TRY(check(dnnl_memory_desc_init_by_tag(&m->input, 4, input, dnnl_f32,
-                                               s->plain_input ? dnnl_nchw : blocked),
+    REL_TRY(check(layout_init(&m->input, 4, input, dnnl_f32, s->plain_input ? dnnl_nchw : blocked),
                   "describing a convolution's input"));
-    REL_TRY(check(dnnl_memory_desc_init_by_tag(&m->output, 4, output, dnnl_f32, blocked),
+    REL_TRY(check(layout_init(&m->output, 4, output, dnnl_f32, blocked),
                   "describing a convolution's output"));
-    REL_TRY(check(dnnl_memory_desc_init_by_tag(&m->bias, 1, bias, dnnl_f32, dnnl_x),
-                  "describing a convolution's bias"));
-    return check(
-        dnnl_memory_desc_init_by_tag(&m->weights, 4, weights, dnnl_f32, dnnl_format_tag_any),
-        "describing a convolution's weights");
+    REL_TRY(
+        check(layout_init(&m->bias, 1, bias, dnnl_f32, dnnl_x), "describing a convolution's bias"));
+    return check(layout_init(&m->weights, 4, weights, dnnl_f32, dnnl_format_tag_any),
+                 "describing a convolution's weights");
 }
 
-static dnnl_status_t describe_conv(enum nn_conv_pass pass, dnnl_alg_kind_t algorithm,
-                                   const struct conv_memory *m, dnnl_convolution_desc_t *conv) {
-    switch (pass) {
-    case NN_CONV_FORWARD:
-        return dnnl_convolution_forward_desc_init(conv, dnnl_forward_training, algorithm, &m->input,
-                                                  &m->weights, NULL, &m->output, m->strides,
-                                                  m->padding, m->padding);
-    case NN_CONV_FOLDED:
-        return dnnl_convolution_forward_desc_init(conv, dnnl_forward_inference, algorithm,
-                                                  &m->input, &m->weights, &m->bias, &m->output,
-                                                  m->strides, m->padding, m->padding);
-    case NN_CONV_BACKWARD_DATA:
-        return dnnl_convolution_backward_data_desc_init(conv, algorithm, &m->input, &m->weights,
-                                                        &m->output, m->strides, m->padding,
-                                                        m->padding);
-    case NN_CONV_BACKWARD_WEIGHTS:
-        return dnnl_convolution_backward_weights_desc_init(conv, algorithm, &m->input, &m->weights,
-                                                           NULL, &m->output, m->strides, m->padding,
-                                                           m->padding);
-    }
-    return dnnl_invalid_arguments;
+static void release_conv_memory(struct conv_memory *m) {
+    layout_release(&m->input);
+    layout_release(&m->weights);
+    layout_release(&m->bias);
+    layout_release(&m->output);
 }
 
 /* `auto` takes Winograd where the library has it and its own fixed rule says that it is faster.
@@ -244,15 +218,13 @@ static rel_status create_conv(dnnl_primitive_desc_t *description, struct nn_libr
                               enum nn_conv_pass pass, const struct nn_conv_shape *shape,
                               bool direct, const struct conv_memory *memory,
                               dnnl_primitive_attr_t attributes, const_dnnl_primitive_desc_t hint) {
-    dnnl_convolution_desc_t conv;
-    if (describe_conv(pass, first_algorithm(shape, direct), memory, &conv) == dnnl_success &&
-        dnnl_primitive_desc_create(description, &conv, attributes, library->engine, hint) ==
-            dnnl_success)
+    dnnl_engine_t engine = library->engine;
+    if (conv_describe(description, engine, pass, first_algorithm(shape, direct), memory, attributes,
+                      hint) == dnnl_success)
         return REL_OK;
-    REL_TRY(check(describe_conv(pass, dnnl_convolution_direct, memory, &conv),
-                  "describing a convolution"));
-    return check(dnnl_primitive_desc_create(description, &conv, attributes, library->engine, hint),
-                 "choosing a convolution kernel");
+    return check(
+        conv_describe(description, engine, pass, dnnl_convolution_direct, memory, attributes, hint),
+        "choosing a convolution kernel");
 }
 
 static rel_status create_attributes(dnnl_primitive_attr_t *attributes, bool add, bool relu) {
@@ -263,15 +235,20 @@ static rel_status create_attributes(dnnl_primitive_attr_t *attributes, bool add,
         check(dnnl_primitive_attr_set_scratchpad_mode(*attributes, dnnl_scratchpad_mode_user),
               "setting the scratchpad"));
     REL_TRY_CLEANUP(check(dnnl_post_ops_create(&after), "creating post-operations"));
-    if (add) REL_TRY_CLEANUP(check(dnnl_post_ops_append_sum(after, 1.0F), "adding a sum"));
-    if (relu)
-        REL_TRY_CLEANUP(
-            check(dnnl_post_ops_append_eltwise(after, 1.0F, dnnl_eltwise_relu, 0.0F, 0.0F),
-                  "adding a ReLU"));
+    if (add) REL_TRY_CLEANUP(check(post_sum(after), "adding a sum"));
+    if (relu) REL_TRY_CLEANUP(check(post_relu(after), "adding a ReLU"));
     status = check(dnnl_primitive_attr_set_post_ops(*attributes, after), "setting post-operations");
 cleanup:
     if (after) dnnl_post_ops_destroy(after);
     return status;
+}
+
+static rel_status keep_weights(struct nn_kernel *kernel, const struct nn_conv_shape *s,
+                               const_layout weights) {
+    kernel->weight_sizes[0] = s->out_channels;
+    kernel->weight_sizes[1] = s->in_channels;
+    kernel->weight_sizes[2] = kernel->weight_sizes[3] = s->kernel;
+    return check(layout_copy(&kernel->weights, weights), "describing a convolution's weights");
 }
 
 rel_status nn_conv_kernel_init(struct nn_kernel **kernel, struct nn_library *library,
@@ -294,7 +271,7 @@ rel_status nn_conv_kernel_init(struct nn_kernel **kernel, struct nn_library *lib
     };
     *kernel = NULL;
     rel_status status;
-    struct conv_memory memory;
+    struct conv_memory memory = {0};
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t hint = NULL, description = NULL;
     REL_TRY_CLEANUP(describe_conv_memory(shape, &memory));
@@ -306,20 +283,25 @@ rel_status nn_conv_kernel_init(struct nn_kernel **kernel, struct nn_library *lib
         create_conv(&description, library, pass, shape, direct, &memory, attributes, hint));
     REL_TRY_CLEANUP(
         kernel_init(kernel, library, description, passes[pass].arguments, passes[pass].count));
-    (*kernel)->weights =
-        *dnnl_primitive_desc_query_md(description, dnnl_query_exec_arg_md, passes[pass].weights);
+    status = keep_weights(
+        *kernel, shape,
+        dnnl_primitive_desc_query_md(description, dnnl_query_exec_arg_md, passes[pass].weights));
+    if (status != REL_OK) {
+        nn_kernel_release(*kernel);
+        *kernel = NULL;
+    }
 cleanup:
     if (description) dnnl_primitive_desc_destroy(description);
     if (hint) dnnl_primitive_desc_destroy(hint);
     if (attributes) dnnl_primitive_attr_destroy(attributes);
+    release_conv_memory(&memory);
     return status;
 }
 
 /* --- reordering weights --- */
 
 static rel_status reorder_init(struct nn_kernel **kernel, struct nn_library *library,
-                               const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to,
-                               bool add) {
+                               const_layout from, const_layout to, bool add) {
     static const int arguments[] = {DNNL_ARG_FROM, DNNL_ARG_TO};
     *kernel = NULL;
     rel_status status;
@@ -336,23 +318,26 @@ cleanup:
     return status;
 }
 
-static rel_status describe_plain_weights(const struct nn_kernel *convolution,
-                                         dnnl_memory_desc_t *plain) {
-    return check(
-        dnnl_memory_desc_init_by_tag(plain, 4, convolution->weights.dims, dnnl_f32, dnnl_oihw),
-        "describing plain weights");
+/* Between plain order and the convolution's. */
+static rel_status weight_reorder_init(struct nn_kernel **kernel, struct nn_library *library,
+                                      const struct nn_kernel *convolution, bool load, bool add) {
+    struct layout plain = {0};
+    const_layout own = layout_of(&convolution->weights);
+    *kernel = NULL;
+    REL_TRY(check(layout_init(&plain, 4, convolution->weight_sizes, dnnl_f32, dnnl_oihw),
+                  "describing plain weights"));
+    rel_status status = load ? reorder_init(kernel, library, layout_of(&plain), own, add)
+                             : reorder_init(kernel, library, own, layout_of(&plain), add);
+    layout_release(&plain);
+    return status;
 }
 
 rel_status nn_weight_load_init(struct nn_kernel **kernel, struct nn_library *library,
                                const struct nn_kernel *convolution) {
-    dnnl_memory_desc_t plain;
-    REL_TRY(describe_plain_weights(convolution, &plain));
-    return reorder_init(kernel, library, &plain, &convolution->weights, false);
+    return weight_reorder_init(kernel, library, convolution, true, false);
 }
 
 rel_status nn_weight_store_init(struct nn_kernel **kernel, struct nn_library *library,
                                 const struct nn_kernel *convolution, bool add) {
-    dnnl_memory_desc_t plain;
-    REL_TRY(describe_plain_weights(convolution, &plain));
-    return reorder_init(kernel, library, &convolution->weights, &plain, add);
+    return weight_reorder_init(kernel, library, convolution, false, add);
 }

@@ -1,6 +1,5 @@
 /* The compute library, oneDNN, behind functions of our own: the only module that includes its
- * headers. Written for the 2.x C API; another one is added beside dnnl_api.c, chosen by
- * DNNL_VERSION_MAJOR, without a change here. */
+ * headers. Serves oneDNN 2.x and 3.x: dnnl_version.h holds what differs. */
 #ifndef REL_NN_DNNL_API_H
 #define REL_NN_DNNL_API_H
 
