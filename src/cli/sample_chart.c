@@ -30,8 +30,9 @@ void chart_axis_linear(struct chart_axis *axis, const char *label, double low, d
     double power = pow(10, floor(log10((high - low) / wanted))), step = power;
     for (int i = 0; (high - low) / step > wanted && i < 3; i++)
         step = power * (const double[]){2, 5, 10}[i];
-    for (double n = ceil(low / step - 1e-9); n * step <= high * (1 + 1e-9); n++)
-        chart_axis_add(axis, fmin((n * step - low) / (high - low), 1), n * step + 0.0);
+    int first = (int)ceil(low / step - 1e-9), last = (int)floor(high / step + 1e-9);
+    for (int n = first; n <= last; n++)
+        chart_axis_add(axis, fmin((n * step - low) / (high - low), 1), n * step);
 }
 
 static void draw_plot(const struct picture *plot, int zoom_x, int zoom_y, cairo_surface_t *to) {

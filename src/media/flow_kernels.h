@@ -6,7 +6,8 @@
 
 enum {
     FLOW_MARGIN = 16,     /* floats in front of and behind every row of a plane; a row above it */
-    FLOW_WARP_MARGIN = 3, /* pixels around a flow_pixels, for cubic interpolation */
+    FLOW_WARP_MARGIN = 4, /* pixels around the second picture, for cubic interpolation from up to
+                             two pixels outside */
 };
 
 /* One scale. Every plane is [height] rows of `stride` floats and has margins: the dual ones' stay

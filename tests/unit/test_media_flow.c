@@ -85,6 +85,35 @@ static void test_any_size(void **state) {
     flow_destroy(flow);
 }
 
+/* Nothing in common: flow leads out of the picture on all sides. (What is read there, the address
+ * sanitizer watches.) */
+static void test_out_of_the_picture(void **state) {
+    (void)state;
+    enum { W = 37, H = 29 };
+    static float u[W * H], v[W * H];
+    struct flow *flow = make_flow();
+    struct picture pair[2] = {{0}, {0}};
+    int outside[4] = {0};
+    for (int seed = 0; seed < 8; seed++) {
+        for (int i = 0; i < 2; i++) {
+            make_texture(&pair[i], W, H, i ? 9 * sin(seed) : 0, i ? 9 * cos(seed) : 0);
+        }
+        assert_int_equal(flow_compute(flow, &pair[0], &pair[1], u, v), REL_OK);
+        for (int y = 0; y < H; y++)
+            for (int x = 0; x < W; x++) {
+                float there_x = (float)x + u[y * W + x], there_y = (float)y + v[y * W + x];
+                outside[0] += there_x < -2;
+                outside[1] += there_x > W + 1;
+                outside[2] += there_y < -2;
+                outside[3] += there_y > H + 1;
+            }
+    }
+    for (int i = 0; i < 4; i++) assert_true(outside[i] > 0);
+    picture_release(&pair[0]);
+    picture_release(&pair[1]);
+    flow_destroy(flow);
+}
+
 static void test_wrong_use(void **state) {
     (void)state;
     static float u[64], v[64];
@@ -114,9 +143,8 @@ static void test_quantize(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_motion),
-        cmocka_unit_test(test_any_size),
-        cmocka_unit_test(test_wrong_use),
+        cmocka_unit_test(test_known_motion),       cmocka_unit_test(test_any_size),
+        cmocka_unit_test(test_out_of_the_picture), cmocka_unit_test(test_wrong_use),
         cmocka_unit_test(test_quantize),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
