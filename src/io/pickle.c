@@ -213,7 +213,8 @@ static rel_status memo_put(struct machine *machine, uint64_t index) {
 }
 
 static rel_status memo_get(struct machine *machine, uint64_t index) {
-    if (index >= machine->memo_count) return malformed(machine, "its memo has no such entry");
+    if (!machine->memo || index >= machine->memo_count)
+        return malformed(machine, "its memo has no such entry");
     return push(machine, machine->memo[index]);
 }
 
