@@ -1,6 +1,9 @@
+/* relearn evaluate: measures of a run. */
 #include "cli/command.h"
+#include "report/table.h"
 #include "train/train.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct evaluate_flags {
@@ -33,87 +36,208 @@ static const struct rel_option options[] = {
 };
 static const size_t option_count = sizeof options / sizeof *options;
 
-static json_t *classes_json(const struct metrics *metrics, const struct store_info *info) {
-    json_t *classes = json_array();
-    for (int c = 0; c < metrics->classes; c++) {
-        struct class_metrics one;
-        metrics_class(metrics, c, &one);
-        json_array_append_new(classes,
-                              json_pack("{s:s, s:f, s:f, s:f, s:I}", "name", info->class_names[c],
-                                        "precision", one.precision, "recall", one.recall, "f1",
-                                        one.f1, "support", (json_int_t)one.support));
+/* --- tables --- */
+
+struct view {
+    const struct run *run;
+    const struct evaluation *evaluation;
+    struct rel_text *text;
+};
+
+static const char *modality_name(const struct view *view, int m) {
+    return view->run->session.model.config.inputs[m].name;
+}
+
+/* Is there anything that a modality's own figures add to those of all? */
+static bool several(const struct view *view) { return view->evaluation->modalities > 1; }
+
+static rel_status overall_row(struct table *table, const struct metrics *metrics) {
+    REL_TRY(table_add(table, "%.2f", 100 * metrics->accuracy));
+    if (metrics->classes > METRICS_TOP) REL_TRY(table_add(table, "%.2f", 100 * metrics->top5));
+    REL_TRY(table_add(table, "%.4f", metrics->macro_f1));
+    REL_TRY(table_add(table, "%.4f", metrics->weighted_f1));
+    REL_TRY(table_add(table, "%.4f", metrics->mean_average_precision));
+    REL_TRY(table_add(table, "%.4f", metrics->calibration_error));
+    return table_add(table, "%.4f", metrics->loss);
+}
+
+static rel_status overall_fill(const struct view *view, struct table *table) {
+    bool top = view->evaluation->all.classes > METRICS_TOP;
+    const char *const heads[] = {
+        "", "accuracy %", top ? "top-5 %" : NULL, "macro F1", "weighted F1", "mAP", "ECE", "loss"};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        if (!heads[i]) continue;
+        REL_TRY(table_add(table, "%s", heads[i]));
+        table->columns++;
     }
-    return classes;
-}
-
-static json_t *confusion_json(const struct metrics *metrics) {
-    json_t *rows = json_array();
-    for (int i = 0; i < metrics->classes; i++) {
-        json_t *row = json_array();
-        for (int j = 0; j < metrics->classes; j++)
-            json_array_append_new(
-                row, json_integer((json_int_t)metrics->confusion[i * metrics->classes + j]));
-        json_array_append_new(rows, row);
+    REL_TRY(table_add(table, "%s", several(view) ? "all modalities" : modality_name(view, 0)));
+    REL_TRY(overall_row(table, &view->evaluation->all));
+    for (int m = 0; m < view->evaluation->modalities && several(view); m++) {
+        REL_TRY(table_add(table, "%s only", modality_name(view, m)));
+        REL_TRY(overall_row(table, &view->evaluation->alone[m]));
     }
-    return rows;
+    return REL_OK;
 }
 
-static rel_status print_json(const struct run *opened, const struct evaluation *evaluation,
-                             const char *split) {
-    json_t *json = evaluation_json(evaluation, &opened->session);
-    json_object_set_new(json, "run", json_string(opened->path));
-    json_object_set_new(json, "split", json_string(split));
-    json_object_set_new(json, "protocol", protocol_json(&opened->session.config));
-    json_object_set_new(json, "classes", classes_json(&evaluation->all, opened->session.info));
-    json_object_set_new(json, "confusion", confusion_json(&evaluation->all));
-    return output_json(json);
+static rel_status classes_fill(const struct view *view, struct table *table) {
+    static const char *const heads[] = {"class", "precision", "recall", "F1", "AP"};
+    const struct evaluation *evaluation = view->evaluation;
+    int alone = several(view) ? evaluation->modalities : 0;
+    table->columns = (int)(sizeof heads / sizeof *heads) + alone + 1;
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        REL_TRY(table_add(table, "%s", heads[i]));
+    for (int m = 0; m < alone; m++) REL_TRY(table_add(table, "F1 %s", modality_name(view, m)));
+    REL_TRY(table_add(table, "samples"));
+    for (int c = 0; c < evaluation->all.classes; c++) {
+        const struct class_metrics *one = &evaluation->all.by_class[c];
+        REL_TRY(table_add(table, "%s", view->run->session.info->class_names[c]));
+        REL_TRY(table_add(table, "%.4f", one->precision));
+        REL_TRY(table_add(table, "%.4f", one->recall));
+        REL_TRY(table_add(table, "%.4f", one->f1));
+        REL_TRY(table_add(table, "%.4f", one->average_precision));
+        for (int m = 0; m < alone; m++)
+            REL_TRY(table_add(table, "%.4f", evaluation->alone[m].by_class[c].f1));
+        REL_TRY(table_add(table, "%llu", (unsigned long long)one->support));
+    }
+    return REL_OK;
 }
 
-static void print_protocol(const struct run *opened, const char *split) {
-    struct rel_text text = {0};
-    json_t *protocol = protocol_json(&opened->session.config);
-    if (protocol_text(protocol, &text)) output_text("protocol  %s\n", text.data);
+/* The whole matrix where it can be taken in at a glance. */
+enum { CONFUSION_CLASSES_MAX = 12, CONFUSIONS_SHOWN = 12 };
+
+static rel_status confusion_fill(const struct view *view, struct table *table) {
+    const struct metrics *all = &view->evaluation->all;
+    char **names = view->run->session.info->class_names;
+    size_t classes = (size_t)all->classes;
+    table->columns = all->classes + 1;
+    REL_TRY(table_add(table, "%s", ""));
+    for (size_t c = 0; c < classes; c++) REL_TRY(table_add(table, "%.12s", names[c]));
+    for (size_t i = 0; i < classes; i++) {
+        REL_TRY(table_add(table, "%s", names[i]));
+        for (size_t j = 0; j < classes; j++) {
+            uint64_t count = all->confusion[i * classes + j];
+            REL_TRY(count ? table_add(table, "%llu", (unsigned long long)count)
+                          : table_add(table, "."));
+        }
+    }
+    return REL_OK;
+}
+
+struct confusion {
+    uint64_t count;
+    int label, predicted;
+};
+
+static int by_falling_count(const void *a, const void *b) {
+    const struct confusion *x = a, *y = b;
+    if (x->count != y->count) return x->count < y->count ? 1 : -1;
+    return x->label != y->label ? x->label - y->label : x->predicted - y->predicted;
+}
+
+static rel_status mistakes_fill(const struct view *view, struct table *table) {
+    const struct metrics *all = &view->evaluation->all;
+    char **names = view->run->session.info->class_names;
+    size_t classes = (size_t)all->classes, found = 0;
+    struct confusion *list = rel_alloc(classes * classes, sizeof *list);
+    if (!list) return REL_ERR_MEMORY;
+    for (size_t i = 0; i < classes * classes; i++)
+        if (i / classes != i % classes && all->confusion[i])
+            list[found++] =
+                (struct confusion){all->confusion[i], (int)(i / classes), (int)(i % classes)};
+    qsort(list, found, sizeof *list, by_falling_count);
+    rel_status status = REL_OK;
+    table->columns = 3;
+    REL_TRY_CLEANUP(table_add(table, "class"));
+    REL_TRY_CLEANUP(table_add(table, "taken for"));
+    REL_TRY_CLEANUP(table_add(table, "samples"));
+    for (size_t i = 0; i < found && i < CONFUSIONS_SHOWN; i++) {
+        REL_TRY_CLEANUP(table_add(table, "%s", names[list[i].label]));
+        REL_TRY_CLEANUP(table_add(table, "%s", names[list[i].predicted]));
+        REL_TRY_CLEANUP(table_add(table, "%llu", (unsigned long long)list[i].count));
+    }
+cleanup:
+    rel_free(list);
+    return status;
+}
+
+static rel_status append_table(const struct view *view, const char *title, int left,
+                               rel_status (*fill)(const struct view *view, struct table *table)) {
+    struct table table = {0};
+    rel_status status = rel_text_append(view->text, "\n%s\n", title);
+    if (status == REL_OK) status = fill(view, &table);
+    if (status == REL_OK) status = table_write(&table, left, 2, view->text);
+    table_release(&table);
+    return status;
+}
+
+static rel_status append_protocol(const struct view *view, const char *split) {
+    const struct train_config *config = &view->run->session.config;
+    json_t *protocol = protocol_json(config);
+    struct rel_text line = {0};
+    rel_status status = REL_OK;
+    if (protocol_text(protocol, &line))
+        status = rel_text_append(view->text, "protocol  %s\n", line.data);
     json_decref(protocol);
-    rel_text_release(&text);
-    if (opened->session.config.options.select == SELECT_TEST && strcmp(split, "test") == 0)
+    rel_text_release(&line);
+    if (config->options.select == SELECT_TEST && strcmp(split, "test") == 0)
         rel_log(REL_LOG_WARNING,
                 "%s: its best epoch was chosen on the test split, so accuracy there is too good",
-                opened->path);
+                view->run->path);
+    return status;
 }
 
-static void print_text(const struct run *opened, const struct evaluation *evaluation,
-                       const char *split) {
-    const struct store_info *info = opened->session.info;
-    print_protocol(opened, split);
-    output_text("%s, %llu samples\n\n%-16s %10s %10s %10s\n", split,
-                (unsigned long long)evaluation->all.samples, "", "accuracy %", "macro-F1", "loss");
-    output_text("%-16s %10.2f %10.4f %10.4f\n", "all", 100 * evaluation->all.accuracy,
-                evaluation->all.macro_f1, evaluation->all.loss);
-    for (int m = 0; m < evaluation->modalities && evaluation->modalities > 1; m++)
-        output_text("%-16s %10.2f %10.4f %10.4f\n", opened->session.model.config.inputs[m].name,
-                    100 * evaluation->alone[m].accuracy, evaluation->alone[m].macro_f1,
-                    evaluation->alone[m].loss);
-    output_text("\n%-16s %10s %10s %10s %10s\n", "class", "precision", "recall", "F1", "samples");
-    for (int c = 0; c < info->classes; c++) {
-        struct class_metrics one;
-        metrics_class(&evaluation->all, c, &one);
-        output_text("%-16s %10.4f %10.4f %10.4f %10llu\n", info->class_names[c], one.precision,
-                    one.recall, one.f1, (unsigned long long)one.support);
-    }
+static rel_status compose(const struct view *view, const char *split) {
+    const struct metrics *all = &view->evaluation->all;
+    bool zero = view->run->session.config.options.mask == MASK_ZERO;
+    REL_TRY(append_protocol(view, split));
+    REL_TRY(rel_text_append(view->text, "%s: %s, %llu samples\n", view->run->path, split,
+                            (unsigned long long)all->samples));
+    REL_TRY(append_table(view, "overall", 1, overall_fill));
+    if (several(view))
+        REL_TRY(rel_text_append(view->text,
+                                "  (only: the features of the others are replaced by %s)\n",
+                                zero ? "zero" : "their training mean"));
+    REL_TRY(append_table(view, "by class", 1, classes_fill));
+    if (all->classes <= CONFUSION_CLASSES_MAX)
+        return append_table(view, "confusion (rows: true class, columns: predicted)", 1,
+                            confusion_fill);
+    return append_table(view, "most frequent confusions", 2, mistakes_fill);
+}
+
+static rel_status print_text(const struct run *run, const struct evaluation *evaluation,
+                             const char *split) {
+    struct rel_text text = {0};
+    const struct view view = {run, evaluation, &text};
+    rel_status status = compose(&view, split);
+    if (status == REL_OK) output_text("%s", text.data);
+    rel_text_release(&text);
+    return status;
+}
+
+/* --- JSON --- */
+
+static rel_status print_json(const struct run *run, const struct evaluation *evaluation,
+                             const char *split) {
+    json_t *json = evaluation_json(evaluation, &run->session, EVALUATION_FULL);
+    json_object_set_new(json, "run", json_string(run->path));
+    json_object_set_new(json, "split", json_string(split));
+    json_object_set_new(json, "protocol", protocol_json(&run->session.config));
+    json_object_set_new(
+        json, "mask", json_string(run->session.config.options.mask == MASK_ZERO ? "zero" : "mean"));
+    return output_json(json);
 }
 
 static rel_status run(const struct invocation *invocation) {
     const struct evaluate_flags *flags = invocation->options;
+    const char *split = data_split_names[flags->split];
     struct run opened;
     struct evaluation evaluation;
     REL_TRY(run_open(invocation->positionals[0], flags->data, checkpoint_names[flags->checkpoint],
                      &opened));
     rel_status status = run_evaluate(&opened, (enum data_split)flags->split, &evaluation);
     if (status == REL_OK) {
-        if (invocation->json)
-            status = print_json(&opened, &evaluation, data_split_names[flags->split]);
-        else
-            print_text(&opened, &evaluation, data_split_names[flags->split]);
+        status = invocation->json ? print_json(&opened, &evaluation, split)
+                                  : print_text(&opened, &evaluation, split);
         evaluation_release(&evaluation);
     }
     run_close(&opened);
@@ -122,12 +246,15 @@ static rel_status run(const struct invocation *invocation) {
 
 const struct command cmd_evaluate = {
     .name = "evaluate",
-    .summary = "measure a run: accuracy and F1, overall, per class and per modality",
+    .summary = "measure a run: overall, per class and per modality",
     .usage = "RUN [--split test] [--data STORE]",
     .description =
-        "The lines named after a modality show it alone: the features of the others are replaced "
-        "by their mean "
-        "over the training split (or by zero, where the run's configuration says mask: zero).",
+        "Accuracy, macro and weighted F1, mean average precision of the class probabilities (mAP), "
+        "expected calibration error over 15 bins (ECE) and loss; per class precision, recall, F1 "
+        "and average precision (AP); the confusion matrix.\n\n"
+        "The lines \"NAME only\" show a modality alone: the features of the others are replaced "
+        "by their mean over the training split (or by zero, where the run's configuration says "
+        "mask: zero).",
     .examples =
         "relearn evaluate runs/relearn-0\nrelearn evaluate runs/relearn-0 --split val --json",
     .options = options,

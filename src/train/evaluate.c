@@ -61,8 +61,7 @@ static rel_status measure(struct session *session, const struct feature_set *set
         REL_TRY(model_head_logits(&session->model, features, rows, logits));
         REL_TRY(metrics_add(metrics, logits, set->labels + first, (uint64_t)rows));
     }
-    metrics_finish(metrics);
-    return REL_OK;
+    return metrics_finish(metrics);
 }
 
 rel_status evaluate_features(struct session *session, enum data_split split,
@@ -83,11 +82,22 @@ rel_status evaluate_features(struct session *session, enum data_split split,
     return status;
 }
 
-json_t *evaluation_json(const struct evaluation *evaluation, const struct session *session) {
-    json_t *json = metrics_json(&evaluation->all), *modalities = json_object();
+static json_t *detailed_json(const struct metrics *metrics, const struct session *session,
+                             enum evaluation_detail detail) {
+    json_t *json = metrics_json(metrics);
+    if (detail == EVALUATION_BRIEF) return json;
+    json_object_set_new(json, "classes", metrics_classes_json(metrics, session->info->class_names));
+    json_object_set_new(json, "confusion", metrics_confusion_json(metrics));
+    json_object_set_new(json, "calibration", metrics_calibration_json(metrics));
+    return json;
+}
+
+json_t *evaluation_json(const struct evaluation *evaluation, const struct session *session,
+                        enum evaluation_detail detail) {
+    json_t *json = detailed_json(&evaluation->all, session, detail), *modalities = json_object();
     for (int m = 0; m < evaluation->modalities; m++)
         json_object_set_new(modalities, session->model.config.inputs[m].name,
-                            metrics_json(&evaluation->alone[m]));
+                            detailed_json(&evaluation->alone[m], session, detail));
     json_object_set_new(json, "modalities", modalities);
     return json;
 }

@@ -25,9 +25,11 @@ struct evaluation {
  */
 rel_status evaluate_features(struct session *session, enum data_split split,
                              const struct feature_mask *mask, struct evaluation *evaluation);
-/* {"samples", "loss", "accuracy", "macro_f1", "modalities": {NAME: {"accuracy", "macro_f1", ...}}}
- */
-json_t *evaluation_json(const struct evaluation *evaluation, const struct session *session);
+/* BRIEF: metrics_json, with "modalities": {NAME: metrics_json}. FULL: each with "classes",
+ * "confusion" and "calibration" besides. */
+enum evaluation_detail { EVALUATION_BRIEF, EVALUATION_FULL };
+json_t *evaluation_json(const struct evaluation *evaluation, const struct session *session,
+                        enum evaluation_detail detail);
 void evaluation_release(struct evaluation *evaluation);
 
 #endif

@@ -1,22 +1,71 @@
 #include "train/metrics.h"
 
-#include "nn/nn.h"
-
 #include <math.h>
+#include <string.h>
 
 rel_status metrics_init(struct metrics *metrics, int classes) {
     *metrics = (struct metrics){.classes = classes};
     size_t cells;
-    if (!rel_size_multiply((size_t)classes, (size_t)classes, &cells))
-        return rel_fail(REL_ERR_LIMIT, "%d classes are too many for a confusion matrix", classes);
+    if (classes < 1 || !rel_size_multiply((size_t)classes, (size_t)classes, &cells))
+        return rel_fail(REL_ERR_LIMIT, "a confusion matrix of %d classes cannot be made", classes);
     metrics->confusion = rel_alloc(cells, sizeof *metrics->confusion);
-    return metrics->confusion ? REL_OK : REL_ERR_MEMORY;
+    metrics->by_class = rel_alloc((size_t)classes, sizeof *metrics->by_class);
+    if (metrics->confusion && metrics->by_class) return REL_OK;
+    metrics_release(metrics);
+    return REL_ERR_MEMORY;
+}
+
+static void forget_added(struct metrics *metrics) {
+    rel_free(metrics->logits);
+    rel_free(metrics->labels);
+    metrics->logits = NULL;
+    metrics->labels = NULL;
+    metrics->capacity = 0;
 }
 
 void metrics_release(struct metrics *metrics) {
+    forget_added(metrics);
     rel_free(metrics->confusion);
+    rel_free(metrics->by_class);
     *metrics = (struct metrics){0};
 }
+
+/* --- adding --- */
+
+static rel_status check(const struct metrics *metrics, const float *logits, const int32_t *labels,
+                        uint64_t count) {
+    uint64_t classes = (uint64_t)metrics->classes;
+    for (uint64_t i = 0; i < count; i++)
+        if (labels[i] < 0 || labels[i] >= metrics->classes)
+            return rel_fail(REL_ERR_NUMERIC, "label %d of sample %llu is not in 0 to %d", labels[i],
+                            (unsigned long long)(metrics->samples + i), metrics->classes - 1);
+    for (uint64_t i = 0; i < count * classes; i++)
+        if (!isfinite(logits[i]))
+            return rel_fail(REL_ERR_NUMERIC,
+                            "a logit of sample %llu is not a number (the training diverged: lower "
+                            "optimizer.lr)",
+                            (unsigned long long)(metrics->samples + i / classes));
+    return REL_OK;
+}
+
+rel_status metrics_add(struct metrics *metrics, const float *logits, const int32_t *labels,
+                       uint64_t count) {
+    size_t used = (size_t)metrics->samples, wanted = used + (size_t)count;
+    size_t row = (size_t)metrics->classes * sizeof *logits;
+    REL_TRY(check(metrics, logits, labels, count));
+    if (wanted > metrics->capacity) {
+        size_t capacity = wanted > 2 * metrics->capacity ? wanted : 2 * metrics->capacity;
+        REL_TRY(rel_regrow((void **)&metrics->logits, used, capacity, row));
+        REL_TRY(rel_regrow((void **)&metrics->labels, used, capacity, sizeof *labels));
+        metrics->capacity = capacity;
+    }
+    memcpy((char *)metrics->logits + used * row, logits, (size_t)count * row);
+    memcpy(metrics->labels + used, labels, (size_t)count * sizeof *labels);
+    metrics->samples += count;
+    return REL_OK;
+}
+
+/* --- figures --- */
 
 static int largest(const float *logits, int classes) {
     int best = 0;
@@ -25,68 +74,91 @@ static int largest(const float *logits, int classes) {
     return best;
 }
 
-rel_status metrics_add(struct metrics *metrics, const float *logits, const int32_t *labels,
-                       uint64_t count) {
-    enum { CHUNK = 4096 }; /* the loss is a mean in double over chunks of rows */
+/* Classes that come before the label's: larger logits, and lower classes of equals. */
+static int rank_of(const float *logits, int classes, int label) {
+    int before = 0;
+    for (int k = 0; k < classes; k++)
+        before += logits[k] > logits[label] || (logits[k] == logits[label] && k < label);
+    return before;
+}
+
+static struct calibration_bin *bin_of(struct metrics *metrics, double confidence) {
+    int bin = (int)ceil(confidence * METRICS_BINS) - 1;
+    return &metrics->bins[bin < 0 ? 0 : bin >= METRICS_BINS ? METRICS_BINS - 1 : bin];
+}
+
+/* One pass over the samples: sums of loss, hits, bins (sums for now) and the confusion matrix. */
+static void count_samples(struct metrics *metrics, float *highest, double *sums) {
     int classes = metrics->classes;
-    for (uint64_t i = 0; i < count * (uint64_t)classes; i++)
-        if (!isfinite(logits[i]))
-            return rel_fail(REL_ERR_NUMERIC,
-                            "a logit of sample %llu is not a number (the training diverged: lower "
-                            "optimizer.lr)",
-                            (unsigned long long)(i / (uint64_t)classes));
-    for (uint64_t first = 0; first < count; first += CHUNK) {
-        int rows = (int)(count - first < CHUNK ? count - first : CHUNK);
-        double mean;
-        REL_TRY(nn_softmax_cross_entropy(logits + first * (uint64_t)classes, labels + first, NULL,
-                                         rows, classes, 1, &mean, NULL));
-        metrics->loss_sum += mean * rows;
-    }
-    for (uint64_t i = 0; i < count; i++) {
-        size_t row = (size_t)labels[i] * (size_t)classes;
-        metrics->confusion[row + (size_t)largest(logits + i * (uint64_t)classes, classes)]++;
-    }
-    metrics->samples += count;
-    return REL_OK;
-}
-
-void metrics_class(const struct metrics *metrics, int class_index, struct class_metrics *out) {
-    size_t classes = (size_t)metrics->classes, c = (size_t)class_index;
-    uint64_t support = 0, predicted = 0, correct = metrics->confusion[c * classes + c];
-    for (size_t k = 0; k < classes; k++) {
-        support += metrics->confusion[c * classes + k];
-        predicted += metrics->confusion[k * classes + c];
-    }
-    *out = (struct class_metrics){.support = support};
-    if (predicted) out->precision = (double)correct / (double)predicted;
-    if (support) out->recall = (double)correct / (double)support;
-    if (support + predicted) out->f1 = 2.0 * (double)correct / (double)(support + predicted);
-}
-
-void metrics_finish(struct metrics *metrics) {
-    size_t classes = (size_t)metrics->classes;
-    uint64_t correct = 0;
-    int present = 0;
-    double f1 = 0;
-    for (size_t c = 0; c < classes; c++) {
-        correct += metrics->confusion[c * classes + c];
-        uint64_t seen = 0;
-        for (size_t k = 0; k < classes; k++)
-            seen += metrics->confusion[c * classes + k] + metrics->confusion[k * classes + c];
-        if (!seen) continue;
-        struct class_metrics one;
-        metrics_class(metrics, (int)c, &one);
-        f1 += one.f1;
-        present++;
+    uint64_t hits = 0, top = 0;
+    double loss = 0;
+    for (size_t i = 0; i < metrics->samples; i++) {
+        const float *row = metrics->logits + i * (size_t)classes;
+        int label = metrics->labels[i], predicted = largest(row, classes);
+        highest[i] = row[predicted];
+        for (int k = 0; k < classes; k++) sums[i] += exp((double)row[k] - highest[i]);
+        loss += highest[i] - (double)row[label] + log(sums[i]);
+        hits += predicted == label;
+        top += rank_of(row, classes, label) < METRICS_TOP;
+        metrics->confusion[(size_t)label * (size_t)classes + (size_t)predicted]++;
+        struct calibration_bin *bin = bin_of(metrics, 1 / sums[i]);
+        bin->samples++;
+        bin->confidence += 1 / sums[i];
+        bin->accuracy += predicted == label;
     }
     double n = metrics->samples ? (double)metrics->samples : 1;
-    metrics->accuracy = (double)correct / n;
-    metrics->loss = metrics->loss_sum / n;
-    metrics->macro_f1 = present ? f1 / present : 0;
+    metrics->loss = loss / n;
+    metrics->accuracy = (double)hits / n;
+    metrics->top5 = (double)top / n;
 }
 
-json_t *metrics_json(const struct metrics *metrics) {
-    return json_pack("{s:I, s:o, s:o, s:o}", "samples", (json_int_t)metrics->samples, "loss",
-                     json_number(metrics->loss), "accuracy", json_number(metrics->accuracy),
-                     "macro_f1", json_number(metrics->macro_f1));
+static void finish_bins(struct metrics *metrics) {
+    for (int b = 0; b < METRICS_BINS; b++) {
+        struct calibration_bin *bin = &metrics->bins[b];
+        if (!bin->samples) continue;
+        bin->confidence /= (double)bin->samples;
+        bin->accuracy /= (double)bin->samples;
+        metrics->calibration_error +=
+            (double)bin->samples / (double)metrics->samples * fabs(bin->accuracy - bin->confidence);
+    }
+}
+
+static void finish_classes(struct metrics *metrics) {
+    size_t classes = (size_t)metrics->classes;
+    int occurring = 0;
+    for (size_t c = 0; c < classes; c++) {
+        struct class_metrics *one = &metrics->by_class[c];
+        uint64_t predicted = 0, correct = metrics->confusion[c * classes + c];
+        for (size_t k = 0; k < classes; k++) {
+            one->support += metrics->confusion[c * classes + k];
+            predicted += metrics->confusion[k * classes + c];
+        }
+        if (predicted) one->precision = (double)correct / (double)predicted;
+        if (one->support) one->recall = (double)correct / (double)one->support;
+        if (one->support + predicted)
+            one->f1 = 2.0 * (double)correct / (double)(one->support + predicted);
+        occurring += one->support + predicted > 0;
+        metrics->macro_f1 += one->f1;
+        metrics->weighted_f1 += one->f1 * (double)one->support;
+        metrics->mean_average_precision += one->average_precision / (double)classes;
+    }
+    if (occurring) metrics->macro_f1 /= occurring;
+    if (metrics->samples) metrics->weighted_f1 /= (double)metrics->samples;
+}
+
+rel_status metrics_finish(struct metrics *metrics) {
+    size_t samples = metrics->samples ? (size_t)metrics->samples : 1;
+    float *highest = rel_alloc(samples, sizeof *highest);
+    double *sums = rel_alloc(samples, sizeof *sums);
+    rel_status status = highest && sums ? REL_OK : REL_ERR_MEMORY;
+    if (status == REL_OK) {
+        count_samples(metrics, highest, sums);
+        finish_bins(metrics);
+        status = metrics_rank(metrics, highest, sums);
+    }
+    if (status == REL_OK) finish_classes(metrics);
+    rel_free(highest);
+    rel_free(sums);
+    forget_added(metrics);
+    return status;
 }

@@ -6,7 +6,7 @@
  *   protocol.h       presets of those options
  *   schedule.h       the learning rate from step to step
  *   session.h        a configuration brought to life: store, model, passes over a split
- *   metrics.h        accuracy, F1, confusion from logits
+ *   metrics.h        accuracy, F1, average precision, calibration, confusion from logits
  *   evaluate.h       overall and per modality, the others masked
  *   checkpoint.h     weights and state in a safetensors file
  *   run_log.h        log.jsonl, append-only, cut back on resume

@@ -44,7 +44,7 @@ static rel_status epoch_select(struct trainer *trainer, json_t **measures) {
     struct trainer_best *best = &state->best;
     bool better = !best->found || trainer_options(trainer)->select == SELECT_LAST ||
                   accuracy > best->accuracy || (accuracy == best->accuracy && loss < best->loss);
-    *measures = evaluation_json(&evaluation, session);
+    *measures = evaluation_json(&evaluation, session, EVALUATION_BRIEF);
     evaluation_release(&evaluation);
     if (!better) return REL_OK;
     *best = (struct trainer_best){true, state->epoch, accuracy, loss};
@@ -138,7 +138,7 @@ static rel_status split_measure(struct trainer *trainer, enum data_split split,
     if (session_samples(session, split) == 0) return REL_OK;
     REL_TRY(session_pass(session, split, split == SPLIT_TEST ? "test" : "validate"));
     REL_TRY(evaluate_features(session, split, mask, &evaluation));
-    *measures = evaluation_json(&evaluation, session);
+    *measures = evaluation_json(&evaluation, session, EVALUATION_FULL);
     evaluation_release(&evaluation);
     return REL_OK;
 }

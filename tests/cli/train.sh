@@ -28,7 +28,19 @@ check "a run folder is complete" eval '[ -s run/config.yaml ] && [ -s run/log.js
 check "every line of the log is a JSON document" eval 'while IFS= read -r l; do printf "%s" "$l" | "$TOOLS/json_get" || exit 1; done <run/log.jsonl'
 check "evaluate finds the accuracy of the summary" eval '
     a=$("$TOOLS/json_get" test accuracy <summary); succeeds evaluate run --json --quiet && json_is "$a" accuracy'
-check "evaluate as text" eval 'succeeds evaluate run --quiet && prints "^visual +[0-9.]+ +[0-9.]+ "'
+check "evaluate as text" eval 'succeeds evaluate run --quiet && prints "^  visual only +[0-9.]+ +[0-9.]+ "'
+check "evaluate as text: measures, classes, confusion" eval '
+    prints "^  +accuracy % +macro F1 +weighted F1 +mAP +ECE +loss$" && prints "^  class +precision +recall +F1 +AP +F1 audio +F1 visual +samples$" &&
+    prints "^confusion .rows: true class"'
+check "summary holds what evaluate measures, for all and per modality" eval '
+    succeeds evaluate run --json --quiet && cp out measured &&
+    for key in map ece weighted_f1 "confusion 1 2" "classes 3 average_precision" "modalities audio confusion 0 0" "modalities visual classes 0 f1"; do
+        [ "$("$TOOLS/json_get" test $key <summary)" = "$("$TOOLS/json_get" $key <measured)" ] || return 1
+    done'
+relearn train config.yaml --data store --out alone --quiet --set "modalities=[audio]" --set method=joint
+check "one modality alone: one row" eval 'succeeds evaluate alone --quiet && prints "^  audio +[0-9.]+ " && ! prints only'
+check "one modality alone: diagnosed" eval 'succeeds diagnose alone --json --quiet && json_is audio modalities 0 name && ! json modalities 1 >/dev/null 2>&1'
+check "one modality alone: compared" eval 'succeeds compare alone run && prints "^  joint modalities=audio"'
 check "diagnose of the run" eval 'succeeds diagnose run --json --quiet && json_is visual modalities 1 name'
 check "the resolved configuration trains the same" eval '
     succeeds train run/config.yaml --out again --quiet --json && cmp -s run/checkpoint/last.safetensors again/checkpoint/last.safetensors'
