@@ -408,17 +408,19 @@ static rel_status required_check(const struct rel_option *table, size_t count, c
 }
 
 rel_status options_parse_arguments(const struct rel_option *table, size_t count, int argc,
-                                   char **argv, void *target, const char **positionals,
-                                   int max_positionals, int *positional_count) {
+                                   char **argv, bool divided, void *target,
+                                   const char **positionals, int max_positionals,
+                                   int *positional_count) {
     bool *given = rel_alloc(count + 1, sizeof *given), flags_over = false;
     rel_status status = given ? REL_OK : REL_ERR_MEMORY;
     *positional_count = 0;
     for (int i = 0; i < argc && status == REL_OK; i++) {
-        if (!flags_over && strcmp(argv[i], "--") == 0) {
+        bool dashes = strcmp(argv[i], "--") == 0;
+        if (!flags_over && dashes && !divided) {
             flags_over = true;
-        } else if (!flags_over && strncmp(argv[i], "--", 2) == 0) {
+        } else if (!flags_over && !dashes && strncmp(argv[i], "--", 2) == 0) {
             status = flag_parse(table, count, argc, argv, &i, target, given);
-        } else if (!flags_over && argv[i][0] == '-' && argv[i][1]) {
+        } else if (!flags_over && !dashes && argv[i][0] == '-' && argv[i][1]) {
             status =
                 rel_fail(REL_ERR_USAGE, "%s: no such option (options are written --NAME)", argv[i]);
         } else if (*positional_count >= max_positionals) {

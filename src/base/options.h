@@ -72,11 +72,13 @@ rel_status options_known_keys(const struct rel_option *table, size_t count, cons
 
 /* Command line: flags of `table` (--key VALUE, --key=VALUE; a BOOL takes no value; --no-key turns
  * it off; TEXTS may be repeated), everything else is a positional argument, kept in order in
- * `positionals` (capacity `max_positionals`; more is ERR_USAGE). `--` ends the flags. An unknown
- * flag is ERR_USAGE with the nearest one. */
+ * `positionals` (capacity `max_positionals`; more is ERR_USAGE). `--` ends the flags; with
+ * `divided` it is a positional argument like others instead. An unknown flag is ERR_USAGE with the
+ * nearest one. */
 rel_status options_parse_arguments(const struct rel_option *table, size_t count, int argc,
-                                   char **argv, void *target, const char **positionals,
-                                   int max_positionals, int *positional_count);
+                                   char **argv, bool divided, void *target,
+                                   const char **positionals, int max_positionals,
+                                   int *positional_count);
 /* Whether a command-line argument "--key" (without "=VALUE") is this row's flag. */
 bool options_flag_is(const struct rel_option *option, const char *argument);
 /* Appends an aligned list for --help, wrapped at `columns`: flags when `as_flags`, else YAML keys.

@@ -17,6 +17,7 @@ enum rel_random_purpose { /* values are part of the promise "same seed, same bit
                           REL_RANDOM_SYNTH = 6,
                           REL_RANDOM_METHOD = 7,
                           REL_RANDOM_TEST = 8,
+                          REL_RANDOM_BOOTSTRAP = 9, /* index: number of values */
 };
 
 struct rel_random {

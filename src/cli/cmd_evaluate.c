@@ -1,6 +1,6 @@
 /* relearn evaluate: measures of a run. */
 #include "cli/command.h"
-#include "report/table.h"
+#include "report/report.h"
 #include "train/train.h"
 
 #include <stdlib.h>

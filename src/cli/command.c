@@ -152,8 +152,8 @@ static void flags_release(struct flags *flags) {
 }
 
 /* Looked for before anything is checked, so that help comes however incomplete the rest is. */
-static bool asks_for_help(int argc, char **argv) {
-    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+static bool asks_for_help(int argc, char **argv, bool divided) {
+    for (int i = 0; i < argc && (divided || strcmp(argv[i], "--") != 0); i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
     return false;
 }
@@ -166,7 +166,7 @@ static rel_status check_positionals(const struct command *command, int count) {
 }
 
 rel_status command_run(const struct command *command, int argc, char **argv) {
-    if (asks_for_help(argc, argv)) {
+    if (asks_for_help(argc, argv, command->divided)) {
         struct rel_text text = {0};
         rel_status status = manual_command(command, &text, terminal_columns(STDOUT_FILENO));
         if (status == REL_OK) output_text("%s", text.data);
@@ -177,9 +177,9 @@ rel_status command_run(const struct command *command, int argc, char **argv) {
     struct invocation invocation = {.command = command};
     rel_status status;
     REL_TRY_CLEANUP(flags_init(&flags, command, argc, argv));
-    REL_TRY_CLEANUP(options_parse_arguments(flags.table, flags.count, argc, argv, flags.values,
-                                            invocation.positionals, command->max_positionals,
-                                            &invocation.positional_count));
+    REL_TRY_CLEANUP(options_parse_arguments(
+        flags.table, flags.count, argc, argv, command->divided, flags.values,
+        invocation.positionals, command->max_positionals, &invocation.positional_count));
     REL_TRY_CLEANUP(check_positionals(command, invocation.positional_count));
     if (flags.common->quiet) terminal_set_quiet();
     invocation.json = flags.common->json;

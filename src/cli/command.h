@@ -15,7 +15,7 @@
 
 #include "base/base.h"
 
-enum { COMMAND_POSITIONALS_MAX = 64, COMMAND_SECTIONS_MAX = 32, COMMAND_TITLE_MAX = 160 };
+enum { COMMAND_POSITIONALS_MAX = 1024, COMMAND_SECTIONS_MAX = 32, COMMAND_TITLE_MAX = 160 };
 
 struct command;
 
@@ -66,7 +66,8 @@ struct command {
     const size_t *option_count;
     size_t options_size; /* of the struct */
     int min_positionals, max_positionals;
-    bool json; /* prints a result */
+    bool divided; /* "--" stands between groups of positionals and reaches the command as one */
+    bool json;    /* prints a result */
     /* NULL: none. Whether `argument` is one that brings flags with it, and which. */
     bool (*extend)(const char *argument, struct command_extension *extension);
     void (*sections)(struct command_sections *sections); /* NULL: none */

@@ -1,7 +1,6 @@
-/* Reading runs, grouping them, and their figures. */
+/* Reading runs, grouping and naming them. */
 #include "report/compare_private.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { SUMMARY_BYTES_MAX = 64 << 20, TRUTH_BYTES_MAX = 1 << 30 };
@@ -17,13 +16,13 @@ static bool is_incidental(const char *key) {
     return false;
 }
 
-static const struct setting *find_setting(const struct compare_run *run, const char *key) {
+const struct setting *compare_setting(const struct compare_run *run, const char *key) {
     for (size_t i = run->config.count; i-- > 0;)
         if (strcmp(run->config.list[i].key, key) == 0) return &run->config.list[i];
     return NULL;
 }
 
-static bool same_setting(const struct setting *a, const struct setting *b) {
+bool compare_same_setting(const struct setting *a, const struct setting *b) {
     if (!a || !b) return a == b;
     if (a->count != b->count) return false;
     for (int i = 0; i < a->count; i++)
@@ -34,7 +33,8 @@ static bool same_setting(const struct setting *a, const struct setting *b) {
 static bool covers(const struct compare_run *a, const struct compare_run *b) {
     for (size_t i = 0; i < a->config.count; i++) {
         const char *key = a->config.list[i].key;
-        if (!is_incidental(key) && !same_setting(find_setting(a, key), find_setting(b, key)))
+        if (!is_incidental(key) &&
+            !compare_same_setting(compare_setting(a, key), compare_setting(b, key)))
             return false;
     }
     return true;
@@ -99,32 +99,97 @@ static rel_status assign_group(struct compare *compare, struct compare_run *run)
     return REL_OK;
 }
 
-static const char *fingerprint(const struct compare_run *run) {
+/* Of the group under way, when groups are given. */
+static rel_status join_group(struct compare *compare, struct compare_run *run) {
+    run->group = compare->group_count;
+    for (const struct compare_run *other = compare->runs; other < run; other++)
+        if (other->group == run->group && other->seed == run->seed)
+            return rel_fail(REL_ERR_USAGE, "%s: the same group has another run of seed %lld, %s",
+                            run->path, (long long)run->seed, other->path);
+    return REL_OK;
+}
+
+const char *compare_fingerprint(const struct compare_run *run) {
     const char *text =
         json_string_value(json_object_get(json_object_get(run->summary, "data"), "fingerprint"));
     return text ? text : "";
 }
 
+static rel_status add_run(struct compare *compare, const char *path) {
+    if (compare->count == COMPARE_RUNS_MAX)
+        return rel_fail(REL_ERR_USAGE, "%s: compare takes no more than %d runs", path,
+                        COMPARE_RUNS_MAX);
+    struct compare_run *run = &compare->runs[compare->count++];
+    REL_TRY(read_run(run, path));
+    REL_TRY(add_modalities(compare, run));
+    return compare->divided ? join_group(compare, run) : assign_group(compare, run);
+}
+
+/* The runs of `train --seeds`: folders seed-N in one that is no run itself. */
+static rel_status add_folder(struct compare *compare, const char *path) {
+    struct fs_names names = {0};
+    char *config = fs_join(path, "config.yaml");
+    if (!config) return REL_ERR_MEMORY;
+    bool is_run = fs_exists(config);
+    int before = compare->count;
+    rel_free(config);
+    if (is_run || !fs_is_folder(path)) return add_run(compare, path);
+    rel_status status = fs_list(path, &names);
+    for (size_t i = 0; i < names.count && status == REL_OK; i++) {
+        if (strncmp(names.names[i], "seed-", 5) != 0) continue;
+        char *inner = fs_join(path, names.names[i]);
+        status = inner ? REL_OK : REL_ERR_MEMORY;
+        if (inner && fs_is_folder(inner)) status = add_run(compare, inner);
+        rel_free(inner);
+    }
+    fs_names_release(&names);
+    if (status == REL_OK && compare->count == before) return add_run(compare, path);
+    return status;
+}
+
+static bool is_separator(const char *path) { return strcmp(path, "--") == 0; }
+
+/* Ends the group under way, of runs from `first` on. */
+static rel_status end_group(struct compare *compare, int first) {
+    if (compare->count == first)
+        return rel_fail(REL_ERR_USAGE, "compare: a group without runs beside \"--\"");
+    if (compare->divided) compare->group_count++;
+    return REL_OK;
+}
+
+static rel_status read_all(struct compare *compare, const char *const *paths, int count) {
+    int first = 0;
+    for (int i = 0; i < count; i++) compare->divided = compare->divided || is_separator(paths[i]);
+    for (int i = 0; i < count; i++) {
+        if (!is_separator(paths[i])) {
+            REL_TRY(add_folder(compare, paths[i]));
+            continue;
+        }
+        REL_TRY(end_group(compare, first));
+        first = compare->count;
+    }
+    REL_TRY(end_group(compare, first));
+    if (compare->group_count > COMPARE_GROUPS_MAX)
+        return rel_fail(REL_ERR_USAGE, "compare: %d groups of runs are more than %d",
+                        compare->group_count, COMPARE_GROUPS_MAX);
+    return REL_OK;
+}
+
 rel_status compare_open(struct compare *compare, const char *const *paths, int count,
                         const char *truth) {
     rel_status status = REL_OK;
-    *compare = (struct compare){.same_data = true};
-    if (count < 1 || count > COMPARE_RUNS_MAX)
-        return rel_fail(REL_ERR_USAGE, "compare: %d runs (give 1 to %d run folders)", count,
-                        COMPARE_RUNS_MAX);
-    compare->runs = rel_alloc((size_t)count, sizeof *compare->runs);
-    if (!compare->runs) return REL_ERR_MEMORY;
-    for (int i = 0; i < count; i++) {
-        struct compare_run *run = &compare->runs[i];
-        compare->count = i + 1;
-        REL_TRY_CLEANUP(read_run(run, paths[i]));
-        REL_TRY_CLEANUP(add_modalities(compare, run));
-        REL_TRY_CLEANUP(assign_group(compare, run));
-        for (int k = 0; k < i; k++)
-            if (compare->runs[k].seed == run->seed &&
-                strcmp(fingerprint(run), fingerprint(&compare->runs[k])) != 0)
-                compare->same_data = false;
+    *compare = (struct compare){.warnings = json_array()};
+    if (count < 1) {
+        status = rel_fail(REL_ERR_USAGE, "compare: no run (name run folders)");
+        goto cleanup;
     }
+    compare->runs = rel_alloc(COMPARE_RUNS_MAX, sizeof *compare->runs);
+    if (!compare->runs || !compare->warnings) {
+        status = rel_fail(REL_ERR_MEMORY, "compare: out of memory");
+        goto cleanup;
+    }
+    REL_TRY_CLEANUP(read_all(compare, paths, count));
+    REL_TRY_CLEANUP(compare_check(compare));
     if (truth) REL_TRY_CLEANUP(json_read(truth, TRUTH_BYTES_MAX, &compare->truth));
     return REL_OK;
 cleanup:
@@ -140,6 +205,7 @@ void compare_close(struct compare *compare) {
     }
     rel_free(compare->runs);
     json_decref(compare->truth);
+    json_decref(compare->warnings);
     *compare = (struct compare){0};
 }
 
@@ -149,22 +215,23 @@ void compare_close(struct compare *compare) {
 static bool key_differs(const struct compare *compare, const char *key) {
     const struct setting *first = NULL;
     for (int i = 0; i < compare->count; i++) {
-        const struct setting *setting = find_setting(&compare->runs[i], key);
+        const struct setting *setting = compare_setting(&compare->runs[i], key);
         if (!setting) continue;
         if (!first) first = setting;
-        if (!same_setting(first, setting)) return true;
+        if (!compare_same_setting(first, setting)) return true;
     }
     return false;
 }
 
-static const struct compare_run *first_of(const struct compare *compare, int group) {
+const struct compare_run *compare_first_of(const struct compare *compare, int group) {
     const struct compare_run *run = compare->runs;
     while (run->group != group) run++;
     return run;
 }
 
 rel_status compare_label(const struct compare *compare, int group, struct rel_text *text) {
-    const struct compare_run *run = first_of(compare, group);
+    const struct compare_run *run = compare_first_of(compare, group);
+    if (compare->divided) REL_TRY(rel_text_append(text, "%c: ", 'A' + group % 26));
     REL_TRY(
         rel_text_append(text, "%s", json_string_value(json_object_get(run->summary, "method"))));
     for (size_t i = 0; i < run->config.count; i++) {
@@ -179,70 +246,4 @@ rel_status compare_label(const struct compare *compare, int group, struct rel_te
             REL_TRY(rel_text_append(text, "%s%s", k ? "," : "", setting->items[k]));
     }
     return REL_OK;
-}
-
-/* --- figures --- */
-
-static double number(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-int compare_measure_count(const struct compare *compare) {
-    return MEASURE_MODALITIES + compare->modalities;
-}
-
-double compare_measure(const struct compare *compare, const struct compare_run *run, int measure) {
-    const json_t *test = json_object_get(run->summary, "test");
-    switch (measure) {
-    case MEASURE_TEST:
-        return number(test, "accuracy");
-    case MEASURE_MACRO_F1:
-        return number(test, "macro_f1");
-    case MEASURE_VALIDATION:
-        return number(json_object_get(run->summary, "validation"), "accuracy");
-    default:
-        return number(json_object_get(json_object_get(test, "modalities"),
-                                      compare->names[measure - MEASURE_MODALITIES]),
-                      "accuracy");
-    }
-}
-
-struct compare_statistics compare_statistics(const double *values, int count) {
-    double sum = 0, squares = 0;
-    for (int i = 0; i < count; i++) sum += values[i];
-    double mean = count > 0 ? sum / count : NAN;
-    for (int i = 0; i < count; i++) squares += (values[i] - mean) * (values[i] - mean);
-    return (struct compare_statistics){count, mean, count > 1 ? sqrt(squares / (count - 1)) : NAN};
-}
-
-struct compare_statistics compare_group_measure(const struct compare *compare, int group,
-                                                int measure) {
-    double values[COMPARE_RUNS_MAX];
-    int count = 0;
-    for (int i = 0; i < compare->count; i++) {
-        if (compare->runs[i].group != group) continue;
-        double value = compare_measure(compare, &compare->runs[i], measure);
-        if (!isnan(value)) values[count++] = value;
-    }
-    return compare_statistics(values, count);
-}
-
-int compare_paired(const struct compare *compare, int group, double *differences) {
-    int count = 0;
-    for (int i = 0; i < compare->count; i++) {
-        if (compare->runs[i].group != 0) continue;
-        for (int k = 0; k < compare->count; k++) {
-            if (compare->runs[k].group != group || compare->runs[k].seed != compare->runs[i].seed)
-                continue;
-            double difference = compare_measure(compare, &compare->runs[k], MEASURE_TEST) -
-                                compare_measure(compare, &compare->runs[i], MEASURE_TEST);
-            if (!isnan(difference)) differences[count++] = difference;
-        }
-    }
-    return count;
-}
-
-double compare_ceiling(const struct compare *compare, const char *name) {
-    return number(json_object_get(json_object_get(compare->truth, "ceilings"), name), "test");
 }

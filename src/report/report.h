@@ -2,8 +2,8 @@
  *
  * In order of use:
  *   table.h    text tables with aligned columns
- *   compare.h  runs grouped by configuration: mean and deviation over seeds, paired differences,
- *              every diagnosis */
+ *   compare.h  runs grouped by configuration: mean and deviation over seeds, paired differences
+ * with intervals, warnings, what the diagnoses found */
 #ifndef REL_REPORT_H
 #define REL_REPORT_H
 

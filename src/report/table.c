@@ -41,6 +41,20 @@ rel_status table_write(const struct table *table, int left, int indent, struct r
     return REL_OK;
 }
 
+rel_status table_write_markdown(const struct table *table, int left, struct rel_text *text) {
+    size_t columns = (size_t)table->columns;
+    for (size_t i = 0; i < table->count; i++) {
+        size_t column = i % columns;
+        REL_TRY(rel_text_append(text, "%s%s%s", column == 0 ? "| " : " | ", table->cells[i],
+                                column + 1 == columns ? " |\n" : ""));
+        if (i + 1 != columns) continue;
+        for (size_t c = 0; c < columns; c++)
+            REL_TRY(rel_text_append(
+                text, "%s%s", c < (size_t)left ? "|---" : "|---:", c + 1 == columns ? "|\n" : ""));
+    }
+    return REL_OK;
+}
+
 void table_release(struct table *table) {
     for (size_t i = 0; i < table->count; i++) rel_free(table->cells[i]);
     rel_free(table->cells);

@@ -18,6 +18,8 @@ rel_status table_add(struct table *table, const char *format, ...)
 /* Appends the table to `text`: the first `left` columns flush left, the others flush right, two
  * blanks between columns, `indent` before each row. */
 rel_status table_write(const struct table *table, int left, int indent, struct rel_text *text);
+/* The same as a table in Markdown, the first row as its heading. */
+rel_status table_write_markdown(const struct table *table, int left, struct rel_text *text);
 void table_release(struct table *table);
 
 #endif

@@ -23,10 +23,21 @@ run r1 relearn 1 0.70
 
 check "runs" succeeds compare j0 j1 r0 r1
 check "mean and deviation over seeds" prints '^  joint +2 +65\.0 \+- 7\.1 '
-check "paired differences" prints '^  relearn - joint: \+7\.0 \+- 4\.2 \(\+4\.0 \+10\.0\)$'
+check "paired differences" prints '^  relearn +2 +\+7\.0 \+- 4\.2 \[\+4\.0, \+10\.0\] .* \+4\.0 \+10\.0$'
 check "one run" eval 'succeeds compare j0 && prints "^  joint +1 +70\.0 "'
-check "one JSON document" eval 'succeeds compare j0 r0 --json && json_is "groups same_data ceilings" keys'
+check "one JSON document" eval 'succeeds compare j0 r0 --json && json_is "groups warnings bootstrap ceilings" keys'
 check "JSON holds the figures" eval 'json_is relearn groups 1 label && json_is 0.125 groups 1 modalities audio mean'
+check "groups as given" eval 'succeeds compare j0 j1 -- r0 r1 && prints "^  B: relearn +2 +72\.0 "'
+check "flags behind the second group" eval 'succeeds compare j0 -- r0 --json && json_is 1 groups 1 differences test count'
+check "interval of the paired difference" eval 'succeeds compare j0 j1 -- r0 r1 --json && json_is 10000 bootstrap resamples && json groups 1 differences test low >/dev/null'
+check "Markdown" eval 'succeeds compare j0 r0 --markdown && prints "^[|] joint [|] 1 [|] 70\.0 [|]"'
+mkdir many
+run many/seed-0 ogm 0 0.5
+run many/seed-1 ogm 1 0.7
+check "a folder of seeds is all its runs" eval 'succeeds compare j0 j1 many && prints "^  ogm +2 +60\.0 "'
+sed -i 's/^epochs: 36/epochs: 9/' many/seed-0/config.yaml many/seed-1/config.yaml
+check "warns of other epochs" eval 'succeeds compare j0 j1 -- many && prints "^warning: A: joint epochs=36 and B: ogm epochs=9 differ in epochs: epochs 36 and 9$"'
+check "an empty group" fails 2 'group without runs' compare j0 --
 check "no run" fails 2 'compare' compare
 check "missing run" fails 1 'none: no summary\.json' compare none
 check "the same run twice" fails 2 'same configuration and seed' compare j0 j0

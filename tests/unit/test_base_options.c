@@ -540,8 +540,25 @@ static rel_status parse_line(const char *line, struct flags *flags, const char *
         words[words_count++] = word;
     *flags = (struct flags){0};
     assert_int_equal(options_default(flag_table, FLAG_COUNT, flags), REL_OK);
-    return options_parse_arguments(flag_table, FLAG_COUNT, words_count, words, flags, positionals,
-                                   2, count);
+    return options_parse_arguments(flag_table, FLAG_COUNT, words_count, words, false, flags,
+                                   positionals, 2, count);
+}
+
+static void two_dashes_may_divide(void **state) {
+    (void)state;
+    char *words[] = {"a", "--", "b", "--out-dir", "x"};
+    const char *positionals[3];
+    struct flags flags = {0};
+    int count;
+    assert_int_equal(options_default(flag_table, FLAG_COUNT, &flags), REL_OK);
+    assert_int_equal(options_parse_arguments(flag_table, FLAG_COUNT, 5, words, true, &flags,
+                                             positionals, 3, &count),
+                     REL_OK);
+    assert_int_equal(count, 3);
+    assert_string_equal(positionals[1], "--");
+    assert_string_equal(positionals[2], "b");
+    assert_string_equal(flags.out, "x"); /* flags go on behind it */
+    options_release(flag_table, FLAG_COUNT, &flags);
 }
 
 static void arguments_are_parsed(void **state) {
@@ -691,13 +708,14 @@ static void help_is_wrapped(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_set),     cmocka_unit_test(numbers_are_checked),
-        cmocka_unit_test(words_are_checked),    cmocka_unit_test(lists_are_checked),
-        cmocka_unit_test(settings_are_applied), cmocka_unit_test(known_keys_gather),
-        cmocka_unit_test(copies_stand_alone),   cmocka_unit_test(yaml_is_nested),
-        cmocka_unit_test(yaml_comes_back),      cmocka_unit_test(locale_does_not_matter),
-        cmocka_unit_test(arguments_are_parsed), cmocka_unit_test(wrong_arguments_are_told),
-        cmocka_unit_test(help_is_aligned),      cmocka_unit_test(help_is_wrapped),
+        cmocka_unit_test(defaults_are_set),         cmocka_unit_test(numbers_are_checked),
+        cmocka_unit_test(words_are_checked),        cmocka_unit_test(lists_are_checked),
+        cmocka_unit_test(settings_are_applied),     cmocka_unit_test(known_keys_gather),
+        cmocka_unit_test(copies_stand_alone),       cmocka_unit_test(yaml_is_nested),
+        cmocka_unit_test(yaml_comes_back),          cmocka_unit_test(locale_does_not_matter),
+        cmocka_unit_test(arguments_are_parsed),     cmocka_unit_test(two_dashes_may_divide),
+        cmocka_unit_test(wrong_arguments_are_told), cmocka_unit_test(help_is_aligned),
+        cmocka_unit_test(help_is_wrapped),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
