@@ -11,6 +11,8 @@ static const struct watched {
     {"epochs", "epochs"},
     {"protocol", "protocol"},
     {"select", "selection of the best epoch"},
+    {"train_on", "data"},
+    {"augment", "augmentation"},
     {"drop_last", "samples per epoch"},
     {"mask", "mask of a modality that is switched off"},
     {"inputs.", "augmentation"},
