@@ -10,6 +10,7 @@ struct evaluate_flags {
     int split; /* enum data_split */
     char *data;
     int checkpoint;
+    bool probe;
 };
 
 static const char *const checkpoint_names[] = {"best", "last"};
@@ -33,6 +34,11 @@ static const struct rel_option options[] = {
      .offset = FIELD(data),
      .unit = "STORE",
      .help = "Another store than the run's own."},
+    {.key = "probe",
+     .type = OPTION_BOOL,
+     .offset = FIELD(probe),
+     .default_value = "false",
+     .help = "Also fit a linear probe to each encoder's training features and measure it."},
 };
 static const size_t option_count = sizeof options / sizeof *options;
 
@@ -75,6 +81,10 @@ static rel_status overall_fill(const struct view *view, struct table *table) {
     for (int m = 0; m < view->evaluation->modalities && several(view); m++) {
         REL_TRY(table_add(table, "%s only", modality_name(view, m)));
         REL_TRY(overall_row(table, &view->evaluation->alone[m]));
+    }
+    for (int m = 0; m < view->evaluation->modalities && view->evaluation->probed; m++) {
+        REL_TRY(table_add(table, "%s probe", modality_name(view, m)));
+        REL_TRY(overall_row(table, &view->evaluation->probe[m]));
     }
     return REL_OK;
 }
@@ -236,8 +246,10 @@ static rel_status run(const struct invocation *invocation) {
                      &opened));
     rel_status status = run_evaluate(&opened, (enum data_split)flags->split, &evaluation);
     if (status == REL_OK) {
-        status = invocation->json ? print_json(&opened, &evaluation, split)
-                                  : print_text(&opened, &evaluation, split);
+        if (flags->probe) status = run_probe(&opened, (enum data_split)flags->split, &evaluation);
+        if (status == REL_OK)
+            status = invocation->json ? print_json(&opened, &evaluation, split)
+                                      : print_text(&opened, &evaluation, split);
         evaluation_release(&evaluation);
     }
     run_close(&opened);
@@ -254,7 +266,8 @@ const struct command cmd_evaluate = {
         "and average precision (AP); the confusion matrix.\n\n"
         "The lines \"NAME only\" show a modality alone: the features of the others are replaced "
         "by their mean over the training split (or by zero, where the run's configuration says "
-        "mask: zero).",
+        "mask: zero). \"NAME probe\" is logistic regression on the frozen features of one encoder, "
+        "fitted to the training split: what the encoder knows, whatever the head makes of it.",
     .examples =
         "relearn evaluate runs/relearn-0\nrelearn evaluate runs/relearn-0 --split val --json",
     .options = options,

@@ -5,6 +5,7 @@
  *   kmeans.h    clusters of features, as scikit-learn makes them
  *   purity.h    how well clusters match classes
  *   diagnose.h  purity on training and validation features, and the alpha that follows
+ *   probe.h     linear probe: logistic regression on frozen features (by lbfgs.h)
  *   reinit.h    theta <- (1 - alpha) theta + alpha theta_initial
  *   method.h    a balancing method's descriptor, its hooks, and the table of all methods
  *
@@ -15,6 +16,7 @@
 #include "learn/diagnose.h"
 #include "learn/kmeans.h"
 #include "learn/method.h"
+#include "learn/probe.h"
 #include "learn/purity.h"
 #include "learn/reinit.h"
 

@@ -7,8 +7,8 @@ enum { SUMMARY_BYTES_MAX = 64 << 20, TRUTH_BYTES_MAX = 1 << 30 };
 
 /* Settings that say how a run was carried out, or which of several repetitions it is, not what was
  * done: they do not make runs different. */
-static const char *const incidental[] = {"seed",    "data",           "out",
-                                         "threads", "loader_threads", "checkpoint_minutes"};
+static const char *const incidental[] = {
+    "seed", "data", "out", "threads", "loader_threads", "checkpoint_minutes", "probe"};
 
 static bool is_incidental(const char *key) {
     for (size_t i = 0; i < sizeof incidental / sizeof *incidental; i++)

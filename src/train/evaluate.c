@@ -1,5 +1,7 @@
 #include "train/evaluate.h"
 
+#include "learn/probe.h"
+
 #include <string.h>
 
 enum { ROWS = 256 }; /* samples per pass through the head */
@@ -82,6 +84,49 @@ rel_status evaluate_features(struct session *session, enum data_split split,
     return status;
 }
 
+static rel_status probe_measure(const struct probe *probe, const struct feature_set *set, int m,
+                                struct metrics *metrics) {
+    float *logits = rel_alloc((size_t)set->samples, (size_t)probe->classes * sizeof *logits);
+    rel_status status = logits ? metrics_init(metrics, probe->classes) : REL_ERR_MEMORY;
+    if (status == REL_OK)
+        status = probe_logits(probe, set->features[m], (size_t)set->samples, logits);
+    if (status == REL_OK) status = metrics_add(metrics, logits, set->labels, set->samples);
+    if (status == REL_OK) status = metrics_finish(metrics);
+    rel_free(logits);
+    return status;
+}
+
+static rel_status probe_modality(struct session *session, enum data_split split, int m,
+                                 struct metrics *metrics) {
+    const struct feature_set *train = &session->features[SPLIT_TRAIN].set;
+    const char *name = session->model.config.inputs[m].name;
+    struct probe_config config = probe_config_default();
+    struct probe probe;
+    char label[MODEL_NAME_MAX + 16];
+    snprintf(label, sizeof label, "probe %s", name);
+    config.classes = session->info->classes;
+    config.l2 = session->config.options.probe_l2;
+    config.threads = nn_runtime_threads(session->runtime);
+    config.label = label;
+    rel_status status = probe_fit(&probe, train->features[m], train->labels, (size_t)train->samples,
+                                  (size_t)session->model.dimensions[m], &config);
+    if (status != REL_OK) return rel_fail_in(status, "%s", name);
+    if (!probe.converged)
+        rel_log(REL_LOG_WARNING, "%s: the linear probe did not converge in %d iterations", name,
+                probe.iterations);
+    status = probe_measure(&probe, &session->features[split].set, m, metrics);
+    probe_release(&probe);
+    return status;
+}
+
+rel_status evaluate_probes(struct session *session, enum data_split split,
+                           struct evaluation *evaluation) {
+    evaluation->probed = true;
+    for (int m = 0; m < evaluation->modalities; m++)
+        REL_TRY(probe_modality(session, split, m, &evaluation->probe[m]));
+    return REL_OK;
+}
+
 static json_t *detailed_json(const struct metrics *metrics, const struct session *session,
                              enum evaluation_detail detail) {
     json_t *json = metrics_json(metrics);
@@ -95,15 +140,21 @@ static json_t *detailed_json(const struct metrics *metrics, const struct session
 json_t *evaluation_json(const struct evaluation *evaluation, const struct session *session,
                         enum evaluation_detail detail) {
     json_t *json = detailed_json(&evaluation->all, session, detail), *modalities = json_object();
-    for (int m = 0; m < evaluation->modalities; m++)
-        json_object_set_new(modalities, session->model.config.inputs[m].name,
-                            detailed_json(&evaluation->alone[m], session, detail));
+    for (int m = 0; m < evaluation->modalities; m++) {
+        json_t *one = detailed_json(&evaluation->alone[m], session, detail);
+        if (evaluation->probed)
+            json_object_set_new(one, "probe", metrics_json(&evaluation->probe[m]));
+        json_object_set_new(modalities, session->model.config.inputs[m].name, one);
+    }
     json_object_set_new(json, "modalities", modalities);
     return json;
 }
 
 void evaluation_release(struct evaluation *evaluation) {
     metrics_release(&evaluation->all);
-    for (int m = 0; m < MODEL_MODALITIES_MAX; m++) metrics_release(&evaluation->alone[m]);
+    for (int m = 0; m < MODEL_MODALITIES_MAX; m++) {
+        metrics_release(&evaluation->alone[m]);
+        metrics_release(&evaluation->probe[m]);
+    }
     *evaluation = (struct evaluation){0};
 }

@@ -19,14 +19,21 @@ struct evaluation {
     int modalities;
     struct metrics all;
     struct metrics alone[MODEL_MODALITIES_MAX]; /* modality m, the others masked */
+    bool probed;
+    struct metrics probe[MODEL_MODALITIES_MAX]; /* linear probe on modality m, where probed */
 };
 
 /* From the features that session_pass kept for `split`. With one modality `alone` is what `all` is.
  */
 rel_status evaluate_features(struct session *session, enum data_split split,
                              const struct feature_mask *mask, struct evaluation *evaluation);
+/* Fits a linear probe per modality to the training features and measures it on `split`;
+ * session_pass must have kept the features of both. A probe that does not converge is told in a
+ * warning. */
+rel_status evaluate_probes(struct session *session, enum data_split split,
+                           struct evaluation *evaluation);
 /* BRIEF: metrics_json, with "modalities": {NAME: metrics_json}. FULL: each with "classes",
- * "confusion" and "calibration" besides. */
+ * "confusion" and "calibration" besides. Where probed, each modality has "probe": metrics_json. */
 enum evaluation_detail { EVALUATION_BRIEF, EVALUATION_FULL };
 json_t *evaluation_json(const struct evaluation *evaluation, const struct session *session,
                         enum evaluation_detail detail);

@@ -97,6 +97,12 @@ rel_status run_evaluate(struct run *run, enum data_split split, struct evaluatio
     return evaluate_features(&run->session, split, &run->mask, evaluation);
 }
 
+rel_status run_probe(struct run *run, enum data_split split, struct evaluation *evaluation) {
+    if (run->session.features[SPLIT_TRAIN].set.samples == 0)
+        REL_TRY(session_pass(&run->session, SPLIT_TRAIN, "training features"));
+    return evaluate_probes(&run->session, split, evaluation);
+}
+
 rel_status run_diagnose(struct run *run, const struct diagnose_config *wanted,
                         json_t **modalities) {
     struct session *session = &run->session;

@@ -23,6 +23,9 @@ void run_close(struct run *run);
  * it. */
 rel_status run_evaluate(struct run *run, enum data_split split, struct evaluation *evaluation);
 
+/* Adds linear probes, fitted to the training split, to what run_evaluate measured on `split`. */
+rel_status run_probe(struct run *run, enum data_split split, struct evaluation *evaluation);
+
 /* Diagnoses every encoder on the training and the validation split: an array of diagnosis_json. The
  * number of classes is the store's. */
 rel_status run_diagnose(struct run *run, const struct diagnose_config *config, json_t **modalities);

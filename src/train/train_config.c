@@ -90,6 +90,11 @@ const struct rel_option train_option_table[] = {
     OPTION("mask", OPTION_CHOICE, mask, .default_value = "mean", .choices = "mean|zero",
            .help = "What stands for a modality that is switched off for a measure: its mean "
                    "training features, or zero."),
+    OPTION("probe", OPTION_BOOL, probe, .default_value = "false",
+           .help = "After the last epoch fit a linear probe to the training features of every "
+                   "encoder and measure it on test."),
+    OPTION("probe_l2", OPTION_REAL, probe_l2, .default_value = "1", .minimum = 1e-9, .maximum = 1e9,
+           .help = "L2 penalty of linear probes on standardised features; scikit-learn's 1 / C."),
     OPTION("kernels", OPTION_CHOICE, kernels, .default_value = "fixed", .choices = "auto|fixed",
            .help =
                "How compute kernels are chosen: by a fixed rule, which never times anything and "

@@ -37,8 +37,10 @@ struct train_options {
     bool drop_last;
     char *init_from; /* NULL: weights are drawn */
     struct option_texts init_only;
-    int fusion;  /* enum fusion_kind */
-    int mask;    /* enum mask_kind */
+    int fusion; /* enum fusion_kind */
+    int mask;   /* enum mask_kind */
+    bool probe;
+    double probe_l2;
     int kernels; /* enum nn_kernels */
     int64_t threads, loader_threads;
     double checkpoint_minutes;

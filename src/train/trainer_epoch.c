@@ -138,9 +138,12 @@ static rel_status split_measure(struct trainer *trainer, enum data_split split,
     if (session_samples(session, split) == 0) return REL_OK;
     REL_TRY(session_pass(session, split, split == SPLIT_TEST ? "test" : "validate"));
     REL_TRY(evaluate_features(session, split, mask, &evaluation));
-    *measures = evaluation_json(&evaluation, session, EVALUATION_FULL);
+    rel_status status = REL_OK;
+    if (split == SPLIT_TEST && trainer_options(trainer)->probe)
+        status = evaluate_probes(session, split, &evaluation);
+    if (status == REL_OK) *measures = evaluation_json(&evaluation, session, EVALUATION_FULL);
     evaluation_release(&evaluation);
-    return REL_OK;
+    return status;
 }
 
 static json_t *data_json(const struct store_info *info) {
@@ -180,10 +183,10 @@ rel_status trainer_finish(struct trainer *trainer, json_t **summary) {
     REL_TRY(trainer_load_best(trainer));
     REL_TRY(feature_mask_init(&mask, session));
     rel_status status = REL_OK;
-    if (trainer_options(trainer)->mask == MASK_MEAN) {
-        REL_TRY_CLEANUP(session_pass(session, SPLIT_TRAIN, "mean features"));
-        feature_mask_set_means(&mask, session);
-    }
+    bool means = trainer_options(trainer)->mask == MASK_MEAN;
+    if (means || trainer_options(trainer)->probe)
+        REL_TRY_CLEANUP(session_pass(session, SPLIT_TRAIN, "training features"));
+    if (means) feature_mask_set_means(&mask, session);
     REL_TRY_CLEANUP(trainer_save_best(trainer, &mask));
     REL_TRY_CLEANUP(split_measure(trainer, SPLIT_VAL, &mask, &validation));
     REL_TRY_CLEANUP(split_measure(trainer, SPLIT_TEST, &mask, &test));

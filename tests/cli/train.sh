@@ -37,7 +37,10 @@ check "summary holds what evaluate measures, for all and per modality" eval '
     for key in map ece weighted_f1 "confusion 1 2" "classes 3 average_precision" "modalities audio confusion 0 0" "modalities visual classes 0 f1"; do
         [ "$("$TOOLS/json_get" test $key <summary)" = "$("$TOOLS/json_get" $key <measured)" ] || return 1
     done'
-relearn train config.yaml --data store --out alone --quiet --set "modalities=[audio]" --set method=joint
+relearn train config.yaml --data store --out alone --quiet --set "modalities=[audio]" --set method=joint --set probe=true
+check "summary holds the probe, which evaluate finds again" eval '
+    succeeds evaluate alone --probe --json --quiet && json_is "$("$TOOLS/json_get" test modalities audio probe loss <alone/summary.json)" modalities audio probe loss'
+check "probe as text" eval 'succeeds evaluate run --probe --quiet && prints "^  visual probe +[0-9.]+ "'
 check "one modality alone: one row" eval 'succeeds evaluate alone --quiet && prints "^  audio +[0-9.]+ " && ! prints only'
 check "one modality alone: diagnosed" eval 'succeeds diagnose alone --json --quiet && json_is audio modalities 0 name && ! json modalities 1 >/dev/null 2>&1'
 check "one modality alone: compared" eval 'succeeds compare alone run && prints "^  joint modalities=audio"'
