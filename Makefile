@@ -180,7 +180,7 @@ lint-banned:
 lint-links:
 	tools/check_links.sh
 lint-shell:
-	@shellcheck tools/*.sh .ci/run .ci/long $(wildcard tests/*/*.sh demo/*.sh bench/*.sh)
+	@shellcheck tools/*.sh .ci/run .ci/long $(wildcard tests/*/*.sh demo/*.sh bench/*.sh experiments/*.sh)
 	@echo "shellcheck: clean"
 # clang has no omp.h of its own: it gets gcc's, alone and without the one attribute that clang lacks.
 # cpu.c asks gcc's builtins about levels of x86-64 that this clang does not know.
