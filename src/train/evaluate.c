@@ -1,6 +1,6 @@
 #include "train/evaluate.h"
 
-#include "learn/probe.h"
+#include "learn/learn.h"
 
 #include <string.h>
 

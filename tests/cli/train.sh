@@ -39,7 +39,7 @@ check "summary holds what evaluate measures, for all and per modality" eval '
     done'
 relearn train config.yaml --data store --out alone --quiet --set "modalities=[audio]" --set method=joint --set probe=true
 check "summary holds the probe, which evaluate finds again" eval '
-    succeeds evaluate alone --probe --json --quiet && json_is "$("$TOOLS/json_get" test modalities audio probe loss <alone/summary.json)" modalities audio probe loss'
+    succeeds evaluate alone --probe --json --quiet && json_is "$("$TOOLS/json_get" test modalities audio probe accuracy <alone/summary.json)" modalities audio probe accuracy'
 check "probe as text" eval 'succeeds evaluate run --probe --quiet && prints "^  visual probe +[0-9.]+ "'
 check "one modality alone: one row" eval 'succeeds evaluate alone --quiet && prints "^  audio +[0-9.]+ " && ! prints only'
 check "one modality alone: diagnosed" eval 'succeeds diagnose alone --json --quiet && json_is audio modalities 0 name && ! json modalities 1 >/dev/null 2>&1'
