@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const names[] = {"baseline", "avx2", "avx512"};
 
@@ -46,6 +47,12 @@ void rel_cpu_name(char *name, unsigned size) {
         break;
     }
     fclose(file);
+}
+
+size_t rel_cpu_cache_bytes(int level) {
+    const long least = level == 2 ? 512L << 10 : 8L << 20, most = level == 2 ? 2L << 20 : 32L << 20;
+    long bytes = sysconf(level == 2 ? _SC_LEVEL2_CACHE_SIZE : _SC_LEVEL3_CACHE_SIZE);
+    return (size_t)(bytes < least ? least : bytes > most ? most : bytes);
 }
 
 int rel_cpu_count(void) {

@@ -6,6 +6,8 @@
 #ifndef REL_BASE_CPU_H
 #define REL_BASE_CPU_H
 
+#include <stddef.h>
+
 enum rel_isa { REL_ISA_BASELINE, REL_ISA_AVX2, REL_ISA_AVX512 };
 
 /* The best set of this CPU, lowered by the environment variable RELEARN_ISA (baseline | avx2 |
@@ -14,6 +16,9 @@ enum rel_isa rel_cpu_isa(void);
 const char *rel_isa_name(enum rel_isa isa);
 /* "AMD EPYC ..." as the system calls it, cut to size. */
 void rel_cpu_name(char *name, unsigned size);
+/* Of the cache of level 2 (of one core) or 3 (of all), as far as the system says: 512 KiB to 2 MiB,
+ * 8 to 32 MiB. More is not believed: some CPUs report the caches of all their cores as one. */
+size_t rel_cpu_cache_bytes(int level);
 int rel_cpu_count(void); /* usable by this process */
 
 #define REL_ISA_JOIN2(a, b)    a##_##b

@@ -7,7 +7,7 @@
 
 enum { ROUNDS = 5 };
 
-static const char *const kind_names[NN_CONV_KINDS] = {"direct", "library", "winograd"};
+static const char *const kind_names[NN_CONV_KINDS] = {"direct", "library", "winograd", "tiled"};
 
 /* --- the rule --- */
 

@@ -1,11 +1,13 @@
 #include "nn/convolution.h"
 
 #include "nn/conv_choice.h"
+#include "nn/tiled.h"
 #include "nn/winograd.h"
 
 struct nn_convolution {
     struct nn_conv_task task;
     struct winograd_plan *winograd; /* or: */
+    struct tiled_plan *tiled;       /* or: */
     struct nn_kernel *kernel;
     struct nn_kernel *load;              /* plain weights to its order */
     struct nn_kernel *store, *store_add; /* its weight gradient to plain order */
@@ -34,6 +36,7 @@ bool nn_convolution_can(const struct nn_runtime *runtime, const struct nn_conv_t
     bool three = s->kernel == 3 && s->stride == 1;
     if (kind == NN_CONV_DIRECT) return true;
     if (kind == NN_CONV_LIBRARY) return three; /* elsewhere it knows nothing but direct */
+    if (kind == NN_CONV_TILED) return tiled_supported(s, task->pass);
     struct winograd_shape shape = winograd_shape(runtime, s);
     return three && s->padding == 1 && !s->plain_input && winograd_supported(&shape);
 }
@@ -64,9 +67,13 @@ rel_status nn_convolution_init_kind(struct nn_convolution **convolution, struct 
     struct nn_convolution *c = rel_alloc(1, sizeof *c);
     if (!c) return REL_ERR_MEMORY;
     c->task = *task;
-    rel_status status = kind == NN_CONV_WINOGRAD
-                            ? init_winograd(c, runtime)
-                            : init_library(c, runtime->library, kind == NN_CONV_DIRECT);
+    rel_status status;
+    if (kind == NN_CONV_WINOGRAD)
+        status = init_winograd(c, runtime);
+    else if (kind == NN_CONV_TILED)
+        status = tiled_plan_create(&c->tiled, &task->shape, task->pass, runtime->threads);
+    else
+        status = init_library(c, runtime->library, kind == NN_CONV_DIRECT);
     if (status != REL_OK) {
         nn_convolution_release(c);
         return status;
@@ -86,6 +93,7 @@ rel_status nn_convolution_init(struct nn_convolution **convolution, struct nn_ru
 void nn_convolution_release(struct nn_convolution *c) {
     if (!c) return;
     winograd_plan_release(c->winograd);
+    tiled_plan_release(c->tiled);
     nn_kernel_release(c->kernel);
     nn_kernel_release(c->load);
     nn_kernel_release(c->store);
@@ -94,8 +102,10 @@ void nn_convolution_release(struct nn_convolution *c) {
 }
 
 const char *nn_convolution_name(const struct nn_convolution *c) {
-    if (!c->winograd) return nn_kernel_name(c->kernel);
-    return c->task.shape.block == 16 ? "winograd_4x3:avx512" : "winograd_4x3:avx2";
+    bool wide = c->task.shape.block == 16;
+    if (c->winograd) return wide ? "winograd_4x3:avx512" : "winograd_4x3:avx2";
+    if (c->tiled) return wide ? "tiled:avx512" : "tiled:avx2";
+    return nn_kernel_name(c->kernel);
 }
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
@@ -112,6 +122,7 @@ static size_t gradient_offset(const struct nn_convolution *c) {
 
 size_t nn_convolution_scratch_bytes(const struct nn_convolution *c) {
     if (c->winograd) return winograd_scratch_bytes(c->winograd);
+    if (c->tiled) return tiled_scratch_bytes(c->tiled);
     return gradient_offset(c) + (c->store ? nn_kernel_weight_bytes(c->kernel) : 0);
 }
 
@@ -130,6 +141,11 @@ rel_status nn_convolution_run(struct nn_convolution *c, const float *from, const
                               const float *bias, float *to, void *scratch) {
     const struct nn_conv_task *t = &c->task;
     bool folded = t->pass == NN_CONV_FOLDED;
+    if (c->tiled) {
+        struct tiled_finish finish = {bias, t->add, t->relu};
+        tiled_run(c->tiled, from, weights, folded ? &finish : NULL, to, scratch);
+        return REL_OK;
+    }
     if (!c->winograd) {
         void *plain[] = {(void *)from, (void *)weights, to};
         void *biased[] = {(void *)from, (void *)weights, (void *)bias, to};
@@ -166,6 +182,10 @@ rel_status nn_convolution_run_gradient(struct nn_convolution *c, const float *in
         if (apply) norm = (struct winograd_norm){fusion->scale, fusion->shift, fusion->relu};
         winograd_backward_weights(c->winograd, input, apply ? &norm : NULL, out_gradient, add,
                                   gradient, scratch);
+        return REL_OK;
+    }
+    if (c->tiled) {
+        tiled_run_gradient(c->tiled, input, out_gradient, add, gradient, scratch);
         return REL_OK;
     }
     void *own_order = (char *)scratch + gradient_offset(c);

@@ -1,11 +1,17 @@
 /* One direction of one convolution, whoever computes it: the compute library or our own Winograd
- * kernels. Weights and their gradients are plain outside. */
+ * or tiled kernels. Weights and their gradients are plain outside. */
 #ifndef REL_NN_CONVOLUTION_H
 #define REL_NN_CONVOLUTION_H
 
 #include "nn/runtime.h"
 
-enum nn_conv_kind { NN_CONV_DIRECT, NN_CONV_LIBRARY, NN_CONV_WINOGRAD, NN_CONV_KINDS };
+enum nn_conv_kind {
+    NN_CONV_DIRECT,
+    NN_CONV_LIBRARY,
+    NN_CONV_WINOGRAD,
+    NN_CONV_TILED,
+    NN_CONV_KINDS
+};
 
 /* What is asked of it. */
 struct nn_conv_task {

@@ -1,8 +1,6 @@
 /* Plans: how a map is cut into tiles, tiles into groups, and the scratch into arrays. */
 #include "nn/winograd_private.h"
 
-#include <unistd.h>
-
 static const struct winograd_kernels *kernels_for(int block) {
     enum rel_isa isa = rel_cpu_isa();
     if (block == 16 && isa == REL_ISA_AVX512) return winograd_kernels_avx512();
@@ -70,14 +68,6 @@ static void fill_group(struct winograd_plan *plan, int g, int tile_rows, int til
     if (group->count > plan->max_tiles) plan->max_tiles = group->count;
 }
 
-/* Bytes, `least` where the system does not say. At most `most`: some CPUs report the caches of all
- * their cores as one. */
-static size_t cache_bytes(int name, size_t least, size_t most) {
-    long bytes = sysconf(name);
-    if (bytes < (long)least) return least;
-    return (size_t)bytes < most ? (size_t)bytes : most;
-}
-
 /* How many tiles a group may have so that what is touched per tile fills most of a cache. */
 static int tiles_in(size_t bytes, size_t per_tile, int least, int most) {
     size_t tiles = bytes / per_tile;
@@ -88,8 +78,7 @@ static int tiles_in(size_t bytes, size_t per_tile, int least, int most) {
 struct winograd_choice winograd_choose(const struct winograd_shape *shape,
                                        enum winograd_direction direction) {
     const struct winograd_shape *s = shape;
-    size_t l2 = cache_bytes(_SC_LEVEL2_CACHE_SIZE, 512 << 10, 2 << 20);
-    size_t l3 = cache_bytes(_SC_LEVEL3_CACHE_SIZE, 8 << 20, 32 << 20);
+    size_t l2 = rel_cpu_cache_bytes(2), l3 = rel_cpu_cache_bytes(3);
     bool back = direction == WINOGRAD_BACKWARD_DATA;
     size_t in = (size_t)(back ? s->out_channels : s->in_channels);
     size_t out = (size_t)(back ? s->in_channels : s->out_channels);
