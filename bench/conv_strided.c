@@ -28,7 +28,7 @@ static const struct layer {
     {"audio256-1x1", 16, 128, 16, 32, 256, 1},  {"audio512-1x1", 16, 256, 8, 16, 512, 1},
 };
 static const char *const passes[] = {"forward", "folded", "backward-data", "backward-weights"};
-enum { PASSES = 4 };
+enum { PASSES = NN_CONV_BACKWARD_WEIGHTS + 1 };
 static const enum nn_conv_kind kinds[2] = {NN_CONV_DIRECT, NN_CONV_TILED};
 
 static void fail(const char *what) {
@@ -117,8 +117,8 @@ static double run(struct trial *trial, const struct nn_conv_task *task, const st
     struct nn_convolution *c = trial->convolution;
     double start = cpu_seconds();
     if (task->pass == NN_CONV_BACKWARD_WEIGHTS) {
-        check(
-            nn_convolution_run_gradient(c, o->input, o->output, false, o->weights, trial->scratch));
+        check(nn_convolution_run_gradient(c, o->input, NULL, o->output, false, o->weights,
+                                          trial->scratch));
         return cpu_seconds() - start;
     }
     bool back = task->pass == NN_CONV_BACKWARD_DATA, load = nn_convolution_weight_bytes(c) > 0;
@@ -196,7 +196,8 @@ static void measure(const struct layer *layer, const char *wanted, struct nn_run
         .weights = noise((size_t)s->out_channels * s->in_channels * s->kernel * s->kernel, 3),
         .bias = noise((size_t)s->out_channels, 4),
     };
-    for (task.pass = 0; task.pass < PASSES; task.pass++) {
+    for (int pass = 0; pass < PASSES; pass++) {
+        task.pass = (enum nn_conv_pass)pass;
         if (wanted && strcmp(wanted, passes[task.pass]) != 0) continue;
         task.relu = task.pass == NN_CONV_FOLDED;
         if (nn_convolution_can(runtime, &task, NN_CONV_TILED))

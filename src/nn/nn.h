@@ -19,13 +19,14 @@
 #include "tensor/tensor.h"
 
 /* Which convolution kernels run. The environment variable RELEARN_KERNELS (auto | fixed | direct |
- * library | winograd) overrides it, for tests and measurements. */
+ * library | winograd | tiled) overrides it, for tests and measurements. */
 enum nn_kernels {
     NN_KERNELS_AUTO,   /* the fastest: measured once per machine, kept in the user's cache folder */
-    NN_KERNELS_FIXED,  /* by a rule, never by timing: our Winograd where it saves products */
+    NN_KERNELS_FIXED,  /* by a rule, never by timing (conv_choice.c) */
     NN_KERNELS_DIRECT, /* forced, where there is a choice: the library's direct ones */
     NN_KERNELS_LIBRARY,  /* whatever the library likes best */
     NN_KERNELS_WINOGRAD, /* our Winograd wherever it can */
+    NN_KERNELS_TILED,    /* our direct kernels wherever they can */
 };
 
 struct nn_runtime_config {

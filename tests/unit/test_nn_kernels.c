@@ -40,19 +40,23 @@ static float *noise(size_t count, uint64_t seed) {
 
 enum { IN = 2 * 32 * 9 * 12, OUT = 2 * 48 * 9 * 12, WEIGHTS = 48 * 32 * 9 };
 
-/* What a kind makes of the same operands. */
-static float *result_of(struct nn_runtime *runtime, enum nn_conv_pass pass, enum nn_conv_kind kind,
-                        size_t *count) {
-    struct nn_conv_task task = task_of(runtime, pass);
+/* What a kind makes of the same operands, which are large enough for every stride. */
+static float *result_of(struct nn_runtime *runtime, const struct nn_conv_task *task,
+                        enum nn_conv_kind kind, size_t *count) {
+    const struct nn_conv_shape *s = &task->shape;
+    enum nn_conv_pass pass = task->pass;
     struct nn_convolution *c;
-    OK(nn_convolution_init_kind(&c, runtime, &task, kind));
+    OK(nn_convolution_init_kind(&c, runtime, task, kind));
     float *x = noise(IN, 1), *y = noise(OUT, 2), *w = noise(WEIGHTS, 3), *bias = noise(48, 4);
     void *scratch = rel_alloc(nn_convolution_scratch_bytes(c), 1);
     size_t weight_bytes = nn_convolution_weight_bytes(c);
     float *loaded = weight_bytes ? rel_alloc(weight_bytes, 1) : w;
     if (weight_bytes) OK(nn_convolution_load(c, w, loaded, scratch));
     float *result = pass == NN_CONV_BACKWARD_DATA ? x : pass == NN_CONV_BACKWARD_WEIGHTS ? w : y;
-    *count = pass == NN_CONV_BACKWARD_DATA ? IN : pass == NN_CONV_BACKWARD_WEIGHTS ? WEIGHTS : OUT;
+    size_t outputs = (size_t)s->batch * s->out_channels * s->out_height * s->out_width;
+    *count = pass == NN_CONV_BACKWARD_DATA      ? IN
+             : pass == NN_CONV_BACKWARD_WEIGHTS ? WEIGHTS
+                                                : outputs;
     if (pass == NN_CONV_BACKWARD_WEIGHTS)
         OK(nn_convolution_run_gradient(c, x, NULL, y, true, w, scratch));
     else
@@ -68,25 +72,35 @@ static float *result_of(struct nn_runtime *runtime, enum nn_conv_pass pass, enum
     return result;
 }
 
+static void check_kinds(struct nn_runtime *runtime, const struct nn_conv_task *task) {
+    size_t count;
+    float *direct = result_of(runtime, task, NN_CONV_DIRECT, &count);
+    for (enum nn_conv_kind kind = NN_CONV_LIBRARY; kind < NN_CONV_KINDS; kind++) {
+        if (!nn_convolution_can(runtime, task, kind)) continue;
+        float *other = result_of(runtime, task, kind, &count);
+        double wrong = 0, size = 0;
+        for (size_t i = 0; i < count; i++) {
+            wrong += pow((double)other[i] - direct[i], 2);
+            size += pow(direct[i], 2);
+        }
+        assert_true(sqrt(wrong / size) < 5e-6); /* both Winograds: 1e-6 to 3e-6 */
+        rel_free(other);
+    }
+    rel_free(direct);
+}
+
 static void kinds_agree(void **state) {
     (void)state;
     struct nn_runtime *runtime = runtime_of(NN_KERNELS_FIXED);
     for (enum nn_conv_pass pass = NN_CONV_FORWARD; pass <= NN_CONV_BACKWARD_WEIGHTS; pass++) {
-        size_t count;
         struct nn_conv_task task = task_of(runtime, pass);
-        float *direct = result_of(runtime, pass, NN_CONV_DIRECT, &count);
-        for (enum nn_conv_kind kind = NN_CONV_LIBRARY; kind < NN_CONV_KINDS; kind++) {
-            if (!nn_convolution_can(runtime, &task, kind)) continue;
-            float *other = result_of(runtime, pass, kind, &count);
-            double wrong = 0, size = 0;
-            for (size_t i = 0; i < count; i++) {
-                wrong += pow((double)other[i] - direct[i], 2);
-                size += pow(direct[i], 2);
-            }
-            assert_true(sqrt(wrong / size) < 5e-6); /* both Winograds: 1e-6 to 3e-6 */
-            rel_free(other);
-        }
-        rel_free(direct);
+        check_kinds(runtime, &task);
+        task.shape.stride = 2;
+        task.shape.out_height = 5;
+        task.shape.out_width = 6;
+        check_kinds(runtime, &task);
+        bool can = nn_convolution_can(runtime, &task, NN_CONV_TILED);
+        assert_int_equal(can, rel_cpu_isa() != REL_ISA_BASELINE);
     }
     nn_runtime_release(runtime);
 }
@@ -99,6 +113,7 @@ static void forced_and_fixed(void **state) {
     } rows[] = {{NN_KERNELS_DIRECT, NN_CONV_DIRECT},
                 {NN_KERNELS_LIBRARY, NN_CONV_LIBRARY},
                 {NN_KERNELS_WINOGRAD, NN_CONV_WINOGRAD},
+                {NN_KERNELS_TILED, NN_CONV_TILED},
                 {NN_KERNELS_FIXED, NN_CONV_WINOGRAD}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct nn_runtime *runtime = runtime_of(rows[i].kernels);
@@ -116,7 +131,14 @@ static void forced_and_fixed(void **state) {
         }
         task.shape.stride = 2;
         OK(nn_conv_choose(runtime, &task, &kind));
-        assert_int_equal(kind, NN_CONV_DIRECT);
+        assert_int_equal(kind,
+                         can && rows[i].kind == NN_CONV_TILED ? NN_CONV_TILED : NN_CONV_DIRECT);
+        if (rows[i].kernels == NN_KERNELS_FIXED) {
+            task.pass = NN_CONV_BACKWARD_WEIGHTS;
+            bool tiled = nn_convolution_can(runtime, &task, NN_CONV_TILED);
+            OK(nn_conv_choose(runtime, &task, &kind));
+            assert_int_equal(kind, tiled ? NN_CONV_TILED : NN_CONV_DIRECT);
+        }
         nn_runtime_release(runtime);
     }
 }
@@ -148,7 +170,7 @@ static char *replaced(const char *text, const char *from, const char *to) {
 /* The kind in the file rules, whatever a new measurement would say. */
 static void file_is_believed(void **state) {
     (void)state;
-    static const char *const names[] = {"\"direct\"", "\"library\"", "\"winograd\""};
+    static const char *const names[] = {"\"direct\"", "\"library\"", "\"winograd\"", "\"tiled\""};
     enum nn_conv_kind first = choose_automatically();
     char *text;
     read_cache(&text);
@@ -214,7 +236,7 @@ static enum nn_conv_kind choose_following(enum nn_kernels kernels, const char *k
     nn_conv_choices_save(other);
     OK(nn_runtime_kernels(other, &document)); /* it says what was done, not what was asked for */
     const char *used = nn_conv_table_find(json_object_get(document, "kernels"), &task);
-    static const char *const names[] = {"direct", "library", "winograd"};
+    static const char *const names[] = {"direct", "library", "winograd", "tiled"};
     assert_string_equal(used, names[kind]);
     json_decref(document);
     nn_runtime_release(other);

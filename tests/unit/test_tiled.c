@@ -14,8 +14,8 @@
 
 #include "support/hash_fill.h"
 
-/* Relative L2 error. Sums of 3000 terms one after the other have 8e-7, short ones 1e-7; a wrong tap or
- * pixel gives more than 1e-3. */
+/* Relative L2 error. Sums of 3000 terms one after the other have 8e-7, short ones 1e-7; a wrong tap
+ * or pixel gives more than 1e-3. */
 static const double TOLERANCE = 1.5e-6;
 
 struct map {
