@@ -165,7 +165,9 @@ static void place_sheets(struct tiled_plan *plan) {
     for (int i = 0; i < plan->sheet_count; i++) {
         struct tiled_sheet *sheet = &plan->sheets[i];
         sheet->offset = (ptrdiff_t)at;
-        at += (size_t)(plan->group_rows + sheet->extra_rows) * sheet->width * plan->unit;
+        at +=
+            whole_lines((size_t)(plan->group_rows + sheet->extra_rows) * sheet->width * plan->unit);
+        if (at / TILED_LINE % 2 == 0) at += TILED_LINE;
     }
     for (int i = 0; i < plan->tap_count; i++) {
         struct tiled_tap *tap = &plan->taps[i];
@@ -182,7 +184,10 @@ static void split_products(struct tiled_plan *plan) {
     plan->chunks = 1;
     if (groups < 2 * plan->threads) /* each packs the panel again */
         plan->chunks = smaller(pairs, (2 * plan->threads + groups - 1) / groups);
-    plan->panel = plan->panel_block * (size_t)plan->read.blocks;
+    int width = 0;
+    for (int c = 0; c < plan->class_count; c++) width = larger(width, plan->classes[c].width);
+    plan->partial = plan->panel_block * (size_t)plan->read.blocks;
+    plan->panel = plan->partial + (size_t)plan->group_rows * width * 2 * (size_t)plan->shape.block;
     plan->weights_block =
         (size_t)plan->tap_count * (size_t)plan->unit * 2 * (size_t)plan->shape.block;
     size_t bytes = (size_t)plan->shape.batch * plan->made.height * plan->made.width *

@@ -60,6 +60,8 @@ struct tiled_product {
     const struct tiled_tap *taps;
     int blocks, tap_count;
     const float *weights;
+    float *partial;  /* [pixels][2 * block]: sums over earlier blocks, or NULL */
+    bool begin, end; /* the first blocks: begin with nothing; the last: to `made`, else `partial` */
     int pixels, width;                 /* consecutive in the panel; so many in a made row */
     float *made[2];                    /* of a pair, at the first pixel; [1] NULL: there is none */
     size_t made_row, made_step;        /* floats from row to row and pixel to pixel */
@@ -120,7 +122,8 @@ struct tiled_plan {
     int group_count, group_rows; /* the most rows that a group has */
     int chunks;                  /* forward, backward-data: the pairs are split among so many */
     bool stream;
-    size_t panel_block, panel; /* floats of one block, of a thread's panel */
+    size_t panel_block, panel; /* floats of one block, of a thread's panel and partial sums */
+    size_t partial;            /* floats, from the panel to the partial sums */
     size_t weights_block;      /* floats of one reduced block, all taps, and a pair */
     /* backward-weights: the reduced blocks are split among `columns` threads, and groups into
      * `parts`, which have sums of their own */

@@ -32,12 +32,14 @@ INLINE void store_tile(const int rows, const struct tiled_product *p, vec sum[RO
 
 /* `unit` floats are a pixel and the channels of a block. */
 INLINE void product_tile(const int rows, const int unit, const struct tiled_product *p,
-                         const float *panel, const ptrdiff_t *to) {
-    enum { AHEAD = 16 * 2 * BLOCK };
+                         const float *panel, float *partial, const ptrdiff_t *to) {
     const float *w = p->weights;
     vec sum[ROWS][2];
 #pragma GCC unroll 14
-    for (int t = 0; t < rows; t++) sum[t][0] = sum[t][1] = (vec){0};
+    for (int t = 0; t < rows; t++) {
+        sum[t][0] = p->begin ? (vec){0} : load(partial + (ptrdiff_t)t * 2 * BLOCK);
+        sum[t][1] = p->begin ? (vec){0} : load(partial + (ptrdiff_t)t * 2 * BLOCK + BLOCK);
+    }
     for (int b = 0; b < p->blocks; b++, panel += p->panel_block)
         for (int k = 0; k < p->tap_count; k++) {
             const float *x = panel + p->taps[k].offset;
@@ -47,9 +49,6 @@ INLINE void product_tile(const int rows, const int unit, const struct tiled_prod
                 for (int c = 0; c < (unit < 4 ? unit : 4); c++) {
                     vec first = load(w + (ptrdiff_t)c * 2 * BLOCK);
                     vec other = load(w + (ptrdiff_t)c * 2 * BLOCK + BLOCK);
-                    __builtin_prefetch(w + (ptrdiff_t)c * 2 * BLOCK + AHEAD);
-                    if (BLOCK == 16)
-                        __builtin_prefetch(w + (ptrdiff_t)c * 2 * BLOCK + BLOCK + AHEAD);
 #pragma GCC unroll 14
                     for (int t = 0; t < rows; t++) {
                         float value = x[(ptrdiff_t)t * unit + c];
@@ -61,17 +60,25 @@ INLINE void product_tile(const int rows, const int unit, const struct tiled_prod
                 w += (ptrdiff_t)(unit < 4 ? unit : 4) * 2 * BLOCK;
             }
         }
-    store_tile(rows, p, sum, to);
+    if (p->end) {
+        store_tile(rows, p, sum, to);
+        return;
+    }
+#pragma GCC unroll 14
+    for (int t = 0; t < rows; t++) {
+        store(partial + (ptrdiff_t)t * 2 * BLOCK, sum[t][0]);
+        store(partial + (ptrdiff_t)t * 2 * BLOCK + BLOCK, sum[t][1]);
+    }
 }
 
 #define PRODUCT_TILE(n)                                                                            \
     static __attribute__((noinline)) void product_tile##n(                                         \
-        const struct tiled_product *p, const float *panel, const ptrdiff_t *to) {                  \
-        product_tile(n, BLOCK, p, panel, to);                                                      \
+        const struct tiled_product *p, const float *panel, float *partial, const ptrdiff_t *to) {  \
+        product_tile(n, BLOCK, p, panel, partial, to);                                             \
     }                                                                                              \
-    static __attribute__((noinline)) void plain_tile##n(const struct tiled_product *p,             \
-                                                        const float *panel, const ptrdiff_t *to) { \
-        product_tile(n, 1, p, panel, to);                                                          \
+    static __attribute__((noinline)) void plain_tile##n(                                           \
+        const struct tiled_product *p, const float *panel, float *partial, const ptrdiff_t *to) {  \
+        product_tile(n, 1, p, panel, partial, to);                                                 \
     }
 PRODUCT_TILE(1)
 PRODUCT_TILE(2)
@@ -90,7 +97,8 @@ PRODUCT_TILE(13)
 PRODUCT_TILE(14)
 #endif
 
-typedef void product_tile_fn(const struct tiled_product *, const float *, const ptrdiff_t *);
+typedef void product_tile_fn(const struct tiled_product *, const float *, float *,
+                             const ptrdiff_t *);
 static product_tile_fn *const product_tiles[ROWS + 1] = {
     NULL,           product_tile1,  product_tile2,  product_tile3,
     product_tile4,  product_tile5,  product_tile6,
@@ -122,7 +130,8 @@ INLINE void product_tiles_of(product_tile_fn *const *tiles, const int unit,
                 at += next;
             }
         }
-        tiles[rows](p, p->panel + (ptrdiff_t)from * unit, to);
+        tiles[rows](p, p->panel + (ptrdiff_t)from * unit, p->partial + (ptrdiff_t)from * 2 * BLOCK,
+                    to);
     }
 }
 
