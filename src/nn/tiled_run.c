@@ -79,10 +79,30 @@ static void pack_weights(const struct run *r, int pair, int reduced) {
     }
 }
 
+/* Some reduced blocks at a time, whose weights stay in L1 while all tiles pass. */
+static void multiply(const struct run *r, int pair, const struct tiled_class *class,
+                     const float *pixels, struct tiled_product *product) {
+    enum { BYTES_MOST = 12 << 10 };
+    const struct tiled_plan *p = r->plan;
+    int blocks = p->read.blocks;
+    size_t begin = class_offset(p, class, 0), end = class_offset(p, class, blocks);
+    const float *weights = r->weights + (size_t)pair * pair_floats(p);
+    int parts = (int)((end - begin) * sizeof(float) / BYTES_MOST) + 1;
+    if (parts > blocks) parts = blocks;
+    for (int i = 0; i < parts; i++) {
+        int first = blocks * i / parts;
+        product->blocks = blocks * (i + 1) / parts - first;
+        product->panel = pixels + (size_t)first * p->panel_block;
+        product->weights = weights + class_offset(p, class, first);
+        product->begin = i == 0;
+        product->end = i == parts - 1;
+        (p->unit == 1 ? p->kernels->product_plain : p->kernels->product)(product);
+    }
+}
+
 /* One class of the group's pixels and one pair of blocks. */
 static void make_class(const struct run *r, const struct tiled_group *group, int pair,
                        const struct tiled_class *class, float *panel) {
-    enum { WEIGHTS_MOST = 12 << 10 }; /* bytes that stay in L1 while all tiles pass */
     const struct tiled_plan *p = r->plan;
     int from = group->from > class->from ? group->from : class->from;
     int to = group->to < class->to ? group->to : class->to;
@@ -90,7 +110,6 @@ static void make_class(const struct run *r, const struct tiled_group *group, int
     size_t block = (size_t)p->shape.block, width = (size_t)p->made.width;
     size_t plane = (size_t)p->made.height * width, step = (size_t)p->made_step;
     size_t pixel = (step * from + class->row) * width + class->column;
-    const float *pixels = panel + (size_t)(from - group->from) * class->width * p->unit;
     struct tiled_product product = {
         .panel_block = p->panel_block,
         .taps = p->taps + class->first_tap,
@@ -109,20 +128,8 @@ static void make_class(const struct run *r, const struct tiled_group *group, int
             r->to + (((size_t)group->image * p->made.blocks + made) * plane + pixel) * block;
         if (r->finish) product.bias[half] = r->finish->bias + made * block;
     }
-    const float *weights = r->weights + (size_t)pair * pair_floats(p);
-    size_t bytes =
-        (class_offset(p, class, p->read.blocks) - class_offset(p, class, 0)) * sizeof(float);
-    int parts = (int)(bytes / WEIGHTS_MOST) + 1, blocks = p->read.blocks;
-    if (parts > blocks) parts = blocks;
-    for (int i = 0; i < parts; i++) {
-        int first = blocks * i / parts;
-        product.blocks = blocks * (i + 1) / parts - first;
-        product.panel = pixels + (size_t)first * p->panel_block;
-        product.weights = weights + class_offset(p, class, first);
-        product.begin = i == 0;
-        product.end = i == parts - 1;
-        (p->unit == 1 ? p->kernels->product_plain : p->kernels->product)(&product);
-    }
+    multiply(r, pair, class, panel + (size_t)(from - group->from) * class->width * p->unit,
+             &product);
 }
 
 /* A group and a chunk of the pairs. */
