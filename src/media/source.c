@@ -11,6 +11,8 @@ enum {
     STREAMS_MAX = 100,       /* a film has fewer than 50 */
     PACKETS_SPARE = 10000,   /* packets beyond one per byte of the file */
     DRAIN_ERRORS_MAX = 1000, /* failures in a row after the last packet */
+    AHEAD_BYTES = 64 << 20,  /* of packets read ahead */
+    AHEAD_PACKETS = 1 << 19, /* an hour at 145 frames a second */
 };
 
 static bool source_expired(struct source *source) {
@@ -175,6 +177,21 @@ static rel_status source_probe(struct source *source, int64_t max_pixels) {
     return REL_OK;
 }
 
+static rel_status source_start_decoder(struct source *source, const AVCodec *decoder,
+                                       int64_t max_pixels) {
+    source->codec = avcodec_alloc_context3(decoder);
+    if (!source->codec) return rel_fail(REL_ERR_MEMORY, "%s: no memory to decode it", source->path);
+    int code = avcodec_parameters_to_context(source->codec, source->stream->codecpar);
+    if (code < 0) return source_fail(source, code, "its stream parameters are not valid");
+    source->codec->pkt_timebase = source->stream->time_base;
+    source->codec->thread_count = 1; /* parallel over files; and same bits, see source_log.c */
+    source->codec->max_pixels = max_pixels;
+    source->codec->flags |= AV_CODEC_FLAG_BITEXACT;
+    code = avcodec_open2(source->codec, decoder, NULL);
+    if (code < 0) return source_fail(source, code, "its decoder refuses it");
+    return REL_OK;
+}
+
 static rel_status source_open_decoder(struct source *source, enum AVMediaType type,
                                       int64_t max_pixels) {
     const char *kind = type == AVMEDIA_TYPE_AUDIO ? "sound" : "video";
@@ -189,19 +206,10 @@ static rel_status source_open_decoder(struct source *source, enum AVMediaType ty
     for (unsigned i = 0; i < source->format->nb_streams; i++)
         if ((int)i != index) source->format->streams[i]->discard = AVDISCARD_ALL;
     source->stream = source->format->streams[index];
-    source->codec = avcodec_alloc_context3(decoder);
     source->packet = av_packet_alloc();
-    if (!source->codec || !source->packet)
+    if (!source->packet)
         return rel_fail(REL_ERR_MEMORY, "%s: no memory to decode it", source->path);
-    int code = avcodec_parameters_to_context(source->codec, source->stream->codecpar);
-    if (code < 0) return source_fail(source, code, "its stream parameters are not valid");
-    source->codec->pkt_timebase = source->stream->time_base;
-    source->codec->thread_count = 1; /* parallel over files; and same bits, see source_log.c */
-    source->codec->max_pixels = max_pixels;
-    source->codec->flags |= AV_CODEC_FLAG_BITEXACT;
-    code = avcodec_open2(source->codec, decoder, NULL);
-    if (code < 0) return source_fail(source, code, "its decoder refuses it");
-    return REL_OK;
+    return source_start_decoder(source, decoder, max_pixels);
 }
 
 rel_status source_open(struct source *source, const char *path, enum AVMediaType type,
@@ -228,31 +236,107 @@ static void source_complain(struct source *source, int code) {
     source_log_clear();
 }
 
-/* Hands one packet to the decoder, or tells it that there are no more. */
-static rel_status source_feed(struct source *source) {
+/* Reads the stream's next packet into source->packet; *code is negative where there is none. */
+static rel_status source_read_packet(struct source *source, int *code) {
     AVPacket *packet = source->packet;
-    int code;
     for (;;) {
         if (source_expired(source)) return source_fail(source, AVERROR_EXIT, "decoding");
         if (++source->packets > source->packets_max)
             return rel_fail(REL_ERR_LIMIT, "%s: it has more packets than bytes", source->path);
-        code = av_read_frame(source->format, packet);
-        if (code == AVERROR(EAGAIN)) continue;
-        if (code < 0) break;
+        *code = av_read_frame(source->format, packet);
+        if (*code == AVERROR(EAGAIN)) continue;
+        if (*code < 0) break;
         /* A packet without data would tell the decoder that the stream ends. */
-        if (packet->stream_index == source->stream->index && packet->size > 0) {
-            code = avcodec_send_packet(source->codec, packet);
-            av_packet_unref(packet);
-            if (code < 0) source_complain(source, code);
-            return REL_OK;
-        }
+        if (packet->stream_index == source->stream->index && packet->size > 0) return REL_OK;
         av_packet_unref(packet);
     }
-    if (source->expired || source->read_failed) return source_fail(source, code, "decoding");
+    if (source->expired || source->read_failed) return source_fail(source, *code, "decoding");
+    return REL_OK;
+}
+
+/* Moves source->packet to the end of those read ahead. */
+static rel_status source_keep_packet(struct source *source) {
+    struct source_ahead *ahead = &source->ahead;
+    if (ahead->count == ahead->capacity) {
+        size_t capacity = ahead->capacity ? 2 * ahead->capacity : 256;
+        AVPacket **packets = av_realloc_array(ahead->packets, capacity, sizeof(AVPacket *));
+        if (packets) ahead->packets = packets;
+        uint8_t *uses = av_realloc_array(ahead->uses, capacity, sizeof *uses);
+        if (uses) ahead->uses = uses;
+        if (!packets || !uses)
+            return rel_fail(REL_ERR_MEMORY, "%s: no memory to read it", source->path);
+        ahead->capacity = capacity;
+    }
+    AVPacket *kept = av_packet_alloc();
+    if (!kept) return rel_fail(REL_ERR_MEMORY, "%s: no memory to read it", source->path);
+    av_packet_move_ref(kept, source->packet);
+    ahead->uses[ahead->count] = SOURCE_DECODE;
+    ahead->packets[ahead->count++] = kept;
+    ahead->bytes += (uint64_t)kept->size;
+    return REL_OK;
+}
+
+rel_status source_look_ahead(struct source *source) {
+    struct source_ahead *ahead = &source->ahead;
+    while (ahead->count < AHEAD_PACKETS && ahead->bytes < AHEAD_BYTES) {
+        int code;
+        REL_TRY(source_read_packet(source, &code));
+        if (code < 0) {
+            ahead->whole = true;
+            ahead->end = code;
+            break;
+        }
+        REL_TRY(source_keep_packet(source));
+    }
+    return REL_OK;
+}
+
+/* As source_read_packet, but what was read ahead comes first, without what is to be dropped. */
+static rel_status source_take_packet(struct source *source, int *code) {
+    struct source_ahead *ahead = &source->ahead;
+    source->codec->skip_frame = AVDISCARD_DEFAULT;
+    while (ahead->next < ahead->count && ahead->uses[ahead->next] == SOURCE_DROP) ahead->next++;
+    if (ahead->next == ahead->count) {
+        if (!ahead->whole) return source_read_packet(source, code);
+        *code = ahead->end;
+        return REL_OK;
+    }
+    if (source_expired(source)) return source_fail(source, AVERROR_EXIT, "decoding");
+    if (ahead->uses[ahead->next] == SOURCE_IF_REFERENCE)
+        source->codec->skip_frame = AVDISCARD_NONREF;
+    *code = 0;
+    if (av_packet_ref(source->packet, ahead->packets[ahead->next++]) < 0)
+        return rel_fail(REL_ERR_MEMORY, "%s: no memory to decode it", source->path);
+    return REL_OK;
+}
+
+/* Hands one packet to the decoder, or tells it that there are no more. */
+static rel_status source_feed(struct source *source) {
+    int code;
+    REL_TRY(source_take_packet(source, &code));
+    if (code >= 0) {
+        code = avcodec_send_packet(source->codec, source->packet);
+        av_packet_unref(source->packet);
+        if (code < 0) source_complain(source, code);
+        return REL_OK;
+    }
     if (code != AVERROR_EOF) source_complain(source, code); /* the rest is out of reach */
     source->draining = true;
     avcodec_send_packet(source->codec, NULL);
     return REL_OK;
+}
+
+rel_status source_restart(struct source *source) {
+    const AVCodec *decoder = source->codec->codec;
+    int64_t max_pixels = source->codec->max_pixels;
+    avcodec_free_context(&source->codec);
+    if (source->ahead.count > 0) memset(source->ahead.uses, SOURCE_DECODE, source->ahead.count);
+    source->ahead.next = 0;
+    source->draining = false;
+    source->damaged = 0;
+    source->complaint[0] = 0;
+    source_log_clear();
+    return source_start_decoder(source, decoder, max_pixels);
 }
 
 rel_status source_next(struct source *source, AVFrame *frame, bool *end) {
@@ -274,6 +358,9 @@ rel_status source_next(struct source *source, AVFrame *frame, bool *end) {
 
 void source_close(struct source *source) {
     if (!source->path) return;
+    for (size_t i = 0; i < source->ahead.count; i++) av_packet_free(&source->ahead.packets[i]);
+    av_freep(&source->ahead.packets);
+    av_freep(&source->ahead.uses);
     av_packet_free(&source->packet);
     avcodec_free_context(&source->codec);
     avformat_close_input(&source->format);

@@ -13,6 +13,23 @@ struct source_limits {
     double deadline;    /* seconds from now */
 };
 
+/* What becomes of a packet that was read ahead. */
+enum source_use {
+    SOURCE_DECODE,       /* as if it had not been read ahead */
+    SOURCE_IF_REFERENCE, /* the decoder may leave it out if no other frame refers to it */
+    SOURCE_DROP,
+};
+
+/* The stream's packets read before decoding, in the file's order. */
+struct source_ahead {
+    AVPacket **packets;
+    uint8_t *uses; /* enum source_use of each */
+    size_t count, capacity, next;
+    uint64_t bytes;
+    bool whole; /* up to the stream's end */
+    int end;    /* how it ended: AVERROR_EOF or worse */
+};
+
 struct source {
     char *path;
     int file; /* descriptor, -1 when closed */
@@ -25,6 +42,7 @@ struct source {
     AVStream *stream; /* of format */
     AVCodecContext *codec;
     AVPacket *packet;
+    struct source_ahead ahead;
     bool draining;
     int damaged;
     char complaint[256];
@@ -35,11 +53,19 @@ rel_status source_open(struct source *source, const char *path, enum AVMediaType
                        const struct source_limits *limits);
 /* The next decoded frame; *end after the last. Undecodable packets are counted and left out. */
 rel_status source_next(struct source *source, AVFrame *frame, bool *end);
+/* Reads packets without decoding, up to the stream's end or a bound on memory (64 MiB of packets).
+ * Once, before source_next, which takes these first. */
+rel_status source_look_ahead(struct source *source);
+/* Begins again with the first packet and a new decoder, all packets to be decoded, none counted as
+ * damaged. Only when all that was decoded had been read ahead. */
+rel_status source_restart(struct source *source);
 void source_close(struct source *source); /* a no-op when closed or zeroed */
 
-/* FFmpeg's messages of this thread: forget them; the last one since then, or the text of `code`. */
+/* FFmpeg's messages of this thread: forget them; the last one since then, or the text of `code`;
+ * whether there is one. */
 void source_log_clear(void);
 const char *source_log_text(int code);
+bool source_log_any(void);
 /* Installs the collector and the allocation limit; source_open does it. Once per process. */
 void source_setup(void);
 

@@ -46,6 +46,8 @@ void source_setup(void) {
 
 void source_log_clear(void) { last_message[0] = 0; }
 
+bool source_log_any(void) { return last_message[0] != 0; }
+
 const char *source_log_text(int code) {
     if (last_message[0] == 0 && av_strerror(code, last_message, sizeof last_message) != 0)
         snprintf(last_message, sizeof last_message, "FFmpeg's error %d", code);

@@ -1,5 +1,6 @@
 #include "media/video.h"
 #include "media/source.h"
+#include "media/video_plan.h"
 
 #include <libavutil/display.h>
 #include <libavutil/imgutils.h>
@@ -264,33 +265,50 @@ rel_status video_next_frame(struct video *video, struct video_frame *frame, bool
     return REL_OK;
 }
 
+/* Whether of two frames in a row the first is to stand for `time`. Stamps are rounded to the
+ * container's clock; a microsecond decides nothing. */
+static bool earlier_is_nearer(double time, double earlier, double later) {
+    return time - earlier <= later - time + 1e-6;
+}
+
+/* Whether a time is no later than a frame's. */
+static bool time_is_reached(double time, double seconds) { return time <= seconds + 1e-6; }
+
 /* The walk of video_frames_at: one frame back is kept, since it may be the nearer one. */
 struct frame_walk {
     struct video *video;
+    double fps;
     AVFrame *previous;
     double previous_seconds;
     struct video_frame out;
+    int64_t handed; /* pictures that the sink has */
     video_sink sink;
     void *context;
 };
 
-/* Hands over the nearer of the previous and the current frame. */
-static rel_status walk_emit(struct frame_walk *walk, double time, int64_t number) {
-    struct video *video = walk->video;
-    /* Stamps are rounded to the container's clock; a microsecond decides nothing. */
-    bool earlier =
-        video->count > 1 && time - walk->previous_seconds <= video->seconds - time + 1e-6;
-    int64_t index = video->count - (earlier ? 2 : 1);
-    if (number == 0 || index != walk->out.index) {
-        const AVFrame *frame = earlier ? walk->previous : video->frame;
-        REL_TRY(video_convert(video, frame, &walk->out.picture));
+/* Converts a frame unless it is the one converted last, and hands it over. */
+static rel_status walk_hand(struct frame_walk *walk, const AVFrame *frame, int64_t index,
+                            double seconds) {
+    if (walk->handed == 0 || index != walk->out.index) {
+        REL_TRY(video_convert(walk->video, frame, &walk->out.picture));
         walk->out.index = index;
-        walk->out.seconds = earlier ? walk->previous_seconds : video->seconds;
+        walk->out.seconds = seconds;
     }
-    return walk->sink(&walk->out, number, walk->context);
+    REL_TRY(walk->sink(&walk->out, walk->handed, walk->context));
+    walk->handed++;
+    return REL_OK;
 }
 
-static rel_status walk_run(struct frame_walk *walk, double fps) {
+/* Hands over the nearer of the previous and the current frame. */
+static rel_status walk_emit(struct frame_walk *walk, double time) {
+    struct video *video = walk->video;
+    if (video->count > 1 && earlier_is_nearer(time, walk->previous_seconds, video->seconds))
+        return walk_hand(walk, walk->previous, video->count - 2, walk->previous_seconds);
+    return walk_hand(walk, video->frame, video->count - 1, video->seconds);
+}
+
+/* Decodes everything. Pictures that the sink has already are not handed over again. */
+static rel_status walk_all(struct frame_walk *walk) {
     struct video *video = walk->video;
     int64_t number = 0;
     for (;;) {
@@ -300,9 +318,100 @@ static rel_status walk_run(struct frame_walk *walk, double fps) {
         walk->previous_seconds = video->seconds;
         REL_TRY(video_advance(video, &end));
         if (end) return REL_OK;
-        for (double time; (time = (double)number / fps) <= video->seconds + 1e-6; number++)
-            REL_TRY(walk_emit(walk, time, number));
+        for (double time; time_is_reached(time = (double)number / walk->fps, video->seconds);
+             number++)
+            if (number >= walk->handed) REL_TRY(walk_emit(walk, time));
     }
+}
+
+static double plan_seconds(const struct video *video, const struct video_plan *plan, size_t frame) {
+    return ((double)plan->frames[frame].stamp - (double)plan->frames[0].stamp) *
+           av_q2d(video->source.stream->time_base);
+}
+
+/* Where the times 0, 1/fps ... stand in a plan. */
+struct plan_cursor {
+    int64_t number; /* of the next time */
+    size_t later;   /* the frame before which it may lie */
+};
+
+/* The frame for the next time, by the rule of walk_all; false after the last. */
+static bool cursor_next(struct plan_cursor *cursor, const struct frame_walk *walk,
+                        const struct video_plan *plan, size_t *frame) {
+    double time = (double)cursor->number / walk->fps;
+    for (; cursor->later < plan->count; cursor->later++) {
+        double seconds = plan_seconds(walk->video, plan, cursor->later);
+        if (!time_is_reached(time, seconds)) continue;
+        *frame = cursor->later;
+        if (*frame > 0 &&
+            earlier_is_nearer(time, plan_seconds(walk->video, plan, *frame - 1), seconds))
+            --*frame;
+        cursor->number++;
+        return true;
+    }
+    return false;
+}
+
+/* Decodes up to frame `wanted` of the plan; *found stays false where the decoder gives anything but
+ * sound frames of the plan in their order. `next`: the first frame that may come. */
+static rel_status plan_decode(struct video *video, const struct video_plan *plan, size_t *next,
+                              size_t wanted, bool *found) {
+    *found = false;
+    while (*next <= wanted) {
+        bool end;
+        av_frame_unref(video->frame);
+        REL_TRY(source_next(&video->source, video->frame, &end));
+        const AVFrame *frame = video->frame;
+        if (end || video->source.damaged || source_log_any() || frame->interlaced_frame ||
+            frame->decode_error_flags || (frame->flags & AV_FRAME_FLAG_CORRUPT))
+            return REL_OK;
+        while (*next <= wanted && plan->frames[*next].stamp < frame->best_effort_timestamp) ++*next;
+        if (*next > wanted || plan->frames[*next].stamp != frame->best_effort_timestamp)
+            return REL_OK;
+        ++*next;
+    }
+    *found = true;
+    return REL_OK;
+}
+
+/* Decodes what the plan's wanted frames need; *done stays false where it went another way. */
+static rel_status walk_planned(struct frame_walk *walk, struct video_plan *plan, bool *done) {
+    struct video *video = walk->video;
+    struct plan_cursor cursor = {0};
+    size_t frame, next = 0;
+    while (cursor_next(&cursor, walk, plan, &frame)) plan->frames[frame].wanted = true;
+    video_plan_apply(plan, &video->source);
+    source_log_clear();
+    cursor = (struct plan_cursor){0};
+    while (cursor_next(&cursor, walk, plan, &frame)) {
+        if (frame >= next) {
+            REL_TRY(plan_decode(video, plan, &next, frame, done));
+            if (!*done) return REL_OK;
+        }
+        REL_TRY(walk_hand(walk, video->frame, (int64_t)frame, plan_seconds(video, plan, frame)));
+    }
+    *done = true;
+    return REL_OK;
+}
+
+static rel_status walk_run(struct frame_walk *walk, bool decode_all) {
+    struct video *video = walk->video;
+    struct video_plan plan;
+    bool usable, done = false;
+    if (decode_all) return walk_all(walk);
+    REL_TRY(source_look_ahead(&video->source));
+    rel_status status = video_plan_make(&plan, &video->source, &usable);
+    usable = usable && plan_seconds(video, &plan, plan.count - 1) <= video->max_seconds;
+    if (status == REL_OK && usable) {
+        status = walk_planned(walk, &plan, &done);
+        if (status == REL_OK && !done) {
+            walk->out.index = -1; /* what is counted from here on may be other frames */
+            status = source_restart(&video->source);
+        }
+    }
+    video_plan_release(&plan);
+    if (status == REL_OK && !done) status = walk_all(walk);
+    return status;
 }
 
 rel_status video_frames_at(const char *path, const struct video_options *options, double fps,
@@ -311,14 +420,14 @@ rel_status video_frames_at(const char *path, const struct video_options *options
     if (fps == 0) fps = 1;
     if (!(fps > 0 && fps <= 1000))
         return rel_fail(REL_ERR_USAGE, "%g frames a second: it must be above 0, at most 1000", fps);
-    struct frame_walk walk = {.sink = sink, .context = context};
+    struct frame_walk walk = {.fps = fps, .sink = sink, .context = context};
     REL_TRY(video_open(&walk.video, path, options));
     walk.previous = av_frame_alloc();
     if (!walk.previous) {
         status = rel_fail(REL_ERR_MEMORY, "%s: no memory to decode it", path);
         goto cleanup;
     }
-    REL_TRY_CLEANUP(walk_run(&walk, fps));
+    REL_TRY_CLEANUP(walk_run(&walk, options && options->decode_all));
 cleanup:
     if (info) video_get_info(walk.video, info);
     av_frame_free(&walk.previous);

@@ -12,13 +12,14 @@ struct video_options {
     double max_seconds;      /* a frame later than this is ERR_LIMIT; default 3600 */
     uint64_t max_file_bytes; /* default 4 GiB */
     double deadline;         /* seconds of wall time after opening; default 600 */
+    bool decode_all;         /* video_frames_at: decode also what no wanted frame needs */
 };
 
 struct video; /* an open file */
 
 struct video_info {
     double frame_rate;   /* frames a second as the file states it; a guess where it does not */
-    int damaged;         /* packets that would not decode so far */
+    int damaged;         /* packets that would not decode so far, of those that were tried */
     char complaint[256]; /* the decoder's message about the last of them, or "" */
 };
 
@@ -45,8 +46,9 @@ rel_status video_next_frame(struct video *video, struct video_frame *frame, bool
 /* Frames at `fps` a second: for each of the times 0, 1/fps, 2/fps ... up to the last frame's, the
  * frame nearest in time (the earlier of two equally near) goes to `sink`. For a constant whole
  * frame rate r and fps 1 these are the frames whose index is a multiple of r. Only chosen frames
- * are converted to RGB. A failure of the sink ends it and is returned. `info` may be NULL. fps: 0
- * means 1. number: 0, 1, 2 ... */
+ * are converted to RGB, and where the packets of a well-known codec show it, only what they need is
+ * decoded; the pictures are the same as with all decoded. A failure of the sink ends it and is
+ * returned. `info` may be NULL. fps: 0 means 1. number: 0, 1, 2 ... */
 typedef rel_status (*video_sink)(const struct video_frame *frame, int64_t number, void *context);
 rel_status video_frames_at(const char *path, const struct video_options *options, double fps,
                            video_sink sink, void *context, struct video_info *info);

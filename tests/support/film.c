@@ -54,14 +54,17 @@ static void film_write_raw(AVFormatContext *format, AVStream *stream, const stru
 }
 
 static AVCodecContext *film_encoder(const struct film *film) {
-    const AVCodec *codec = avcodec_find_encoder(AV_CODEC_ID_MPEG2VIDEO);
+    const AVCodec *codec = avcodec_find_encoder_by_name(film->codec ? film->codec : "mpeg2video");
     AVCodecContext *encoder = avcodec_alloc_context3(codec);
     assert_non_null(encoder);
     encoder->width = film->width;
     encoder->height = film->height;
-    encoder->pix_fmt = AV_PIX_FMT_YUV420P;
+    bool jpeg = codec->id == AV_CODEC_ID_MJPEG;
+    encoder->pix_fmt = jpeg ? AV_PIX_FMT_YUVJ420P : AV_PIX_FMT_YUV420P;
+    encoder->thread_count = 1;
     encoder->time_base = (AVRational){1, 25};
-    encoder->gop_size = 1;
+    encoder->gop_size = film->key_interval ? film->key_interval : 1;
+    encoder->max_b_frames = film->b_frames;
     encoder->flags |= AV_CODEC_FLAG_QSCALE | AV_CODEC_FLAG_GLOBAL_HEADER;
     encoder->global_quality = FF_QP2LAMBDA;
     if (film->interlaced) encoder->flags |= AV_CODEC_FLAG_INTERLACED_DCT;
@@ -116,7 +119,7 @@ void film_write(const char *path, const struct film *film) {
     AVFormatContext *format;
     assert_true(avformat_alloc_output_context2(&format, NULL, "mov", path) >= 0);
     AVStream *stream = film_stream(format, film);
-    AVCodecContext *encoder = film->mpeg2 ? film_encoder(film) : NULL;
+    AVCodecContext *encoder = film->mpeg2 || film->codec ? film_encoder(film) : NULL;
     if (encoder) assert_true(avcodec_parameters_from_context(stream->codecpar, encoder) >= 0);
     assert_true(avio_open(&format->pb, path, AVIO_FLAG_WRITE) >= 0);
     assert_true(avformat_write_header(format, NULL) >= 0);

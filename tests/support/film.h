@@ -14,7 +14,9 @@ struct film {
     const int32_t *matrix;                                          /* [9] display matrix */
     int aspect_width, aspect_height;                                /* of a pixel */
     bool interlaced, bottom_first;
-    bool mpeg2; /* at the finest quality, gray: red is taken as the brightness */
+    int b_frames, key_interval; /* with mpeg2 or codec: 0 means none, and every frame a key */
+    const char *codec;          /* name of FFmpeg's encoder, as mpeg2 otherwise */
+    bool mpeg2;                 /* at the finest quality, gray: red is taken as the brightness */
 };
 /* Fails the test on an error. */
 void film_write(const char *path, const struct film *film);
