@@ -34,7 +34,7 @@ rates() { # of every epoch's last step
 
 check "sgd is the default" eval 'train plain && train named --set optimizer.name=sgd && same plain named'
 for kind in adam adamw; do
-    all=(--set optimizer.name=$kind --set optimizer.lr=0.001 --set optimizer.weight_decay=0.1 --set schedule.kind=cosine
+    all=(--set "optimizer.name=$kind" --set optimizer.lr=0.001 --set optimizer.weight_decay=0.1 --set schedule.kind=cosine
         --set schedule.warmup_epochs=1 --set clip_norm=0.5 --set label_smoothing=0.1)
     check "$kind trains" eval 'train $kind "${all[@]}" && differ plain $kind'
     # In the warm-up, in the middle of an epoch, and after the re-initialisation.
