@@ -91,13 +91,15 @@ static bool search_line(struct state *state, const struct lbfgs *lbfgs, double *
     double slope = dot(state->gradient, state->direction, count);
     double length = state->pairs ? 1 : 1 / fmax(1, sqrt(-slope));
     if (!(slope < 0)) return false;
-    for (int h = 0; h < HALVINGS; h++, length /= 2) {
+    for (int h = 0; h < HALVINGS; h++) {
         for (size_t i = 0; i < count; i++)
             state->next[i] = state->x[i] + length * state->direction[i];
         double reached = lbfgs->objective(lbfgs->context, state->next, state->next_gradient);
-        if (!falls_enough(state, *value, reached, length, slope)) continue;
-        *value = reached;
-        return true;
+        if (falls_enough(state, *value, reached, length, slope)) {
+            *value = reached;
+            return true;
+        }
+        length /= 2;
     }
     return false;
 }
