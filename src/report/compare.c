@@ -198,7 +198,7 @@ cleanup:
 }
 
 void compare_close(struct compare *compare) {
-    for (int i = 0; i < compare->count; i++) {
+    for (int i = 0; compare->runs && i < compare->count; i++) {
         rel_free(compare->runs[i].path);
         json_decref(compare->runs[i].summary);
         settings_release(&compare->runs[i].config);
