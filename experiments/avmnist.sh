@@ -4,14 +4,14 @@
 #   experiments/avmnist.sh SOURCE TARGET [DECIBEL]
 #
 # SOURCE is the data set's folder (see configs/avmnist). TARGET gets the sounds with white noise at DECIBEL
-# signal-to-noise ratio (-12), and all 3,000 pairs divided anew by the order of their lists: every tenth for validation,
+# signal-to-noise ratio (10), and all 3,000 pairs divided anew by the order of their lists: every tenth for validation,
 # six of ten for test, three of ten for training. The lists' own 300 test pairs resolve a third of a point;
 # 1,800 resolve more, and training on 900 leaves something to learn.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$here/build}
 target=$2
-decibel=${3:--12}
+decibel=${3:-10}
 mkdir -p "$target/audio"
 sh "$here/configs/avmnist/make_manifest.sh" "$1" "$target/clean" >/dev/null
 awk -F, -v target="$target" '

@@ -53,6 +53,7 @@ rel_status metrics_add(struct metrics *metrics, const float *logits, const int32
     size_t used = (size_t)metrics->samples, wanted = used + (size_t)count;
     size_t row = (size_t)metrics->classes * sizeof *logits;
     REL_TRY(check(metrics, logits, labels, count));
+    if (count == 0) return REL_OK;
     if (wanted > metrics->capacity) {
         size_t capacity = wanted > 2 * metrics->capacity ? wanted : 2 * metrics->capacity;
         REL_TRY(rel_regrow((void **)&metrics->logits, used, capacity, row));
