@@ -5,9 +5,10 @@ Equal bytes are best. Where another build of the oracle rounds otherwise, number
 the largest magnitude of their array (or line, in text): what single precision and another order of
 summation can do, and well inside the tolerances of the tests. Everything else must be equal.
 
-Two kinds of tensors tell of rounding itself and change with the CPU and the number of threads. Those named spread.KIND.* are
+Three kinds of tensors tell of rounding itself and change with the CPU and the number of threads. Those named spread.KIND.* are
 sizes of errors: each may be hundreds of times larger or smaller when one sum falls on the other side of a ReLU, so what must
-agree, to a factor of 2, is their geometric mean over the KIND. Those named chaotic.* follow from such errors: 1 in 100.
+agree, to a factor of 4, is their geometric mean over the KIND (2.4 was seen between AVX-512 and AVX2). Those named *.float32 are
+sizes of errors of single operations: each to a factor of 2. Those named chaotic.* follow from such errors: 1 in 100.
 """
 import json
 import pathlib
@@ -47,16 +48,18 @@ def safetensors(data):
 def alike(name, a, b):
     if name.startswith("spread."):
         return a.shape == b.shape and bool(np.all(a > 0) and np.all(b > 0))
+    if name.endswith(".float32"):
+        return a.shape == b.shape and bool(np.all(a > 0) and np.all(np.abs(np.log(a / b)) < np.log(2)))
     return close(a, b, 1e-2 if name.startswith("chaotic.") else RELATIVE)
 
 
 def spreads_differ(new, old):
-    """Kinds of spread.KIND.* whose geometric means differ by more than a factor of 2."""
+    """Kinds of spread.KIND.* whose geometric means differ by more than a factor of 4."""
     logs = {}
     for name in old:
         if name.startswith("spread."):
             logs.setdefault(name.split(".")[1], []).append(np.log(new[name].astype(np.float64) / old[name]).mean())
-    return [f"spread.{kind}.*" for kind, ratios in logs.items() if abs(np.mean(ratios)) > np.log(2)]
+    return [f"spread.{kind}.*" for kind, ratios in logs.items() if abs(np.mean(ratios)) > np.log(4)]
 
 
 def differs_safetensors(new, old):

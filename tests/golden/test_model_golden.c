@@ -173,12 +173,15 @@ static void compare_buffers(struct comparison *comparison, struct model *model) 
         }
 }
 
+/* A single tensor's ratio hangs on which side of a ReLU one sum falls, ours or PyTorch's, and so on
+ * the compiler's order of operations: the mean over all tensors is held to half the limit, a single
+ * one to 16 times it. A wrong formula is off by thousands. */
 static void comparison_check(const struct comparison *comparison, int tensors, double limit) {
+    double mean = exp(comparison->log_sum / comparison->tensors);
     printf("%s: %d tensors, %.2f times PyTorch's error (geometric mean), at most %.2f (%s)\n",
-           comparison->kind, comparison->tensors, exp(comparison->log_sum / comparison->tensors),
-           comparison->worst, comparison->worst_name);
+           comparison->kind, comparison->tensors, mean, comparison->worst, comparison->worst_name);
     assert_int_equal(comparison->tensors, tensors);
-    if (!(comparison->worst <= limit))
+    if (!(mean <= limit / 2 && comparison->worst <= 16 * limit))
         fail_msg("%s of %s: %.2f times PyTorch's error", comparison->kind, comparison->worst_name,
                  comparison->worst);
 }
