@@ -20,7 +20,7 @@ DNNL_LIBS   ?= -ldnnl
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-PKGS    := libavformat libavcodec libavutil libswresample libswscale libpng libjpeg cairo sqlite3 yaml-0.1 jansson libxxhash libzip
+PKGS    := libavformat libavcodec libavutil libswresample libswscale libpng libjpeg cairo sqlite3 yaml-0.1 jansson libxxhash libzip zlib
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Wstrict-prototypes -Wmissing-prototypes
 HARDEN  ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 # Absolute paths stay out of the program.

@@ -18,6 +18,7 @@ const struct command *const command_table[] = {
     &cmd_train,
     &cmd_evaluate,
     &cmd_diagnose,
+    &cmd_reinit,
     &cmd_compare,
     &cmd_info,
     &cmd_help,

@@ -26,8 +26,8 @@ static rel_status read_tensor(const struct torch_tensor *tensor, struct torch_fi
     if (ndims - leading != 2 || tensor->count == 0 ||
         tensor->count > ARRAY_BYTES_MAX / sizeof **values)
         return rel_fail(REL_ERR_FORMAT,
-                        "%s: a tensor of %d dimensions, %zu values (two are needed)", file->path,
-                        ndims, tensor->count);
+                        "%s: a tensor of %d dimensions, %zu values (two are needed)",
+                        file->input.path, ndims, tensor->count);
     *rows = (size_t)tensor->shape.dims[leading];
     *columns = (size_t)tensor->shape.dims[leading + 1];
     *values = rel_alloc(tensor->count, sizeof **values);
@@ -36,7 +36,7 @@ static rel_status read_tensor(const struct torch_tensor *tensor, struct torch_fi
     for (size_t i = 0; i < tensor->count && status == REL_OK; i++)
         if ((*values)[i] - (*values)[i] != 0)
             status = rel_fail(REL_ERR_NUMERIC, "%s: row %zu, column %zu: not a finite number",
-                              file->path, i / *columns, i % *columns);
+                              file->input.path, i / *columns, i % *columns);
     return status;
 }
 

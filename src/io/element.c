@@ -21,6 +21,36 @@ static double brain_half(uint16_t half) {
     return (double)value;
 }
 
+static uint16_t brain_from(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (isnan(value)) return (uint16_t)(bits >> 16 | 0x40); /* stays a NaN, a quiet one */
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static uint16_t half_from(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+    const uint32_t magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
+    if (magnitude >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and beyond */
+    if (magnitude < 0x38800000)                                    /* below 2^-14: steps of 2^-24 */
+        return (uint16_t)(sign | (uint16_t)lrintf(fabsf(value) * 0x1p24F));
+    return (uint16_t)(sign | ((magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13));
+}
+
+rel_status element_count(const struct rel_shape *shape, enum safetensors_dtype dtype,
+                         size_t *count) {
+    size_t bytes;
+    *count = 1;
+    for (int d = 0; d < shape->ndims; d++)
+        if (shape->dims[d] < 0 || !rel_size_multiply(*count, (size_t)shape->dims[d], count) ||
+            !rel_size_multiply(*count, safetensors_dtype_size(dtype), &bytes))
+            return rel_fail(REL_ERR_LIMIT, "a tensor of impossible size");
+    return REL_OK;
+}
+
 #define LOAD(type, data, index)                                                                    \
     ({                                                                                             \
         type value_;                                                                               \
@@ -58,4 +88,14 @@ void element_floats(enum safetensors_dtype dtype, const void *data, size_t count
         memcpy(floats, data, count * sizeof *floats);
     else
         for (size_t i = 0; i < count; i++) floats[i] = (float)element_load(dtype, data, i);
+}
+
+void element_from_floats(enum safetensors_dtype dtype, const float *floats, size_t count,
+                         void *data) {
+    uint16_t *halves = data;
+    if (dtype == SAFETENSORS_F32)
+        memcpy(data, floats, count * sizeof *floats);
+    else
+        for (size_t i = 0; i < count; i++)
+            halves[i] = dtype == SAFETENSORS_F16 ? half_from(floats[i]) : brain_from(floats[i]);
 }

@@ -12,6 +12,9 @@ enum opcode {
     OP_BININT2 = 'M',
     OP_BINFLOAT = 'G',
     OP_BINUNICODE = 'X',
+    OP_BINSTRING = 'T',
+    OP_SHORT_BINSTRING = 'U',
+    OP_BINBYTES = 'B',
     OP_SHORT_BINBYTES = 'C',
     OP_EMPTY_LIST = ']',
     OP_EMPTY_TUPLE = ')',
@@ -57,6 +60,7 @@ struct machine {
     size_t mark_count, mark_capacity;
     struct pickle_value **memo;
     size_t memo_count, memo_capacity;
+    struct pickle_value persistent; /* list */
 };
 
 static rel_status malformed(const struct machine *machine, const char *what) {
@@ -259,6 +263,20 @@ static rel_status stack_global(struct machine *machine) {
     return push_global(machine, module->text, module->length, name->text, name->length);
 }
 
+/* Python 2 passes the items, [[key, value], ...]; Python 3 sets them later. */
+static rel_status ordered_dict(struct machine *machine, const struct pickle_value *arguments) {
+    struct pickle_value dict = {.kind = PICKLE_DICT};
+    if (arguments->count > 1 || (arguments->count == 1 && arguments->items[0]->kind != PICKLE_LIST))
+        return malformed(machine, "an OrderedDict of something else than a list");
+    for (size_t i = 0; arguments->count == 1 && i < arguments->items[0]->count; i++) {
+        const struct pickle_value *pair = arguments->items[0]->items[i];
+        if ((pair->kind != PICKLE_LIST && pair->kind != PICKLE_TUPLE) || pair->count != 2)
+            return malformed(machine, "an OrderedDict of something else than pairs");
+        REL_TRY(items_append(machine, &dict, (struct pickle_value *const *)pair->items, 2));
+    }
+    return push_new(machine, dict);
+}
+
 static rel_status reduce(struct machine *machine) {
     struct pickle_value *function = NULL, *arguments = NULL;
     REL_TRY(pop(machine, &arguments));
@@ -269,8 +287,14 @@ static rel_status reduce(struct machine *machine) {
         machine->depth += 2;
         return gather_last(machine, PICKLE_CALL, 2);
     }
-    if (arguments->count != 0) return malformed(machine, "an OrderedDict with arguments");
-    return push_new(machine, (struct pickle_value){.kind = PICKLE_DICT});
+    return ordered_dict(machine, arguments);
+}
+
+static rel_status persistent(struct machine *machine) {
+    struct pickle_value *value = NULL;
+    REL_TRY(gather_last(machine, PICKLE_PERSISTENT, 1));
+    REL_TRY(peek(machine, &value));
+    return items_append(machine, &machine->persistent, &value, 1);
 }
 
 /* The state of an OrderedDict: attributes that PyTorch hangs on it (versions). Not needed. */
@@ -346,10 +370,13 @@ static rel_status step_value(struct machine *machine, unsigned opcode, bool *kno
     case OP_BINFLOAT:
         return push_real(machine);
     case OP_BINUNICODE:
+    case OP_BINSTRING:
+    case OP_BINBYTES:
         return push_text(machine, 4);
     case OP_BINUNICODE8:
         return push_text(machine, 8);
     case OP_SHORT_BINUNICODE:
+    case OP_SHORT_BINSTRING:
     case OP_SHORT_BINBYTES:
         return push_text(machine, 1);
     case OP_EMPTY_LIST:
@@ -397,7 +424,7 @@ static rel_status step_stack(struct machine *machine, unsigned opcode, bool *kno
     case OP_BUILD:
         return build(machine);
     case OP_BINPERSID:
-        return gather_last(machine, PICKLE_PERSISTENT, 1);
+        return persistent(machine);
     default:
         *known = false;
         return REL_OK;
@@ -432,7 +459,7 @@ static rel_status step_memo(struct machine *machine, unsigned opcode, bool *know
     }
 }
 
-static rel_status run(struct machine *machine, const struct pickle_value **value) {
+static rel_status run(struct machine *machine, struct pickle *pickle) {
     static rel_status (*const steps[])(struct machine *, unsigned, bool *) = {step_value, step_memo,
                                                                               step_stack};
     for (;;) {
@@ -451,27 +478,23 @@ static rel_status run(struct machine *machine, const struct pickle_value **value
     }
     struct pickle_value *last = NULL;
     REL_TRY(pop(machine, &last));
-    if (machine->depth != 0 || machine->mark_count != 0 || machine->at != machine->end)
+    if (machine->depth != 0 || machine->mark_count != 0)
         return malformed(machine, "something is left over at its end");
-    *value = last;
+    *pickle = (struct pickle){last, machine->persistent, (size_t)(machine->at - machine->start)};
     return REL_OK;
 }
 
 rel_status pickle_parse(const char *name, const char *bytes, size_t size,
                         const char *const *globals, struct rel_arena *arena,
-                        const struct pickle_value **value) {
-    if (size > PICKLE_BYTES_MAX)
-        return rel_fail(REL_ERR_LIMIT,
-                        "%s: its pickle has %zu bytes, more than the limit of %d (save the tensors "
-                        "alone)",
-                        name, size, PICKLE_BYTES_MAX);
+                        struct pickle *pickle) {
     struct machine machine = {.name = name,
                               .start = bytes,
                               .at = bytes,
                               .end = bytes + size,
                               .globals = globals,
-                              .arena = arena};
-    rel_status status = run(&machine, value);
+                              .arena = arena,
+                              .persistent = {.kind = PICKLE_LIST}};
+    rel_status status = run(&machine, pickle);
     rel_free(machine.stack);
     rel_free(machine.marks);
     rel_free(machine.memo);

@@ -40,11 +40,17 @@ struct pickle_value {
 
 enum { PICKLE_BYTES_MAX = 8 << 20, PICKLE_VALUES_MAX = 1 << 20 };
 
-/* Reads `bytes`, which must stay as long as the values do; values live in `arena`. `globals` lists
- * the names that may occur, as "module name", ended by NULL. `name` is for messages. ERR_FORMAT for
- * bytes that are no pickle or end early, ERR_UNSUPPORTED for other opcodes and names, ERR_LIMIT. */
+struct pickle {
+    const struct pickle_value *value;
+    struct pickle_value persistent; /* a list: every PICKLE_PERSISTENT in the order of the bytes */
+    size_t bytes;                   /* that it takes; others may stand behind them */
+};
+
+/* Reads one pickle from `bytes`, which must stay as long as the values do; values live in `arena`.
+ * `globals` lists the names that may occur, as "module name", ended by NULL. `name` is for
+ * messages. ERR_FORMAT for bytes that are no pickle or end early, ERR_UNSUPPORTED for other opcodes
+ * and names, ERR_LIMIT. */
 rel_status pickle_parse(const char *name, const char *bytes, size_t size,
-                        const char *const *globals, struct rel_arena *arena,
-                        const struct pickle_value **value);
+                        const char *const *globals, struct rel_arena *arena, struct pickle *pickle);
 
 #endif

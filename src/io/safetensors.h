@@ -6,6 +6,7 @@
 #ifndef REL_IO_SAFETENSORS_H
 #define REL_IO_SAFETENSORS_H
 
+#include "io/input_file.h"
 #include "tensor/tensor.h"
 
 enum safetensors_dtype {
@@ -28,12 +29,18 @@ struct safetensors_writer {
     struct safetensors_source *sources;
     size_t count, capacity;
     json_t *metadata;
+    /* Fills `data` [bytes] of what was declared; `index` counts all that was added or declared. */
+    rel_status (*produce)(void *context, size_t index, void *data, size_t bytes);
+    void *context;
 };
 rel_status safetensors_writer_init(struct safetensors_writer *writer);
 /* `data` [shape] is read when the file is written; it must stay until then. The name is copied. */
 rel_status safetensors_add(struct safetensors_writer *writer, const char *name,
                            enum safetensors_dtype dtype, const struct rel_shape *shape,
                            const void *data);
+/* The same without data, which `produce` gives when the file is written; a dimension may be 0. */
+rel_status safetensors_declare(struct safetensors_writer *writer, const char *name,
+                               enum safetensors_dtype dtype, const struct rel_shape *shape);
 rel_status safetensors_set_metadata(struct safetensors_writer *writer, const char *key,
                                     const char *value);
 rel_status safetensors_write(struct safetensors_writer *writer, const char *path);
@@ -49,8 +56,7 @@ struct safetensors_entry {
 };
 
 struct safetensors_file {
-    char *path;
-    int descriptor;
+    struct input_file input;
     struct safetensors_entry *entries; /* in order of their offsets */
     size_t count;
     json_t *metadata; /* object of texts, maybe empty */

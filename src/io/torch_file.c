@@ -1,32 +1,37 @@
 #include "io/torch_file.h"
 
 #include "io/element.h"
-#include "io/pickle.h"
+#include "io/torch_container.h"
 
+#include <stdlib.h>
 #include <string.h>
-#include <zip.h>
+#include <zlib.h>
 
 enum {
     DEPTH_MAX = 64,
     STEPS_MAX = 4 * PICKLE_VALUES_MAX,
     TENSORS_MAX = 65536,
-    STORAGES_MAX = 16384,
     NAME_MAX_BYTES = 512,
     KEY_MAX = 64,
-};
-
-struct torch_storage {
-    char *key; /* the file PREFIX/data/KEY of the archive */
-    enum safetensors_dtype dtype;
-    uint64_t entry; /* in the archive */
-    size_t count;   /* elements */
+    CHUNK = 1 << 20,
+    SPAN_MAX = 16 << 20, /* bytes read for a view that needs fewer, beyond four times its own */
 };
 
 /* What a tensor's pickle may name; the rest is refused. */
-enum { GLOBAL_TENSOR, GLOBAL_PARAMETER, GLOBAL_STORAGES };
+enum {
+    GLOBAL_TENSOR,
+    GLOBAL_TENSOR_OLD,
+    GLOBAL_PARAMETER,
+    GLOBAL_SIZE,
+    GLOBAL_DEVICE,
+    GLOBAL_STORAGES
+};
 static const char *const globals[] = {
     [GLOBAL_TENSOR] = "torch._utils _rebuild_tensor_v2",
+    [GLOBAL_TENSOR_OLD] = "torch._utils _rebuild_tensor", /* before PyTorch 0.4 */
     [GLOBAL_PARAMETER] = "torch._utils _rebuild_parameter",
+    [GLOBAL_SIZE] = "torch Size",
+    [GLOBAL_DEVICE] = "torch device",
     [GLOBAL_STORAGES + SAFETENSORS_F32] = "torch FloatStorage",
     [GLOBAL_STORAGES + SAFETENSORS_F64] = "torch DoubleStorage",
     [GLOBAL_STORAGES + SAFETENSORS_F16] = "torch HalfStorage",
@@ -42,136 +47,12 @@ static const char *const globals[] = {
 
 struct reader {
     struct torch_file *file;
-    const char *prefix; /* of the archive's names, with its slash */
-    size_t steps;       /* of the walk over the pickle's values */
+    struct rel_arena arena;         /* values, keys of storages */
+    enum safetensors_dtype *dtypes; /* [file->storage_count] */
+    size_t steps;                   /* of the walk over the pickle's values */
 };
 
-/* --- the archive --- */
-
-/* The size of an entry, which must lie in the archive as it is: so it is bounded by the file. */
-static rel_status entry_size(const struct torch_file *file, uint64_t entry, const char *name,
-                             size_t *size) {
-    zip_stat_t info;
-    const zip_uint64_t needed = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
-    if (zip_stat_index(file->archive, entry, 0, &info) != 0 || (info.valid & needed) != needed)
-        return rel_fail(REL_ERR_FORMAT, "%s: %s: %s (damaged file)", file->path, name,
-                        zip_strerror(file->archive));
-    if (info.comp_method != ZIP_CM_STORE || info.comp_size != info.size)
-        return rel_fail(REL_ERR_UNSUPPORTED,
-                        "%s: %s is compressed or encrypted in the archive (torch.save writes it "
-                        "plain: load the file in PyTorch and save it again)",
-                        file->path, name);
-    if (info.size > file->bytes)
-        return rel_fail(REL_ERR_FORMAT, "%s: %s claims more bytes than the file has (damaged file)",
-                        file->path, name);
-    *size = (size_t)info.size;
-    return REL_OK;
-}
-
-/* The whole of an entry, its checksum verified; rel_free it. */
-static rel_status entry_read(const struct torch_file *file, uint64_t entry, const char *name,
-                             size_t size, char **bytes) {
-    char *read = rel_alloc(size + 1, 1);
-    if (!read) return REL_ERR_MEMORY;
-    zip_file_t *stream = zip_fopen_index(file->archive, entry, 0);
-    zip_int64_t got = 0;
-    size_t done = 0;
-    /* One byte more than there is: only the end makes the library compare checksums. */
-    while (stream && (got = zip_fread(stream, read + done, size + 1 - done)) > 0)
-        done += (size_t)got;
-    rel_status status = REL_OK;
-    if (!stream || got < 0 || done != size)
-        status =
-            rel_fail(REL_ERR_FORMAT, "%s: %s cannot be read: %s (damaged file)", file->path, name,
-                     !stream   ? zip_strerror(file->archive)
-                     : got < 0 ? zip_file_strerror(stream)
-                               : "it has another size than the archive says");
-    if (stream) zip_fclose(stream);
-    if (status == REL_OK)
-        *bytes = read;
-    else
-        rel_free(read);
-    return status;
-}
-
-/* The first bytes tell PyTorch's two formats apart, and both from anything else. */
-static rel_status magic_check(const char *path, uint64_t *size) {
-    static const unsigned char old[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46};
-    unsigned char bytes[sizeof old] = {0};
-    REL_TRY(fs_file_size(path, size));
-    FILE *stream = fopen(path, "rbe");
-    if (!stream) return rel_fail(REL_ERR_IO, "%s: cannot open: %m", path);
-    size_t got = fread(bytes, 1, sizeof bytes, stream);
-    fclose(stream);
-    if (got == sizeof bytes && memcmp(bytes, old, sizeof old) == 0)
-        return rel_fail(REL_ERR_UNSUPPORTED,
-                        "%s: is in the format of PyTorch before 1.6 (load it with a newer PyTorch "
-                        "and torch.save it again)",
-                        path);
-    if (memcmp(bytes, "PK\3\4", 4) != 0)
-        return rel_fail(REL_ERR_FORMAT, "%s: is no file of torch.save (%s)", path,
-                        got == 0 ? "it is empty" : "its first bytes are others");
-    return REL_OK;
-}
-
-static rel_status archive_open(struct torch_file *file) {
-    int code = 0;
-    REL_TRY(magic_check(file->path, &file->bytes));
-    file->archive = zip_open(file->path, ZIP_RDONLY, &code);
-    if (file->archive) return REL_OK;
-    zip_error_t error;
-    zip_error_init_with_code(&error, code);
-    rel_status status =
-        rel_fail(REL_ERR_FORMAT, "%s: its zip archive cannot be read: %s (damaged file)",
-                 file->path, zip_error_strerror(&error));
-    zip_error_fini(&error);
-    return status;
-}
-
-/* The only entry PREFIX/data.pkl; *prefix with its slash; rel_free it. */
-static rel_status prefix_find(const struct torch_file *file, char **prefix, uint64_t *entry) {
-    static const char pickle[] = "data.pkl";
-    zip_int64_t entries = zip_get_num_entries(file->archive, 0);
-    bool found = false;
-    for (zip_int64_t i = 0; i < entries; i++) {
-        const char *name = zip_get_name(file->archive, (zip_uint64_t)i, ZIP_FL_ENC_RAW);
-        const char *slash = name ? strchr(name, '/') : NULL;
-        if (!slash || strcmp(slash + 1, pickle) != 0) continue;
-        if (found)
-            return rel_fail(REL_ERR_FORMAT, "%s: has several data.pkl (damaged file)", file->path);
-        found = true;
-        *entry = (uint64_t)i;
-        *prefix = rel_format("%.*s", (int)(slash + 1 - name), name);
-        if (!*prefix) return REL_ERR_MEMORY;
-    }
-    if (!found)
-        return rel_fail(REL_ERR_FORMAT, "%s: is no file of torch.save (no data.pkl in the archive)",
-                        file->path);
-    return REL_OK;
-}
-
-static rel_status byte_order_check(const struct torch_file *file, const char *prefix) {
-    char name[NAME_MAX_BYTES + KEY_MAX], *bytes;
-    size_t size;
-    snprintf(name, sizeof name, "%sbyteorder", prefix);
-    zip_int64_t entry = zip_name_locate(file->archive, name, ZIP_FL_ENC_RAW);
-    if (entry < 0) return REL_OK; /* older files, all little-endian */
-    REL_TRY(entry_size(file, (uint64_t)entry, name, &size));
-    REL_TRY(entry_read(file, (uint64_t)entry, name, size, &bytes));
-    bool little = size == 6 && memcmp(bytes, "little", 6) == 0;
-    rel_free(bytes);
-    if (little) return REL_OK;
-    return rel_fail(REL_ERR_UNSUPPORTED,
-                    "%s: was written on a big-endian machine (save it on a little-endian one)",
-                    file->path);
-}
-
-/* --- from pickled values to tensors --- */
-
-static rel_status odd(const struct reader *reader, const char *name, const char *what) {
-    return rel_fail(REL_ERR_FORMAT, "%s: tensor \"%s\": %s (damaged file)", reader->file->path,
-                    name, what);
-}
+/* --- storages --- */
 
 static bool text_is(const struct pickle_value *value, const char *text) {
     return value->kind == PICKLE_TEXT && value->length == strlen(text) &&
@@ -186,59 +67,96 @@ static bool key_is_plain(const struct pickle_value *key) {
     return true;
 }
 
-static rel_status storage_add(struct reader *reader, const char *name,
-                              const struct torch_storage *storage) {
-    struct torch_file *file = reader->file;
-    char entry_name[NAME_MAX_BYTES + KEY_MAX];
-    size_t bytes, size;
-    if (file->storage_count == STORAGES_MAX)
-        return rel_fail(REL_ERR_LIMIT, "%s: has more than %d storages", file->path, STORAGES_MAX);
-    snprintf(entry_name, sizeof entry_name, "%sdata/%s", reader->prefix, storage->key);
-    zip_int64_t entry = zip_name_locate(file->archive, entry_name, ZIP_FL_ENC_RAW);
-    if (entry < 0) return odd(reader, name, "its data are not in the archive");
-    REL_TRY(entry_size(file, (uint64_t)entry, entry_name, &bytes));
-    if (!rel_size_multiply(storage->count, safetensors_dtype_size(storage->dtype), &size) ||
-        size != bytes)
-        return odd(reader, name, "its data have another size than it says");
-    REL_TRY(rel_reserve((void **)&file->storages, &file->storage_capacity, file->storage_count,
-                        sizeof *file->storages));
-    struct torch_storage *kept = &file->storages[file->storage_count];
-    *kept = *storage;
-    kept->entry = (uint64_t)entry;
-    kept->key = rel_strdup(storage->key);
-    if (!kept->key) return REL_ERR_MEMORY;
-    file->storage_count++;
-    return REL_OK;
-}
+struct storage_id {
+    const struct pickle_value *key;
+    enum safetensors_dtype dtype;
+    size_t count;
+};
 
-/* ("storage", TYPE, key, place, elements) */
-static rel_status storage_find(struct reader *reader, const char *name,
-                               const struct pickle_value *id, size_t *index) {
-    struct torch_file *file = reader->file;
-    const struct pickle_value *tuple = id->kind == PICKLE_PERSISTENT ? id->items[0] : id;
-    if (id->kind != PICKLE_PERSISTENT || tuple->kind != PICKLE_TUPLE || tuple->count != 5 ||
+/* ("storage", TYPE, key, place, elements); the old format has a sixth, None. */
+static bool storage_id_take(const struct pickle_value *id, struct storage_id *storage) {
+    if (id->kind != PICKLE_PERSISTENT) return false;
+    const struct pickle_value *tuple = id->items[0];
+    if (tuple->kind != PICKLE_TUPLE || tuple->count < 5 || tuple->count > 6 ||
         !text_is(tuple->items[0], "storage") || tuple->items[1]->kind != PICKLE_GLOBAL ||
         tuple->items[1]->integer < GLOBAL_STORAGES || !key_is_plain(tuple->items[2]) ||
-        tuple->items[4]->kind != PICKLE_INT || tuple->items[4]->integer < 0)
-        return odd(reader, name, "an impossible storage");
-    char key[KEY_MAX];
-    snprintf(key, sizeof key, "%.*s", (int)tuple->items[2]->length, tuple->items[2]->text);
-    const struct torch_storage wanted = {
-        .key = key,
+        tuple->items[4]->kind != PICKLE_INT || tuple->items[4]->integer < 0 ||
+        (tuple->count == 6 && tuple->items[5]->kind != PICKLE_NONE))
+        return false;
+    *storage = (struct storage_id){
+        .key = tuple->items[2],
         .dtype = (enum safetensors_dtype)(tuple->items[1]->integer - GLOBAL_STORAGES),
         .count = (size_t)tuple->items[4]->integer,
     };
-    /* Shared ones were mostly seen just before. */
-    for (size_t i = file->storage_count; i-- > 0;) {
-        const struct torch_storage *known = &file->storages[i];
-        if (strcmp(known->key, key) != 0) continue;
-        if (known->dtype != wanted.dtype || known->count != wanted.count)
-            return odd(reader, name, "its storage has two types or sizes");
-        *index = i;
-        return REL_OK;
+    return true;
+}
+
+static int key_compare(const struct pickle_value *a, const struct pickle_value *b) {
+    size_t shorter = a->length < b->length ? a->length : b->length;
+    int order = memcmp(a->text, b->text, shorter);
+    return order ? order : (a->length > b->length) - (a->length < b->length);
+}
+static int id_compare(const void *a, const void *b) {
+    return key_compare(((const struct storage_id *)a)->key, ((const struct storage_id *)b)->key);
+}
+
+static rel_status storage_add(struct reader *reader, const struct storage_id *id) {
+    struct torch_file *file = reader->file;
+    char *key = rel_arena_alloc(&reader->arena, id->key->length + 1, 1);
+    if (!key) return REL_ERR_MEMORY;
+    memcpy(key, id->key->text, id->key->length);
+    reader->dtypes[file->storage_count] = id->dtype;
+    file->storages[file->storage_count++] = (struct torch_storage){
+        .key = key, .element_bytes = safetensors_dtype_size(id->dtype), .count = id->count};
+    return REL_OK;
+}
+
+/* All that the pickle names, once each and sorted by key. */
+static rel_status storages_list(struct reader *reader, const struct pickle_value *persistent) {
+    struct torch_file *file = reader->file;
+    size_t count = persistent->count;
+    struct storage_id *ids = rel_alloc(count + 1, sizeof *ids);
+    file->storages = rel_alloc(count + 1, sizeof *file->storages);
+    file->verified = rel_alloc(count + 1, sizeof *file->verified);
+    reader->dtypes = rel_arena_alloc(&reader->arena, count + 1, sizeof *reader->dtypes);
+    rel_status status =
+        ids && file->storages && file->verified && reader->dtypes ? REL_OK : REL_ERR_MEMORY;
+    for (size_t i = 0; i < count && status == REL_OK; i++)
+        if (!storage_id_take(persistent->items[i], &ids[i]))
+            status = rel_fail(REL_ERR_FORMAT, "%s: an impossible storage (damaged file)",
+                              file->input.path);
+    if (status == REL_OK && count) qsort(ids, count, sizeof *ids, id_compare);
+    for (size_t i = 0; i < count && status == REL_OK; i++) {
+        if (i == 0 || id_compare(&ids[i - 1], &ids[i]) != 0)
+            status = storage_add(reader, &ids[i]);
+        else if (ids[i].dtype != ids[i - 1].dtype || ids[i].count != ids[i - 1].count)
+            status = rel_fail(REL_ERR_FORMAT, "%s: storage %.*s has two types or sizes",
+                              file->input.path, (int)ids[i].key->length, ids[i].key->text);
     }
-    *index = file->storage_count;
-    return storage_add(reader, name, &wanted);
+    rel_free(ids);
+    return status;
+}
+
+/* --- from pickled values to tensors --- */
+
+static rel_status odd(const struct reader *reader, const char *name, const char *what) {
+    return rel_fail(REL_ERR_FORMAT, "%s: tensor \"%s\": %s (damaged file)",
+                    reader->file->input.path, name, what);
+}
+
+static rel_status storage_find(const struct reader *reader, const char *name,
+                               const struct pickle_value *value, size_t *index) {
+    const struct torch_file *file = reader->file;
+    struct storage_id id;
+    if (!storage_id_take(value, &id)) return odd(reader, name, "has no storage");
+    char key[KEY_MAX];
+    snprintf(key, sizeof key, "%.*s", (int)id.key->length, id.key->text);
+    const struct torch_storage wanted = {.key = key};
+    const struct torch_storage *found =
+        bsearch(&wanted, file->storages, file->storage_count, sizeof wanted, torch_storage_compare);
+    if (!found) return odd(reader, name, "its storage is missing");
+    *index = (size_t)(found - file->storages);
+    return REL_OK;
 }
 
 static rel_status sizes_take(const struct reader *reader, const char *name,
@@ -246,7 +164,7 @@ static rel_status sizes_take(const struct reader *reader, const char *name,
     if (tuple->kind != PICKLE_TUPLE) return odd(reader, name, "a shape that is no tuple");
     if (tuple->count > REL_DIMS_MAX)
         return rel_fail(REL_ERR_UNSUPPORTED, "%s: tensor \"%s\" has %zu dimensions (up to %d)",
-                        reader->file->path, name, tuple->count, REL_DIMS_MAX);
+                        reader->file->input.path, name, tuple->count, REL_DIMS_MAX);
     *count = (int)tuple->count;
     for (size_t i = 0; i < tuple->count; i++) {
         if (tuple->items[i]->kind != PICKLE_INT || tuple->items[i]->integer < 0)
@@ -278,27 +196,28 @@ static rel_status tensor_check(const struct reader *reader, struct torch_tensor 
         return rel_fail(REL_ERR_UNSUPPORTED,
                         "%s: tensor \"%s\" shows the same data several times (save its "
                         ".contiguous())",
-                        reader->file->path, tensor->name);
+                        reader->file->input.path, tensor->name);
     return REL_OK;
 }
 
-/* (storage, offset, size, stride, requires_grad, hooks[, metadata]) */
-static rel_status tensor_add(struct reader *reader, const char *name,
+/* (storage, offset, size, stride[, requires_grad, hooks[, metadata]]) */
+static rel_status tensor_add(struct reader *reader, const char *name, size_t path_length,
                              const struct pickle_value *arguments) {
     struct torch_file *file = reader->file;
-    struct torch_tensor tensor = {0};
+    struct torch_tensor tensor = {.path_length = path_length};
     int stride_count;
-    if (arguments->count < 6 || arguments->count > 7 || arguments->items[1]->kind != PICKLE_INT ||
+    if (arguments->count < 4 || arguments->count > 7 || arguments->items[1]->kind != PICKLE_INT ||
         arguments->items[1]->integer < 0)
         return odd(reader, name, "impossible arguments");
     if (file->count == TENSORS_MAX)
-        return rel_fail(REL_ERR_LIMIT, "%s: has more than %d tensors", file->path, TENSORS_MAX);
+        return rel_fail(REL_ERR_LIMIT, "%s: has more than %d tensors", file->input.path,
+                        TENSORS_MAX);
     REL_TRY(storage_find(reader, name, arguments->items[0], &tensor.storage));
     REL_TRY(sizes_take(reader, name, arguments->items[2], tensor.shape.dims, &tensor.shape.ndims));
     REL_TRY(sizes_take(reader, name, arguments->items[3], tensor.strides, &stride_count));
     if (stride_count != tensor.shape.ndims)
         return odd(reader, name, "as many strides as dimensions are needed");
-    tensor.dtype = file->storages[tensor.storage].dtype;
+    tensor.dtype = reader->dtypes[tensor.storage];
     tensor.offset = (uint64_t)arguments->items[1]->integer;
     REL_TRY(
         rel_reserve((void **)&file->tensors, &file->capacity, file->count, sizeof *file->tensors));
@@ -309,17 +228,30 @@ static rel_status tensor_add(struct reader *reader, const char *name,
 }
 
 /* A call is a tensor, or a parameter around one: (tensor, requires_grad, hooks). */
-static rel_status call_take(struct reader *reader, const char *name,
+static rel_status call_take(struct reader *reader, const char *name, size_t path_length,
                             const struct pickle_value *call) {
     for (int wrapped = 0; wrapped < 2; wrapped++) {
         const struct pickle_value *arguments = call->items[1];
-        if (call->items[0]->integer == GLOBAL_TENSOR) return tensor_add(reader, name, arguments);
-        if (call->items[0]->integer != GLOBAL_PARAMETER || arguments->count != 3 ||
+        int64_t function = call->items[0]->integer;
+        if (function == GLOBAL_TENSOR || function == GLOBAL_TENSOR_OLD)
+            return tensor_add(reader, name, path_length, arguments);
+        if (function == GLOBAL_SIZE || function == GLOBAL_DEVICE) return REL_OK;
+        if (function != GLOBAL_PARAMETER || arguments->count != 3 ||
             arguments->items[0]->kind != PICKLE_CALL)
             break;
         call = arguments->items[0];
     }
     return odd(reader, name, "is made in an impossible way");
+}
+
+/* UTF-8 without zero bytes. */
+static bool text_is_name(const struct pickle_value *text) {
+    for (size_t at = 0, size; at < text->length; at += size) {
+        uint32_t code;
+        size = rel_utf8_decode(text->text + at, text->length - at, &code);
+        if (size == 0 || code == 0) return false;
+    }
+    return true;
 }
 
 /* "outer" and a key: "outer.key". A key that is neither text nor number is passed over. */
@@ -329,6 +261,9 @@ static rel_status name_extend(const struct reader *reader, const char *outer,
     int length = -1;
     const char *dot = outer[0] ? "." : "";
     *usable = key->kind == PICKLE_TEXT || key->kind == PICKLE_INT;
+    if (key->kind == PICKLE_TEXT && !text_is_name(key))
+        return rel_fail(REL_ERR_FORMAT, "%s: a name in it is no UTF-8 text",
+                        reader->file->input.path);
     if (key->kind == PICKLE_TEXT && key->length < NAME_MAX_BYTES)
         length =
             snprintf(name, NAME_MAX_BYTES, "%s%s%.*s", outer, dot, (int)key->length, key->text);
@@ -336,16 +271,16 @@ static rel_status name_extend(const struct reader *reader, const char *outer,
         length = snprintf(name, NAME_MAX_BYTES, "%s%s%lld", outer, dot, (long long)key->integer);
     if (*usable && (length < 0 || length >= NAME_MAX_BYTES))
         return rel_fail(REL_ERR_LIMIT, "%s: a name in it has more than %d bytes",
-                        reader->file->path, NAME_MAX_BYTES - 1);
+                        reader->file->input.path, NAME_MAX_BYTES - 1);
     return REL_OK;
 }
 
 static rel_status value_walk(struct reader *reader, const struct pickle_value *value,
-                             const char *name, int depth) {
+                             const char *name, size_t path_length, int depth) {
     if (++reader->steps > STEPS_MAX || depth > DEPTH_MAX)
         return rel_fail(REL_ERR_LIMIT, "%s: is nested too deeply (save the tensors alone)",
-                        reader->file->path);
-    if (value->kind == PICKLE_CALL) return call_take(reader, name, value);
+                        reader->file->input.path);
+    if (value->kind == PICKLE_CALL) return call_take(reader, name, path_length, value);
     if (value->kind != PICKLE_DICT && value->kind != PICKLE_LIST && value->kind != PICKLE_TUPLE)
         return REL_OK;
     bool is_dict = value->kind == PICKLE_DICT;
@@ -354,7 +289,8 @@ static rel_status value_walk(struct reader *reader, const struct pickle_value *v
         bool usable;
         const struct pickle_value number = {.kind = PICKLE_INT, .integer = (int64_t)i};
         REL_TRY(name_extend(reader, name, is_dict ? value->items[i] : &number, inner, &usable));
-        if (usable) REL_TRY(value_walk(reader, value->items[i + is_dict], inner, depth + 1));
+        if (usable)
+            REL_TRY(value_walk(reader, value->items[i + is_dict], inner, strlen(name), depth + 1));
     }
     return REL_OK;
 }
@@ -372,48 +308,35 @@ static rel_status names_check(const struct torch_file *file) {
     for (size_t i = 1; i < file->count && status == REL_OK; i++)
         if (strcmp(names[i - 1], names[i]) == 0)
             status = rel_fail(REL_ERR_FORMAT, "%s: two of its tensors are called \"%s\"",
-                              file->path, names[i]);
+                              file->input.path, names[i]);
     rel_free(names);
     return status;
 }
 
 static rel_status tensors_list(struct torch_file *file) {
-    struct rel_arena arena = {0};
     struct reader reader = {.file = file};
-    const struct pickle_value *root = NULL;
-    char *prefix = NULL, *bytes = NULL;
-    size_t size = 0;
-    uint64_t entry = 0;
-    rel_status status;
-    REL_TRY_CLEANUP(prefix_find(file, &prefix, &entry));
-    reader.prefix = prefix;
-    if (strlen(prefix) >= NAME_MAX_BYTES) {
-        status = rel_fail(REL_ERR_LIMIT, "%s: the names in its archive are too long", file->path);
-        goto cleanup;
-    }
-    REL_TRY_CLEANUP(byte_order_check(file, prefix));
-    REL_TRY_CLEANUP(entry_size(file, entry, "data.pkl", &size));
-    if (size > PICKLE_BYTES_MAX) {
-        status = rel_fail(REL_ERR_LIMIT, "%s: data.pkl has %zu bytes (up to %d are read)",
-                          file->path, size, PICKLE_BYTES_MAX);
-        goto cleanup;
-    }
-    REL_TRY_CLEANUP(entry_read(file, entry, "data.pkl", size, &bytes));
-    REL_TRY_CLEANUP(pickle_parse(file->path, bytes, size, globals, &arena, &root));
-    REL_TRY_CLEANUP(value_walk(&reader, root, "", 0));
-    status = names_check(file);
-cleanup:
-    rel_arena_release(&arena);
-    rel_free(bytes);
-    rel_free(prefix);
+    struct torch_container container;
+    struct pickle pickle;
+    REL_TRY(torch_container_open(&file->input, &container));
+    rel_status status = pickle_parse(file->input.path, container.pickle, container.pickle_bytes,
+                                     globals, &reader.arena, &pickle);
+    if (status == REL_OK) status = storages_list(&reader, &pickle.persistent);
+    if (status == REL_OK)
+        status = torch_container_place(&file->input, &container, pickle.bytes, file->storages,
+                                       file->storage_count);
+    if (status == REL_OK) status = value_walk(&reader, pickle.value, "", 0, 0);
+    if (status == REL_OK) status = names_check(file);
+    for (size_t i = 0; i < file->storage_count; i++) file->storages[i].key = NULL; /* arena's */
+    rel_arena_release(&reader.arena);
+    torch_container_close(&container);
     return status;
 }
 
 /* --- using it --- */
 
 rel_status torch_file_open(const char *path, struct torch_file *file) {
-    *file = (struct torch_file){.path = rel_strdup(path)};
-    rel_status status = file->path ? archive_open(file) : REL_ERR_MEMORY;
+    *file = (struct torch_file){0};
+    rel_status status = input_file_open(path, &file->input);
     if (status == REL_OK) status = tensors_list(file);
     if (status != REL_OK) torch_file_close(file);
     return status;
@@ -427,58 +350,132 @@ const struct torch_tensor *torch_file_find(const struct torch_file *file, const 
 
 rel_status torch_file_only(const struct torch_file *file, const struct torch_tensor **tensor) {
     if (file->count != 1)
-        return rel_fail(REL_ERR_FORMAT, "%s: holds %zu tensors (one is wanted)", file->path,
+        return rel_fail(REL_ERR_FORMAT, "%s: holds %zu tensors (one is wanted)", file->input.path,
                         file->count);
     *tensor = &file->tensors[0];
     return REL_OK;
 }
 
-static rel_status storage_load(struct torch_file *file, size_t index) {
-    const struct torch_storage *storage = &file->storages[index];
-    if (file->cached && file->cached_from == index) return REL_OK;
-    rel_free(file->cached);
-    file->cached = NULL;
-    file->cached_from = index;
-    return entry_read(file, storage->entry, storage->key,
-                      storage->count * safetensors_dtype_size(storage->dtype), &file->cached);
+/* --- numbers --- */
+
+static rel_status checksum_compare(struct torch_file *file, size_t index, uLong checksum) {
+    if ((uint32_t)checksum != file->storages[index].checksum)
+        return rel_fail(REL_ERR_FORMAT,
+                        "%s: its numbers do not match their checksum (damaged file)",
+                        file->input.path);
+    file->verified[index] = true;
+    return REL_OK;
 }
 
-/* Rows of the last dimension, the ones before it counted like an odometer. */
-static void elements_copy(const struct torch_tensor *tensor, const char *storage, float *floats) {
-    int64_t index[REL_DIMS_MAX] = {0};
-    const int last = tensor->shape.ndims - 1;
-    const size_t row = last >= 0 ? (size_t)tensor->shape.dims[last] : 1,
-                 step = last >= 0 ? (size_t)tensor->strides[last] : 1,
-                 size = safetensors_dtype_size(tensor->dtype);
-    for (size_t done = 0; done < tensor->count; done += row) {
-        size_t at = (size_t)tensor->offset;
-        for (int d = 0; d < last; d++) at += (size_t)(index[d] * tensor->strides[d]);
-        if (step == 1)
-            element_floats(tensor->dtype, storage + at * size, row, floats + done);
-        else
-            for (size_t i = 0; i < row; i++)
-                floats[done + i] = (float)element_load(tensor->dtype, storage, at + i * step);
-        for (int d = last - 1; d >= 0 && ++index[d] == tensor->shape.dims[d]; d--) index[d] = 0;
+static rel_status storage_verify(struct torch_file *file, size_t index) {
+    const struct torch_storage *storage = &file->storages[index];
+    uint64_t bytes = (uint64_t)storage->count * storage->element_bytes;
+    if (file->verified[index] || storage->checksum == 0) return REL_OK;
+    size_t chunk_bytes = bytes < CHUNK ? (size_t)bytes : CHUNK;
+    char *chunk = rel_alloc(chunk_bytes + 1, 1);
+    if (!chunk) return REL_ERR_MEMORY;
+    uLong checksum = 0;
+    rel_status status = REL_OK;
+    for (uint64_t done = 0; done < bytes && status == REL_OK; done += chunk_bytes) {
+        if (bytes - done < chunk_bytes) chunk_bytes = (size_t)(bytes - done);
+        status = input_file_read(&file->input, storage->offset + done, chunk, chunk_bytes);
+        if (status == REL_OK) checksum = crc32_z(checksum, (const Bytef *)chunk, chunk_bytes);
     }
+    rel_free(chunk);
+    return status == REL_OK ? checksum_compare(file, index, checksum) : status;
+}
+
+/* The trailing dimensions that lie one behind the other: *run elements; returns how many dimensions
+ * are left before them. */
+static int run_find(const struct torch_tensor *tensor, size_t *run) {
+    int d = tensor->shape.ndims;
+    *run = 1;
+    while (d > 0 && (tensor->shape.dims[d - 1] == 1 || (size_t)tensor->strides[d - 1] == *run))
+        *run *= (size_t)tensor->shape.dims[--d];
+    return d;
+}
+
+/* Elements from the tensor's first in the storage to its last. */
+static size_t span_of(const struct torch_tensor *tensor) {
+    size_t last = 0;
+    for (int d = 0; d < tensor->shape.ndims; d++)
+        last += (size_t)((tensor->shape.dims[d] - 1) * tensor->strides[d]);
+    return last + 1;
+}
+
+/* Runs one after the other, the dimensions before them counted like an odometer: out of `span`, the
+ * bytes from the tensor's first element on, or, without, out of the file. */
+static rel_status runs_copy(const struct torch_file *file, const struct torch_tensor *tensor,
+                            const char *span, char *data) {
+    const size_t size = safetensors_dtype_size(tensor->dtype);
+    const uint64_t first = file->storages[tensor->storage].offset + tensor->offset * size;
+    int64_t index[REL_DIMS_MAX] = {0};
+    size_t run;
+    const int outer = run_find(tensor, &run);
+    for (size_t done = 0; done < tensor->count; done += run) {
+        size_t at = 0;
+        for (int d = 0; d < outer; d++) at += (size_t)(index[d] * tensor->strides[d]);
+        if (span)
+            memcpy(data + done * size, span + at * size, run * size);
+        else
+            REL_TRY(
+                input_file_read(&file->input, first + at * size, data + done * size, run * size));
+        for (int d = outer - 1; d >= 0 && ++index[d] == tensor->shape.dims[d]; d--) index[d] = 0;
+    }
+    return REL_OK;
+}
+
+static rel_status view_read(const struct torch_file *file, const struct torch_tensor *tensor,
+                            char *data, size_t bytes) {
+    const size_t size = safetensors_dtype_size(tensor->dtype), span_bytes = span_of(tensor) * size;
+    if (span_bytes / 4 > bytes && span_bytes > SPAN_MAX) return runs_copy(file, tensor, NULL, data);
+    char *span = rel_alloc(span_bytes, 1);
+    if (!span) return REL_ERR_MEMORY;
+    rel_status status = input_file_read(
+        &file->input, file->storages[tensor->storage].offset + tensor->offset * size, span,
+        span_bytes);
+    if (status == REL_OK) status = runs_copy(file, tensor, span, data);
+    rel_free(span);
+    return status;
+}
+
+rel_status torch_file_read(struct torch_file *file, const struct torch_tensor *tensor, void *data,
+                           size_t bytes) {
+    const struct torch_storage *storage = &file->storages[tensor->storage];
+    const size_t size = safetensors_dtype_size(tensor->dtype);
+    size_t run;
+    if (bytes != tensor->count * size)
+        return rel_fail(REL_ERR_FORMAT, "%s: tensor \"%s\" has %zu bytes, %zu were expected",
+                        file->input.path, tensor->name, tensor->count * size, bytes);
+    if (bytes == 0) return REL_OK;
+    bool plain = run_find(tensor, &run) == 0, whole = plain && tensor->count == storage->count;
+    if (!whole) REL_TRY(storage_verify(file, tensor->storage));
+    if (!plain) return view_read(file, tensor, data, bytes);
+    REL_TRY(input_file_read(&file->input, storage->offset + tensor->offset * size, data, bytes));
+    if (!whole || file->verified[tensor->storage] || storage->checksum == 0) return REL_OK;
+    return checksum_compare(file, tensor->storage, crc32_z(0, data, bytes));
 }
 
 rel_status torch_file_read_floats(struct torch_file *file, const struct torch_tensor *tensor,
                                   float *floats, size_t count) {
     if (count != tensor->count)
         return rel_fail(REL_ERR_FORMAT, "%s: tensor \"%s\" has %zu elements, %zu were expected",
-                        file->path, tensor->name, tensor->count, count);
-    REL_TRY(storage_load(file, tensor->storage));
-    elements_copy(tensor, file->cached, floats);
-    return REL_OK;
+                        file->input.path, tensor->name, tensor->count, count);
+    size_t bytes = count * safetensors_dtype_size(tensor->dtype);
+    if (tensor->dtype == SAFETENSORS_F32) return torch_file_read(file, tensor, floats, bytes);
+    char *stored = rel_alloc(bytes + 1, 1);
+    if (!stored) return REL_ERR_MEMORY;
+    rel_status status = torch_file_read(file, tensor, stored, bytes);
+    if (status == REL_OK) element_floats(tensor->dtype, stored, count, floats);
+    rel_free(stored);
+    return status;
 }
 
 void torch_file_close(struct torch_file *file) {
     for (size_t i = 0; i < file->count; i++) rel_free(file->tensors[i].name);
-    for (size_t i = 0; i < file->storage_count; i++) rel_free(file->storages[i].key);
     rel_free(file->tensors);
     rel_free(file->storages);
-    rel_free(file->cached);
-    rel_free(file->path);
-    if (file->archive) zip_discard(file->archive);
+    rel_free(file->verified);
+    input_file_close(&file->input);
     *file = (struct torch_file){0};
 }

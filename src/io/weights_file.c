@@ -14,12 +14,12 @@ struct weights_name {
  * header. */
 static bool looks_like_torch(const char *path) {
     unsigned char bytes[4] = {0};
-    FILE *stream = fs_is_folder(path) ? NULL : fopen(path, "rbe");
-    if (!stream) return false; /* whoever opens it next says why */
-    size_t got = fread(bytes, 1, sizeof bytes, stream);
-    fclose(stream);
-    return got == sizeof bytes &&
-           (memcmp(bytes, "PK\3\4", 4) == 0 || (bytes[0] == 0x80 && bytes[1] == 2));
+    struct input_file file;
+    if (input_file_open(path, &file) != REL_OK) return false; /* whoever opens it next says why */
+    bool got =
+        file.bytes >= sizeof bytes && input_file_read(&file, 0, bytes, sizeof bytes) == REL_OK;
+    input_file_close(&file);
+    return got && (memcmp(bytes, "PK\3\4", 4) == 0 || (bytes[0] == 0x80 && bytes[1] == 2));
 }
 
 static int name_compare(const void *a, const void *b) {
@@ -52,10 +52,21 @@ size_t weights_file_count(const struct weights_file *file) {
 struct weights_tensor weights_file_tensor(const struct weights_file *file, size_t index) {
     if (file->is_torch) {
         const struct torch_tensor *tensor = &file->torch.tensors[index];
-        return (struct weights_tensor){tensor->name, tensor->dtype, tensor->shape};
+        return (struct weights_tensor){.name = tensor->name,
+                                       .dtype = tensor->dtype,
+                                       .shape = tensor->shape,
+                                       .count = tensor->count,
+                                       .bytes =
+                                           tensor->count * safetensors_dtype_size(tensor->dtype),
+                                       .path_length = tensor->path_length};
     }
     const struct safetensors_entry *entry = &file->safetensors.entries[index];
-    return (struct weights_tensor){entry->name, entry->dtype, entry->shape};
+    return (struct weights_tensor){.name = entry->name,
+                                   .dtype = entry->dtype,
+                                   .shape = entry->shape,
+                                   .count =
+                                       (size_t)entry->bytes / safetensors_dtype_size(entry->dtype),
+                                   .bytes = (size_t)entry->bytes};
 }
 
 bool weights_file_find(const struct weights_file *file, const char *name, size_t *index) {
@@ -66,25 +77,30 @@ bool weights_file_find(const struct weights_file *file, const char *name, size_t
     return found != NULL;
 }
 
-static rel_status entry_floats(const struct safetensors_file *file,
-                               const struct safetensors_entry *entry, float *floats, size_t count) {
-    size_t bytes;
-    if (!rel_size_multiply(count, safetensors_dtype_size(entry->dtype), &bytes) ||
-        bytes != entry->bytes)
-        return rel_fail(REL_ERR_FORMAT, "%s: tensor \"%s\" has %llu bytes, not %zu elements",
-                        file->path, entry->name, (unsigned long long)entry->bytes, count);
-    char *stored = rel_alloc(bytes ? bytes : 1, 1);
+rel_status weights_file_read_stored(struct weights_file *file, size_t index, void *data,
+                                    size_t bytes) {
+    if (file->is_torch)
+        return torch_file_read(&file->torch, &file->torch.tensors[index], data, bytes);
+    return safetensors_read(&file->safetensors, &file->safetensors.entries[index], data, bytes);
+}
+
+rel_status weights_file_read(struct weights_file *file, size_t index, float *floats, size_t count) {
+    const struct weights_tensor tensor = weights_file_tensor(file, index);
+    if (tensor.count != count)
+        return rel_fail(REL_ERR_FORMAT, "tensor \"%s\" has %zu elements, %zu were expected",
+                        tensor.name, tensor.count, count);
+    if (tensor.dtype == SAFETENSORS_F32)
+        return weights_file_read_stored(file, index, floats, tensor.bytes);
+    char *stored = rel_alloc(tensor.bytes + 1, 1);
     if (!stored) return REL_ERR_MEMORY;
-    rel_status status = safetensors_read(file, entry, stored, bytes);
-    if (status == REL_OK) element_floats(entry->dtype, stored, count, floats);
+    rel_status status = weights_file_read_stored(file, index, stored, tensor.bytes);
+    if (status == REL_OK) element_floats(tensor.dtype, stored, count, floats);
     rel_free(stored);
     return status;
 }
 
-rel_status weights_file_read(struct weights_file *file, size_t index, float *floats, size_t count) {
-    if (file->is_torch)
-        return torch_file_read_floats(&file->torch, &file->torch.tensors[index], floats, count);
-    return entry_floats(&file->safetensors, &file->safetensors.entries[index], floats, count);
+const json_t *weights_file_metadata(const struct weights_file *file) {
+    return file->is_torch ? NULL : file->safetensors.metadata;
 }
 
 void weights_file_close(struct weights_file *file) {

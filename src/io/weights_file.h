@@ -15,6 +15,8 @@ struct weights_tensor {
     const char *name; /* of the file */
     enum safetensors_dtype dtype;
     struct rel_shape shape;
+    size_t count, bytes; /* elements */
+    size_t path_length;  /* of the dictionary's name in `name`: see struct torch_tensor */
 };
 
 /* Tells the formats apart by their first bytes. Errors as torch_file_open and safetensors_open, the
@@ -27,6 +29,11 @@ struct weights_tensor weights_file_tensor(const struct weights_file *file, size_
 bool weights_file_find(const struct weights_file *file, const char *name, size_t *index);
 /* A tensor as float32, row-major; `count` must be its number of elements. */
 rel_status weights_file_read(struct weights_file *file, size_t index, float *floats, size_t count);
+/* The same as it is stored; `bytes` must be those of its elements. */
+rel_status weights_file_read_stored(struct weights_file *file, size_t index, void *data,
+                                    size_t bytes);
+/* The metadata of a safetensors file; NULL for another. */
+const json_t *weights_file_metadata(const struct weights_file *file);
 void weights_file_close(struct weights_file *file);
 
 #endif

@@ -19,5 +19,6 @@
 #include "learn/probe.h"
 #include "learn/purity.h"
 #include "learn/reinit.h"
+#include "learn/reinit_weights.h"
 
 #endif

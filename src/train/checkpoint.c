@@ -94,13 +94,13 @@ static rel_status tensor_read(void *context, const char *name, const struct rel_
     if (!entry)
         return rel_fail(REL_ERR_FORMAT,
                         "%s: has no tensor \"%s\" (was it trained with another configuration?)",
-                        file->path, name);
+                        file->input.path, name);
     if (entry->dtype != SAFETENSORS_F32 || !rel_shape_equal(&entry->shape, shape)) {
         char here[64], there[64];
         rel_shape_text(&entry->shape, there, sizeof there);
         rel_shape_text(shape, here, sizeof here);
         return rel_fail(REL_ERR_FORMAT, "%s: tensor \"%s\" is %s %s, the model needs F32 %s",
-                        file->path, name, safetensors_dtype_name(entry->dtype), there, here);
+                        file->input.path, name, safetensors_dtype_name(entry->dtype), there, here);
     }
     return safetensors_read(file, entry, data, (size_t)entry->bytes);
 }
@@ -111,8 +111,8 @@ static rel_status arrays_read(const struct safetensors_file *file,
         const struct safetensors_entry *entry = safetensors_find(file, arrays[i].name);
         if (!entry && optional) continue;
         if (!entry || entry->dtype != arrays[i].dtype)
-            return rel_fail(REL_ERR_FORMAT, "%s: \"%s\" is missing or of another type", file->path,
-                            arrays[i].name);
+            return rel_fail(REL_ERR_FORMAT, "%s: \"%s\" is missing or of another type",
+                            file->input.path, arrays[i].name);
         REL_TRY(safetensors_read(file, entry, arrays[i].data,
                                  arrays[i].count * safetensors_dtype_size(arrays[i].dtype)));
     }
@@ -126,16 +126,16 @@ static rel_status state_read(const struct safetensors_file *file, json_t **state
     snprintf(expected, sizeof expected, "%d", CHECKPOINT_VERSION);
     if (!version || !text)
         return rel_fail(REL_ERR_FORMAT, "%s: is a safetensors file, but no checkpoint of relearn",
-                        file->path);
+                        file->input.path);
     if (strcmp(version, expected) != 0)
         return rel_fail(REL_ERR_VERSION, "%s: is of checkpoint version %s, this program reads %s",
-                        file->path, version, expected);
+                        file->input.path, version, expected);
     json_error_t error;
     *state = json_loads(text, 0, &error);
     if (!json_is_object(*state)) {
         json_decref(*state);
         *state = NULL;
-        return rel_fail(REL_ERR_FORMAT, "%s: its state is not a JSON object", file->path);
+        return rel_fail(REL_ERR_FORMAT, "%s: its state is not a JSON object", file->input.path);
     }
     return REL_OK;
 }

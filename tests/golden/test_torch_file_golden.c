@@ -10,17 +10,21 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct safetensors_file values;
+static struct safetensors_file values, stored; /* as float32; as bytes */
 
 static int setup(void **state) {
     (void)state;
-    return safetensors_open("tests/golden/data/torch_values.safetensors", true, &values) == REL_OK
+    return safetensors_open("tests/golden/data/torch_values.safetensors", true, &values) ==
+                       REL_OK &&
+                   safetensors_open("tests/golden/data/torch_stored.safetensors", true, &stored) ==
+                       REL_OK
                ? 0
                : -1;
 }
 static int teardown(void **state) {
     (void)state;
     safetensors_close(&values);
+    safetensors_close(&stored);
     return 0;
 }
 
@@ -46,6 +50,20 @@ static void tensor_check(struct torch_file *file, const struct torch_tensor *ten
     assert_int_equal(torch_file_read_floats(file, tensor, got, tensor->count + 1), REL_ERR_FORMAT);
 }
 
+/* Bit for bit, in its own type. */
+static void bytes_check(struct torch_file *file, const struct torch_tensor *tensor,
+                        const struct safetensors_entry *expected) {
+    char wanted[512], got[512];
+    size_t bytes = tensor->count * safetensors_dtype_size(tensor->dtype);
+    assert_non_null(expected);
+    assert_int_equal(bytes, expected->bytes);
+    assert_true(bytes <= sizeof wanted);
+    assert_int_equal(safetensors_read(&stored, expected, wanted, bytes), REL_OK);
+    assert_int_equal(torch_file_read(file, tensor, got, bytes), REL_OK);
+    if (bytes && memcmp(wanted, got, bytes) != 0) fail_msg("%s: other bytes", expected->name);
+    assert_int_equal(torch_file_read(file, tensor, got, bytes + 1), REL_ERR_FORMAT);
+}
+
 static void file_check(const char *name) {
     struct torch_file file;
     size_t length = strlen(name), found = 0;
@@ -56,6 +74,7 @@ static void file_check(const char *name) {
         const struct torch_tensor *tensor = torch_file_find(&file, key + length + 1);
         if (!tensor) fail_msg("%s is not found", key);
         tensor_check(&file, tensor, &values.entries[i]);
+        bytes_check(&file, tensor, safetensors_find(&stored, key));
         found++;
     }
     assert_true(found > 0);
@@ -83,6 +102,7 @@ static void dictionaries(void **state) {
     file_check("torch_state.pt");
     file_check("torch_checkpoint.pt");
     file_check("torch_protocol4.pt");
+    file_check("torch_old.pt"); /* the format before the archive */
 }
 
 static void storages_are_shared(void **state) {
@@ -93,6 +113,7 @@ static void storages_are_shared(void **state) {
     const struct torch_tensor *window = torch_file_find(&file, "state_dict.window");
     assert_int_equal(plain->storage, window->storage);
     assert_int_equal(window->offset, 8 + 2);
+    assert_int_equal(plain->path_length, strlen("state_dict"));
     torch_file_close(&file);
 }
 
@@ -101,7 +122,6 @@ static void refused(void **state) {
     static const struct {
         const char *name, *says;
     } cases[] = {
-        {"torch_old.pt", "format of PyTorch before 1.6"},
         {"torch_module.pt", "torch.nn.modules.container.Sequential"},
         {"torch_expanded.pt", ".contiguous()"},
         {"torch_complex.pt", "torch.ComplexFloatStorage"},

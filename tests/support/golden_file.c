@@ -29,9 +29,9 @@ void golden_close(void) {
 static const void *read_tensor(const char *name, enum safetensors_dtype dtype, size_t count) {
     const struct safetensors_entry *entry = safetensors_find(&golden, name);
     size_t bytes = count * safetensors_dtype_size(dtype);
-    if (!entry) fail_msg("%s has no %s", golden.path, name);
+    if (!entry) fail_msg("%s has no %s", golden.input.path, name);
     if (entry->dtype != dtype || entry->bytes != bytes)
-        fail_msg("%s: %s is not %zu of %s", golden.path, name, count,
+        fail_msg("%s: %s is not %zu of %s", golden.input.path, name, count,
                  safetensors_dtype_name(dtype));
     assert_true(tensor_count < TENSORS_MAX);
     void *data = rel_alloc(1, bytes);

@@ -220,7 +220,7 @@ static void wrong_files(void **state) {
     refused("/nonexistent/weights.pt", "visual", REL_ERR_NOT_FOUND, "weights.pt");
     scratch_write("text.pth", "hello, world", 12);
     refused(scratch_path("text.pth"), "visual", REL_ERR_FORMAT, "text.pth");
-    refused("tests/golden/data/torch_old.pt", "visual", REL_ERR_UNSUPPORTED, "before 1.6");
+    refused("tests/golden/data/torch_complex.pt", "visual", REL_ERR_UNSUPPORTED, "Complex");
 }
 
 int main(void) {

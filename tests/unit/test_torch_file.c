@@ -13,6 +13,7 @@
 #include <zip.h>
 
 static const char *const good = "tests/golden/data/torch_checkpoint.pt";
+static const char *const old = "tests/golden/data/torch_old.pt";
 
 /* Opens and, when that succeeds, reads everything. */
 static rel_status read_all(const char *path) {
@@ -29,28 +30,33 @@ static rel_status read_all(const char *path) {
     return status;
 }
 
-static void damage(void **state) {
-    (void)state;
+static void damage_one(const char *path) {
     char *bytes;
     size_t size, refused = 0;
-    assert_int_equal(read_all(good), REL_OK);
-    assert_int_equal(fs_read(good, 1 << 20, &bytes, &size), REL_OK);
+    if (read_all(path) != REL_OK) fail_msg("%s", rel_error_message());
+    assert_int_equal(fs_read(path, 1 << 20, &bytes, &size), REL_OK);
     for (size_t cut = 0; cut < size; cut += cut < 64 ? 1 : 61) {
         scratch_write("cut.pt", bytes, cut);
         assert_int_not_equal(read_all(scratch_path("cut.pt")), REL_OK);
         assert_non_null(strstr(rel_error_message(), "cut.pt"));
     }
-    /* Bytes that pad or repeat what stands elsewhere may change unnoticed; data and pickle may not.
-     */
-    for (size_t at = 0; at < size; at += 3) {
+    /* Bytes that pad or repeat what stands elsewhere may change unnoticed; data and pickle of an
+     * archive may not. */
+    for (size_t at = 0; at < size; at += 7) {
         bytes[at] = (char)(bytes[at] ^ 1 << (at % 8));
         scratch_write("flip.pt", bytes, size);
         refused += read_all(scratch_path("flip.pt")) != REL_OK;
         bytes[at] = (char)(bytes[at] ^ 1 << (at % 8));
     }
-    assert_true(refused > size / 12);
+    assert_true(refused > size / 28);
     rel_free(bytes);
     assert_int_equal(rel_alloc_live_bytes(), 0);
+}
+
+static void damage(void **state) {
+    (void)state;
+    damage_one(good);
+    damage_one(old);
 }
 
 struct part {
@@ -281,6 +287,79 @@ static void odd_archives(void **state) {
     assert_int_equal(torch_file_open(scratch_path("empty.pt"), &file), REL_ERR_FORMAT);
 }
 
+/* --- the format before the archive --- */
+
+#define OLD_START                                                                                  \
+    "\x80\2\x8a\x0al\xfc\x9c\x46\xf9\x20j\xa8P\x19."                                               \
+    "\x80\2M\xe9\3."                                                                               \
+    "\x80\2}X\15\0\0\0little_endian\x88s."
+#define OLD_KEYS "\x80\2]X\1\0\0\0000a."
+#define OLD_DATA                                                                                   \
+    "\4\0\0\0\0\0\0\0"                                                                             \
+    "\0\0\x80?\0\0\0@\0\0@@\0\0\x80@"
+#define OLD_TENSOR TENSOR(FOUR, "K\0", "K\2K\2\x86", "K\2K\1\x86")
+
+static rel_status open_old(const char *bytes, size_t size) {
+    scratch_write("old.pt", bytes, size);
+    size_t live = rel_alloc_live_bytes();
+    rel_status status = read_all(scratch_path("old.pt"));
+    if (status != REL_OK) assert_non_null(strstr(rel_error_message(), "old.pt"));
+    assert_int_equal(rel_alloc_live_bytes(), live);
+    return status;
+}
+
+static void crafted_old_files(void **state) {
+    (void)state;
+    static const struct {
+        const char *what, *bytes;
+        size_t size;
+        rel_status status;
+    } cases[] = {
+#define CASE(what, text, status) {what, text, sizeof(text) - 1, status}
+        CASE("good", OLD_START OLD_TENSOR OLD_KEYS OLD_DATA, REL_OK),
+        CASE("no storage list", OLD_START OLD_TENSOR, REL_ERR_FORMAT),
+        CASE("no data", OLD_START OLD_TENSOR OLD_KEYS, REL_ERR_FORMAT),
+        CASE("data behind", OLD_START OLD_TENSOR OLD_KEYS OLD_DATA "x", REL_ERR_FORMAT),
+        CASE("a list of nothing", OLD_START OLD_TENSOR "\x80\2]." OLD_DATA, REL_ERR_FORMAT),
+        CASE("another storage", OLD_START OLD_TENSOR "\x80\2]X\1\0\0\0001a." OLD_DATA,
+             REL_ERR_FORMAT),
+        CASE("a list that is none", OLD_START OLD_TENSOR "\x80\2K\1." OLD_DATA, REL_ERR_FORMAT),
+        CASE("numbers of storages", OLD_START OLD_TENSOR "\x80\2]K\0a." OLD_DATA, REL_ERR_FORMAT),
+        CASE("more elements than the pickle says",
+             OLD_START OLD_TENSOR OLD_KEYS "\5\0\0\0\0\0\0\0"
+                                           "\0\0\x80?\0\0\0@\0\0@@\0\0\x80@aaaa",
+             REL_ERR_FORMAT),
+        CASE("2^62 elements", OLD_START OLD_TENSOR OLD_KEYS "\0\0\0\0\0\0\0\x40", REL_ERR_FORMAT),
+        CASE("a function in the list", OLD_START OLD_TENSOR "\x80\2cos\nsystem\n." OLD_DATA,
+             REL_ERR_UNSUPPORTED),
+        CASE("a big-endian machine",
+             "\x80\2\x8a\x0al\xfc\x9c\x46\xf9\x20j\xa8P\x19.\x80\2M\xe9\3."
+             "\x80\2}X\15\0\0\0little_endian\x89s." OLD_TENSOR OLD_KEYS OLD_DATA,
+             REL_ERR_UNSUPPORTED),
+        CASE("a plain pickle", OLD_TENSOR, REL_ERR_FORMAT),
+#undef CASE
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rel_status status = open_old(cases[i].bytes, cases[i].size);
+        if (status != cases[i].status)
+            fail_msg("%s: %s: %s", cases[i].what, rel_status_name(status), rel_error_message());
+    }
+}
+
+/* What Python 2 wrote: texts as bytes, ordered dictionaries made of pairs, the first _rebuild. */
+static void files_of_python2(void **state) {
+    (void)state;
+    static const char text[] =
+        OLD_START "\x80\2ccollections\nOrderedDict\n(](](U\6weightctorch._utils\n_rebuild_tensor\n"
+                  "(" FOUR "K\0K\4\x85K\1\x85tReetR." OLD_KEYS OLD_DATA;
+    struct torch_file file;
+    scratch_write("python2.pt", text, sizeof text - 1);
+    if (torch_file_open(scratch_path("python2.pt"), &file) != REL_OK)
+        fail_msg("%s", rel_error_message());
+    assert_non_null(torch_file_find(&file, "weight"));
+    torch_file_close(&file);
+}
+
 static void two_of_one_name(void **state) {
     (void)state;
     /* {"a": {"b": tensor}, "a.b": the same} */
@@ -304,6 +383,8 @@ int main(void) {
         cmocka_unit_test(broken_pickles),
         cmocka_unit_test(bombs),
         cmocka_unit_test(odd_archives),
+        cmocka_unit_test(crafted_old_files),
+        cmocka_unit_test(files_of_python2),
         cmocka_unit_test(two_of_one_name),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
