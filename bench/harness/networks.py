@@ -161,13 +161,13 @@ def network(name, settings, *, mode, precisions, variants, goal, goal_as_it_come
                   work=iteration_samples(mode), checks=checks, details=details)
 
 
-def memory(name, settings):
+def memory(name, settings, *, precision, variants):
     """Peak resident memory of the process. PyTorch's is taken once it runs (import and compilation
-    do not count), ours from the start; PyTorch's most frugal f32 variant is the peer."""
+    do not count), ours from the start; PyTorch's most frugal variant of that precision is the peer."""
     peaks = {}
-    with start_ours(settings, "step", "f32") as worker:
+    with start_ours(settings, "step", precision) as worker:
         ours_ready, ours = worker.ready, worker.run(3).answer["peak_rss_kib"] / 1024
-    for variant in [settings.peer] if settings.peer else STEP_F32:
+    for variant in [settings.peer] if settings.peer else variants:
         try:
             with start_torch(settings, "step", variant) as worker:
                 worker.reset_peak()
@@ -182,7 +182,7 @@ def memory(name, settings):
     # What others do does not change what a process holds: always trusted.
     return finish(name, settings, ours=[ours], peer=[peer], ratios=[peer / ours], ratio=peer / ours,
                   peer_name=f"PyTorch {best}", unit="MiB", goal=round(1 / 0.6, 3),
-                  checks=same_work(ours_ready, ready, LIMITS["f32"]), foreign=[0.0], trusted=True,
+                  checks=same_work(ours_ready, ready, LIMITS[precision]), foreign=[0.0], trusted=True,
                   details={"peers": {variant: round(value[0]) for variant, value in peaks.items()},
                            "share_of_peer": round(ours / peer, 3)})
 
@@ -194,6 +194,7 @@ BENCHMARKS = {
     "step-best": functools.partial(network, mode="step", precisions=["f32", "bf16"], variants=STEP_F32 + STEP_BF16,
                                    goal=1.7),
     "eval-f32": functools.partial(network, mode="eval", precisions=["f32"], variants=EVAL_F32, goal=2.7),
-    "eval-best": functools.partial(network, mode="eval", precisions=["f32", "bf16"], variants=EVAL_F32 + EVAL_BF16, goal=1.6),
-    "memory-step": memory,
+    "eval-best": functools.partial(network, mode="eval", precisions=["f32"], variants=EVAL_F32 + EVAL_BF16, goal=1.6),
+    "memory-step": functools.partial(memory, precision="f32", variants=STEP_F32),
+    "memory-step-bf16": functools.partial(memory, precision="bf16", variants=STEP_BF16),
 }

@@ -69,14 +69,19 @@ rel_status towers_init(struct towers *towers, enum nn_mode mode, int batch, int 
                                   .training = training,
                                   .extra_planes = training ? NN_SGD_PLANES : 0};
     *towers = (struct towers){.batch = batch, .threads = threads};
-    if (strcmp(precision, "f32") != 0)
-        return rel_fail(REL_ERR_UNSUPPORTED, "precision %s: the engine has f32 alone", precision);
+    bool narrow = strcmp(precision, "bf16") == 0;
+    if (narrow && !training)
+        return rel_fail(REL_ERR_UNSUPPORTED, "precision bf16: the engine evaluates in f32 alone");
+    if (!narrow && strcmp(precision, "f32") != 0)
+        return rel_fail(REL_ERR_UNSUPPORTED, "precision %s: the engine has f32 and bf16",
+                        precision);
     for (int m = 0; m < TOWERS; m++) {
         config.inputs[m] = tower_inputs[m];
         REL_TRY(options_default(encoder_option_table, encoder_option_count, &config.encoders[m]));
     }
     rel_status status = REL_OK;
-    const struct nn_runtime_config runtime = {.threads = threads, .kernels = NN_KERNELS_AUTO};
+    const struct nn_runtime_config runtime = {
+        .threads = threads, .precision = narrow ? NN_BF16 : NN_F32, .kernels = NN_KERNELS_AUTO};
     REL_TRY_CLEANUP(nn_runtime_init(&towers->runtime, &runtime));
     REL_TRY_CLEANUP(model_init(&towers->model, towers->runtime, &config));
     for (int m = 0; m < TOWERS; m++) {

@@ -38,8 +38,9 @@ static struct range range_of_thread(const struct nn_batch_norm *norm) {
     return (struct range){planes * thread / threads, planes * (thread + 1) / threads};
 }
 
+/* In bytes. */
 static size_t plane_offset(const struct nn_batch_norm *norm, size_t plane) {
-    return plane * norm->pixels * (size_t)norm->runtime->block;
+    return plane * norm->pixels * (size_t)norm->runtime->block * norm->stored_bytes;
 }
 
 static size_t plane_channel(const struct nn_batch_norm *norm, size_t plane) {
@@ -52,7 +53,7 @@ static double count_per_channel(const struct nn_batch_norm *norm) {
 }
 
 static bool stream_out(const struct nn_batch_norm *norm) {
-    return (size_t)norm->batch * (size_t)norm->channels * norm->pixels * sizeof(float) >=
+    return (size_t)norm->batch * (size_t)norm->channels * norm->pixels * norm->stored_bytes >=
            STREAM_BYTES;
 }
 
@@ -90,9 +91,9 @@ static void finish_statistics(struct nn_batch_norm *norm, int threads, const flo
     }
 }
 
-void nn_batch_norm_statistics(struct nn_batch_norm *norm, const float *x, const float *weight,
+void nn_batch_norm_statistics(struct nn_batch_norm *norm, const void *x, const float *weight,
                               const float *bias, float *running_mean, float *running_variance) {
-    const struct nn_block_kernels *kernels = norm->runtime->kernels;
+    const struct nn_block_kernels *kernels = norm->kernels;
     int threads = norm->runtime->threads;
     if (x) {
 #pragma omp parallel num_threads(norm->runtime->threads)
@@ -101,7 +102,7 @@ void nn_batch_norm_statistics(struct nn_batch_norm *norm, const float *x, const 
             double *sum = clear_partial(norm), *square = sum + norm->channels;
             for (size_t p = range.first; p < range.end; p++) {
                 size_t channel = plane_channel(norm, p);
-                kernels->sums(x + plane_offset(norm, p), norm->pixels, sum + channel,
+                kernels->sums((const char *)x + plane_offset(norm, p), norm->pixels, sum + channel,
                               square + channel);
             }
 #pragma omp single
@@ -111,9 +112,9 @@ void nn_batch_norm_statistics(struct nn_batch_norm *norm, const float *x, const 
     finish_statistics(norm, threads, weight, bias, running_mean, running_variance);
 }
 
-void nn_batch_norm_apply(const struct nn_batch_norm *norm, const float *x, const float *residual,
-                         const struct nn_deferred *deferred, bool relu, float *out) {
-    const struct nn_block_kernels *kernels = norm->runtime->kernels;
+void nn_batch_norm_apply(const struct nn_batch_norm *norm, const void *x, const void *residual,
+                         const struct nn_deferred *deferred, bool relu, void *out) {
+    const struct nn_block_kernels *kernels = norm->kernels;
     bool stream = stream_out(norm) && out != residual;
     bool normalize_residual = residual && deferred && deferred->scale;
 #pragma omp parallel num_threads(norm->runtime->threads)
@@ -126,11 +127,11 @@ void nn_batch_norm_apply(const struct nn_batch_norm *norm, const float *x, const
                 .pixels = norm->pixels,
                 .relu = relu,
                 .stream = stream,
-                .x = x + at,
+                .x = (const char *)x + at,
                 .scale = norm->scale + channel,
                 .shift = norm->shift + channel,
-                .residual = residual ? residual + at : NULL,
-                .out = out + at,
+                .residual = residual ? (const char *)residual + at : NULL,
+                .out = (char *)out + at,
             };
             if (normalize_residual) {
                 plane.residual_scale = deferred->scale + channel;
@@ -162,7 +163,7 @@ static void finish_gradients(struct nn_batch_norm *norm, int threads,
 
 /* Where the masked gradient is written, NULL if nowhere: it is wanted by the residual, and spares
  * the second pass a sum. */
-static float *masked_place(const struct nn_batch_norm_gradients *g) {
+static char *masked_place(const struct nn_batch_norm_gradients *g) {
     if (g->residual) {
         bool there = g->residual == g->gradient && g->mask == NN_MASK_NONE && !g->second;
         return there ? NULL : g->residual;
@@ -177,18 +178,18 @@ static struct nn_gradient_plane gradient_plane(const struct nn_batch_norm *norm,
     return (struct nn_gradient_plane){
         .pixels = norm->pixels,
         .mask = g->mask,
-        .x = g->x + at,
-        .out = g->mask == NN_MASK_OUTPUT ? g->out + at : NULL,
+        .x = (const char *)g->x + at,
+        .out = g->mask == NN_MASK_OUTPUT ? (const char *)g->out + at : NULL,
         .scale = norm->scale + channel,
         .shift = norm->shift + channel,
-        .gradient = g->gradient + at,
-        .second = g->second ? g->second + at : NULL,
+        .gradient = (const char *)g->gradient + at,
+        .second = g->second ? (const char *)g->second + at : NULL,
     };
 }
 
 void nn_batch_norm_backward(struct nn_batch_norm *norm, const struct nn_batch_norm_gradients *g) {
-    const struct nn_block_kernels *kernels = norm->runtime->kernels;
-    float *masked = masked_place(g);
+    const struct nn_block_kernels *kernels = norm->kernels;
+    char *masked = masked_place(g);
     bool stream = stream_out(norm);
 #pragma omp parallel num_threads(norm->runtime->threads)
     {
@@ -212,7 +213,7 @@ void nn_batch_norm_backward(struct nn_batch_norm *norm, const struct nn_batch_no
                 plane.mask = NN_MASK_NONE;
             }
             kernels->gradient_apply(&plane, norm->mean32 + channel, norm->slope + channel,
-                                    norm->offset + channel, stream, g->x_gradient + at);
+                                    norm->offset + channel, stream, (char *)g->x_gradient + at);
         }
         if (stream) kernels->fence();
     }

@@ -12,6 +12,8 @@
 
 struct nn_batch_norm {
     const struct nn_runtime *runtime;
+    const struct nn_block_kernels *kernels; /* for activations as they are stored */
+    size_t stored_bytes;                    /* of an element */
     int batch, channels;
     size_t pixels;   /* of one picture */
     double *partial; /* [threads][2][channels], scratch of a call */
@@ -32,20 +34,20 @@ void nn_batch_norm_place(struct nn_batch_norm *norm, void *partial, void *state)
 /* First half of forward: scale and shift. x: [batch][channels / block][pixels][block]; NULL: its
  * sums and sums of squares stand in `partial` already. weight, bias and the running statistics:
  * [channels]; these move by momentum 0.1 towards the batch's mean and unbiased variance. */
-void nn_batch_norm_statistics(struct nn_batch_norm *norm, const float *x, const float *weight,
+void nn_batch_norm_statistics(struct nn_batch_norm *norm, const void *x, const float *weight,
                               const float *bias, float *running_mean, float *running_variance);
 /* Second half: out = x * scale + shift (+ residual, may be NULL, with what `deferred` leaves to do
  * to it, NULL: nothing) (then ReLU). out may be residual. */
-void nn_batch_norm_apply(const struct nn_batch_norm *norm, const float *x, const float *residual,
-                         const struct nn_deferred *deferred, bool relu, float *out);
+void nn_batch_norm_apply(const struct nn_batch_norm *norm, const void *x, const void *residual,
+                         const struct nn_deferred *deferred, bool relu, void *out);
 
 struct nn_batch_norm_gradients {
     enum nn_mask mask;
-    const float *x, *out; /* as in forward; out only for NN_MASK_OUTPUT */
-    float *gradient;      /* of out; may be overwritten */
-    const float *second;  /* to be added to it; may be NULL */
-    float *residual;   /* gets the gradient of the residual; NULL: not wanted; may be `gradient` */
-    float *x_gradient; /* gets the gradient of x; may be `gradient` if that is not residual */
+    const void *x, *out; /* as in forward; out only for NN_MASK_OUTPUT */
+    void *gradient;      /* of out; may be overwritten */
+    const void *second;  /* to be added to it; may be NULL */
+    void *residual;   /* gets the gradient of the residual; NULL: not wanted; may be `gradient` */
+    void *x_gradient; /* gets the gradient of x; may be `gradient` if that is not residual */
     float *weight, *bias;      /* [channels], get theirs */
     bool add_weight, add_bias; /* add to what is there */
 };

@@ -1,7 +1,9 @@
-/* Body of block8.isa.c and block16.isa.c, which define NN_BLOCK and NN_BLOCK_KERNELS. Vector types
- * are as wide as a block, half a block, or half a block in double; the compiler splits what the
- * instruction set has not. Functions with constant flags are made once and inlined per case. */
+/* Body of block8.isa.c, block16.isa.c and their likes for bf16, which define NN_BLOCK,
+ * NN_BLOCK_KERNELS and NN_BF16. Vector types are as wide as a block, half a block, or half a block
+ * in double; the compiler splits what the instruction set has not. Functions with constant flags
+ * are made once and inlined per case. */
 #include "base/base.h"
+#include "nn/bf16.h"
 #include "nn/block_kernels.h"
 
 #include <immintrin.h>
@@ -22,9 +24,26 @@ typedef float block_f32_unaligned __attribute__((vector_size(NN_BLOCK * 4), may_
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE block_f32 load(const float *from) { return *(const block_f32 *)from; }
+#if NN_BF16
+typedef bf16 stored;
+typedef uint16_t block_u16 __attribute__((vector_size(NN_BLOCK * 2), may_alias));
+typedef uint16_t half_u16 __attribute__((vector_size(NN_BLOCK), may_alias));
+typedef uint32_t block_u32 __attribute__((vector_size(NN_BLOCK * 4)));
+typedef uint32_t half_u32 __attribute__((vector_size(NN_BLOCK * 2)));
+BF16_VECTORS(widen_block, narrow_block, block_f32, block_u32, block_u16)
+BF16_VECTORS(widen_half, narrow_half, half_f32, half_u32, half_u16)
+
+INLINE block_f32 load(const stored *from) { return widen_block(*(const block_u16 *)from); }
+INLINE half_f32 load_half(const stored *from) { return widen_half(*(const half_u16 *)from); }
+/* What a value is after it was stored. */
+INLINE half_f32 as_stored(half_f32 x) { return widen_half(narrow_half(x)); }
+#else
+typedef float stored;
+INLINE block_f32 load(const stored *from) { return *(const block_f32 *)from; }
+INLINE half_f32 load_half(const stored *from) { return *(const half_f32 *)from; }
+INLINE half_f32 as_stored(half_f32 x) { return x; }
+#endif
 INLINE block_f32 load_any(const float *from) { return *(const block_f32_unaligned *)from; }
-INLINE half_f32 load_half(const float *from) { return *(const half_f32 *)from; }
 INLINE half_f32 load_half_any(const float *from) { return *(const half_f32_unaligned *)from; }
 
 INLINE half_f64 widen(half_f32 x) {
@@ -37,6 +56,31 @@ INLINE half_f64 widen(half_f32 x) {
 #endif
 }
 
+#if NN_BF16
+/* Streams only where an instruction stores that much. */
+INLINE void store_half(stored *to, half_f32 x, bool stream) {
+    (void)stream;
+    *(half_u16 *)to = narrow_half(x);
+}
+
+INLINE void store(stored *to, block_f32 x, bool stream) {
+    block_u16 narrow = narrow_block(x);
+#if defined(__AVX__) && NN_BLOCK == 16
+    if (stream) {
+        _mm256_stream_si256((__m256i *)to, (__m256i)narrow);
+        return;
+    }
+#elif defined(__AVX__)
+    if (stream) {
+        _mm_stream_si128((__m128i *)to, (__m128i)narrow);
+        return;
+    }
+#else
+    (void)stream;
+#endif
+    *(block_u16 *)to = narrow;
+}
+#else
 INLINE void store_half(float *to, half_f32 x, bool stream) {
 #if defined(__AVX__) && NN_BLOCK == 16
     if (stream) {
@@ -65,6 +109,7 @@ INLINE void store(float *to, block_f32 x, bool stream) {
 #endif
     *(block_f32 *)to = x;
 }
+#endif
 
 static void fence(void) { _mm_sfence(); }
 
@@ -76,7 +121,8 @@ INLINE void add_to(double *total, half_f64 x) {
     *(half_f64_unaligned *)total = *(const half_f64_unaligned *)total + x;
 }
 
-static void sums(const float *x, size_t pixels, double *sum, double *square) {
+static void sums(const void *plane, size_t pixels, double *sum, double *square) {
+    const stored *x = plane;
     half_f64 s[2][2] = {{{0}}},
              q[2][2] = {{{0}}}; /* [pixel parity][half]: two chains of additions */
     for (size_t p = 0; p + 2 <= pixels; p += 2)
@@ -108,16 +154,18 @@ enum residual { NO_RESIDUAL, ADD, ADD_NORMALIZED };
 
 INLINE void normalize_as(const struct nn_normalize_plane *p, enum residual add, bool stream) {
     block_f32 a = load_any(p->scale), b = load_any(p->shift), c = {0}, d = {0};
+    const stored *x = p->x, *residual = p->residual;
+    stored *out = p->out;
     float floor = floor_of(p->relu), residual_floor = floor_of(p->residual_relu);
     if (add == ADD_NORMALIZED) {
         c = load_any(p->residual_scale);
         d = load_any(p->residual_shift);
     }
     for (size_t i = 0; i < p->pixels * BLOCK; i += BLOCK) {
-        block_f32 v = load(p->x + i) * a + b;
-        if (add == ADD) v += load(p->residual + i);
-        if (add == ADD_NORMALIZED) v += normalized(load(p->residual + i), c, d, residual_floor);
-        store(p->out + i, (block_f32)((block_i32)v & ~(v < floor)), stream);
+        block_f32 v = load(x + i) * a + b;
+        if (add == ADD) v += load(residual + i);
+        if (add == ADD_NORMALIZED) v += normalized(load(residual + i), c, d, residual_floor);
+        store(out + i, (block_f32)((block_i32)v & ~(v < floor)), stream);
     }
 }
 
@@ -134,16 +182,16 @@ static void normalize(const struct nn_normalize_plane *plane) {
 }
 
 /* Zero where the ReLU was shut; a NaN leaves it open. */
-INLINE half_f32 masked_half(const struct nn_gradient_plane *plane, enum nn_mask mask, half_f32 v,
-                            half_f32 x, size_t i, half_f32 scale, half_f32 shift) {
+INLINE half_f32 masked_half(const stored *out, enum nn_mask mask, half_f32 v, half_f32 x, size_t i,
+                            half_f32 scale, half_f32 shift) {
     if (mask == NN_MASK_INPUT) return (half_f32)((half_i32)v & ~(x * scale + shift <= 0.0F));
-    if (mask == NN_MASK_OUTPUT)
-        return (half_f32)((half_i32)v & ~(load_half(plane->out + i) <= 0.0F));
+    if (mask == NN_MASK_OUTPUT) return (half_f32)((half_i32)v & ~(load_half(out + i) <= 0.0F));
     return v;
 }
 
 INLINE void gradient_sums_as(const struct nn_gradient_plane *plane, enum nn_mask mask, bool two,
-                             float *masked, bool write, bool stream, double *sum, double *dot) {
+                             stored *masked, bool write, bool stream, double *sum, double *dot) {
+    const stored *in = plane->x, *gradient = plane->gradient, *second = plane->second;
     half_f64 s[2] = {{0}}, d[2] = {{0}};
     half_f32 scale[2] = {{0}}, shift[2] = {{0}};
     for (int h = 0; h < 2 && mask == NN_MASK_INPUT; h++) {
@@ -153,11 +201,12 @@ INLINE void gradient_sums_as(const struct nn_gradient_plane *plane, enum nn_mask
     for (size_t p = 0; p < plane->pixels; p++)
         for (int h = 0; h < 2; h++) {
             size_t i = p * BLOCK + h * HALF;
-            half_f32 x = load_half(plane->x + i), v = load_half(plane->gradient + i);
-            if (two) v += load_half(plane->second + i);
-            v = masked_half(plane, mask, v, x, i, scale[h], shift[h]);
+            half_f32 x = load_half(in + i), v = load_half(gradient + i);
+            if (two) v += load_half(second + i);
+            v = masked_half(plane->out, mask, v, x, i, scale[h], shift[h]);
             if (write) store_half(masked + i, v, stream);
-            half_f64 wide = widen(v);
+            /* The second pass reads what was written: the sums must be its. */
+            half_f64 wide = widen(write ? as_stored(v) : v);
             s[h] += wide;
             d[h] += wide * widen(x);
         }
@@ -167,7 +216,7 @@ INLINE void gradient_sums_as(const struct nn_gradient_plane *plane, enum nn_mask
     }
 }
 
-static void gradient_sums(const struct nn_gradient_plane *plane, float *masked, bool stream,
+static void gradient_sums(const struct nn_gradient_plane *plane, void *masked, bool stream,
                           double *sum, double *dot) {
     bool two = plane->second != NULL, write = masked != NULL;
 #define CASE(mask_, two_, write_, stream_)                                                         \
@@ -191,19 +240,20 @@ static void gradient_sums(const struct nn_gradient_plane *plane, float *masked, 
 
 INLINE void gradient_apply_as(const struct nn_gradient_plane *plane, enum nn_mask mask,
                               const float *mean, const float *slope, const float *offset,
-                              bool stream, float *out) {
+                              bool stream, stored *out) {
+    const stored *in = plane->x, *gradient = plane->gradient, *relu = plane->out;
     block_f32 a = load_any(plane->scale), b = load_any(plane->shift);
     block_f32 m = load_any(mean), c = load_any(slope), o = load_any(offset);
     for (size_t i = 0; i < plane->pixels * BLOCK; i += BLOCK) {
-        block_f32 x = load(plane->x + i), v = load(plane->gradient + i);
+        block_f32 x = load(in + i), v = load(gradient + i);
         if (mask == NN_MASK_INPUT) v = (block_f32)((block_i32)v & ~(x * a + b <= 0.0F));
-        if (mask == NN_MASK_OUTPUT) v = (block_f32)((block_i32)v & ~(load(plane->out + i) <= 0.0F));
+        if (mask == NN_MASK_OUTPUT) v = (block_f32)((block_i32)v & ~(load(relu + i) <= 0.0F));
         store(out + i, a * v + ((x - m) * c + o), stream);
     }
 }
 
 static void gradient_apply(const struct nn_gradient_plane *plane, const float *mean,
-                           const float *slope, const float *offset, bool stream, float *out) {
+                           const float *slope, const float *offset, bool stream, void *out) {
 #define CASE(mask_, stream_)                                                                       \
     if (plane->mask == (mask_) && stream == (stream_))                                             \
     gradient_apply_as(plane, mask_, mean, slope, offset, stream_, out)
@@ -221,8 +271,8 @@ static void gradient_apply(const struct nn_gradient_plane *plane, const float *m
 INLINE int larger(int a, int b) { return a > b ? a : b; }
 INLINE int smaller(int a, int b) { return a < b ? a : b; }
 
-INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, const float *x,
-                        const float *scale, const float *shift, bool relu, bool apply, float *out,
+INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, const stored *x,
+                        const float *scale, const float *shift, bool relu, bool apply, stored *out,
                         uint8_t *tap) {
     block_f32 a = apply ? load_any(scale) : (block_f32){0};
     block_f32 b = apply ? load_any(shift) : (block_f32){0};
@@ -248,8 +298,8 @@ INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, c
         }
 }
 
-static void max_pool(const struct nn_pool_shape *shape, const float *x, const float *scale,
-                     const float *shift, bool relu, float *out, uint8_t *tap) {
+static void max_pool(const struct nn_pool_shape *shape, const void *x, const float *scale,
+                     const float *shift, bool relu, void *out, uint8_t *tap) {
     if (shape->kernel == 3 && shape->stride == 2 && scale)
         max_pool_as(shape, 3, 2, x, scale, shift, relu, true, out, tap);
     else if (shape->kernel == 3 && shape->stride == 2)
@@ -267,8 +317,8 @@ INLINE int first_window(int at, int kernel, int stride) {
 INLINE int last_window(int at, int stride, int count) { return smaller(at / stride, count - 1); }
 
 INLINE void max_pool_backward_as(const struct nn_pool_shape *s, int kernel, int stride,
-                                 const uint8_t *tap, const float *gradient, const float *second,
-                                 bool two, bool stream, float *in_gradient) {
+                                 const uint8_t *tap, const stored *gradient, const stored *second,
+                                 bool two, bool stream, stored *in_gradient) {
     for (int i = 0; i < s->in_height; i++) {
         int row = i + s->padding;
         int top = first_window(row, kernel, stride);
@@ -293,8 +343,8 @@ INLINE void max_pool_backward_as(const struct nn_pool_shape *s, int kernel, int 
 }
 
 static void max_pool_backward(const struct nn_pool_shape *shape, const uint8_t *tap,
-                              const float *gradient, const float *second, bool stream,
-                              float *in_gradient) {
+                              const void *gradient, const void *second, bool stream,
+                              void *in_gradient) {
 #define CASE(kernel, stride, two_, stream_)                                                        \
     if ((second != NULL) == (two_) && stream == (stream_))                                         \
     max_pool_backward_as(shape, kernel, stride, tap, gradient, second, two_, stream_, in_gradient)
@@ -312,6 +362,24 @@ static void max_pool_backward(const struct nn_pool_shape *shape, const uint8_t *
 #undef CASE
 }
 
+static void add(void *to, const void *from, size_t pixels) {
+    stored *sum = to;
+    const stored *x = from;
+    for (size_t i = 0; i < pixels * BLOCK; i += BLOCK)
+        store(sum + i, load(sum + i) + load(x + i), false);
+}
+
+static void to_float(const void *from, float *to, size_t pixels) {
+    const stored *x = from;
+    for (size_t i = 0; i < pixels * BLOCK; i += BLOCK) *(block_f32 *)(to + i) = load(x + i);
+}
+
+static void from_float(const float *from, void *to, size_t pixels) {
+    stored *x = to;
+    for (size_t i = 0; i < pixels * BLOCK; i += BLOCK)
+        store(x + i, *(const block_f32 *)(from + i), false);
+}
+
 const struct nn_block_kernels *REL_ISA_NAME(NN_BLOCK_KERNELS)(void) {
     static const struct nn_block_kernels kernels = {
         .sums = sums,
@@ -320,6 +388,9 @@ const struct nn_block_kernels *REL_ISA_NAME(NN_BLOCK_KERNELS)(void) {
         .gradient_apply = gradient_apply,
         .max_pool = max_pool,
         .max_pool_backward = max_pool_backward,
+        .add = add,
+        .to_float = to_float,
+        .from_float = from_float,
         .fence = fence,
     };
     return &kernels;

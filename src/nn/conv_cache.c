@@ -6,15 +6,15 @@
 enum { CACHE_BYTES_MAX = 4 << 20, KEY_BYTES = 160 };
 
 static rel_status out_of_memory(void) {
-    return rel_fail(REL_ERR_MEMORY, "cannot note which kernel was chosen");
+    return rel_fail(REL_ERR_MEMORY, "cannot note what was measured");
 }
 
 /* --- tables --- */
 
 static void direction_text(const struct nn_conv_task *task, char *text, size_t size) {
     static const char *const passes[] = {"forward", "folded", "backward-data", "backward-weights"};
-    snprintf(text, size, "%s%s%s", passes[task->pass], task->add ? " add" : "",
-             task->relu ? " relu" : "");
+    snprintf(text, size, "%s%s%s%s", passes[task->pass], task->add ? " add" : "",
+             task->relu ? " relu" : "", task->bf16 ? " bf16" : "");
 }
 
 static void shape_text(const struct nn_conv_task *task, char *text, size_t size) {
@@ -76,6 +76,7 @@ struct nn_conv_cache {
     char *name; /* of this machine */
     json_t *machine;
     json_t *known; /* table: what the file held when it was opened, with what was set since */
+    json_t *steps; /* likewise */
     bool changed;
 };
 
@@ -110,14 +111,17 @@ rel_status nn_conv_cache_open(struct nn_conv_cache **out, const struct nn_runtim
     cache->machine = nn_conv_machine(runtime);
     cache->name = machine_name(cache->machine);
     cache->known = json_object();
+    cache->steps = json_object();
     json_t *document = read_document(cache->path);
-    if (!cache->name || !document || !cache->known) {
+    if (!cache->name || !document || !cache->known || !cache->steps) {
         json_decref(document);
         nn_conv_cache_close(cache);
         return out_of_memory();
     }
-    json_t *kernels = json_object_get(json_object_get(document, cache->name), "kernels");
+    json_t *entry = json_object_get(document, cache->name);
+    json_t *kernels = json_object_get(entry, "kernels"), *steps = json_object_get(entry, "steps");
     if (json_is_object(kernels)) json_object_update(cache->known, kernels);
+    if (json_is_object(steps)) json_object_update(cache->steps, steps);
     json_decref(document);
     *out = cache;
     return REL_OK;
@@ -126,6 +130,7 @@ rel_status nn_conv_cache_open(struct nn_conv_cache **out, const struct nn_runtim
 void nn_conv_cache_close(struct nn_conv_cache *cache) {
     if (!cache) return;
     json_decref(cache->known);
+    json_decref(cache->steps);
     json_decref(cache->machine);
     rel_free(cache->name);
     rel_free(cache->path);
@@ -151,22 +156,70 @@ static rel_status write_document(const char *path, const json_t *document) {
     return status == REL_OK ? json_write(path, document) : status;
 }
 
+/* An object's member that is an object, made if need be. NULL: no memory. */
+static json_t *object_in(json_t *object, const char *key) {
+    json_t *member = json_object_get(object, key);
+    if (json_is_object(member)) return member;
+    json_object_set_new(object, key, json_object());
+    return json_object_get(object, key);
+}
+
 /* Keeps what other processes have written since. */
 void nn_conv_cache_save(struct nn_conv_cache *cache) {
     if (!cache->changed || !cache->path) return;
     cache->changed = false;
     json_t *document = fs_exists(cache->path) ? read_document(cache->path) : json_object();
-    json_t *kernels = json_object_get(json_object_get(document, cache->name), "kernels");
-    if (!json_is_object(kernels)) {
-        kernels = json_object();
-        json_object_set_new(document, cache->name,
-                            json_pack("{s:O, s:o}", "machine", cache->machine, "kernels", kernels));
-    }
-    if (json_object_update_recursive(kernels, cache->known) != 0 ||
+    json_t *entry = object_in(document, cache->name);
+    if (json_object_set(entry, "machine", cache->machine) != 0 ||
+        json_object_update_recursive(object_in(entry, "kernels"), cache->known) != 0 ||
+        json_object_update_recursive(object_in(entry, "steps"), cache->steps) != 0 ||
         write_document(cache->path, document) != REL_OK)
-        rel_log(REL_LOG_WARNING, "%s; kernels will be measured again by the next run",
-                rel_error_message());
+        rel_log(REL_LOG_WARNING, "%s; the next run will measure again", rel_error_message());
     json_decref(document);
+}
+
+/* --- steps --- */
+
+static bool seconds_unpack(const json_t *entry, double seconds[NN_PRECISIONS]) {
+    for (int p = 0; p < NN_PRECISIONS; p++) {
+        const json_t *value = json_object_get(entry, nn_precision_names[p]);
+        seconds[p] = json_number_value(value);
+        if (!(seconds[p] > 0)) return false;
+    }
+    return true;
+}
+
+rel_status nn_step_seconds_find(const struct nn_runtime *runtime, const char *step,
+                                double seconds[NN_PRECISIONS], bool *found) {
+    struct nn_conv_cache *cache;
+    REL_TRY(nn_conv_cache_open(&cache, runtime));
+    *found = seconds_unpack(json_object_get(cache->steps, step), seconds);
+    nn_conv_cache_close(cache);
+    return REL_OK;
+}
+
+rel_status nn_step_seconds_keep(const struct nn_runtime *runtime, const char *step,
+                                const double seconds[NN_PRECISIONS]) {
+    struct nn_conv_cache *cache;
+    REL_TRY(nn_conv_cache_open(&cache, runtime));
+    json_t *entry = object_in(cache->steps, step);
+    bool kept = entry != NULL;
+    for (int p = 0; p < NN_PRECISIONS; p++)
+        kept =
+            kept && json_object_set_new(entry, nn_precision_names[p], json_real(seconds[p])) == 0;
+    cache->changed = true;
+    if (kept) nn_conv_cache_save(cache);
+    nn_conv_cache_close(cache);
+    return kept ? REL_OK : out_of_memory();
+}
+
+static bool are_steps(const json_t *steps) {
+    const char *step;
+    json_t *entry;
+    double seconds[NN_PRECISIONS];
+    json_object_foreach((json_t *)steps, step,
+                        entry) if (!seconds_unpack(entry, seconds)) return false;
+    return true;
 }
 
 /* Well-formed entries only. */
@@ -188,7 +241,8 @@ rel_status nn_kernel_cache_read(json_t **out) {
     const char *name;
     json_object_foreach(document, name, entry) {
         char *proper = machine_name(json_object_get(entry, "machine"));
-        if (proper && is_table(json_object_get(entry, "kernels")))
+        if (proper && is_table(json_object_get(entry, "kernels")) &&
+            are_steps(json_object_get(entry, "steps")))
             json_array_append(machines, entry);
         rel_free(proper);
     }

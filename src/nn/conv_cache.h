@@ -2,7 +2,8 @@
  *
  *   table    {SHAPE: {DIRECTION: KERNEL}}
  *   machine  {"cpu": ..., "relearn": ..., "isa": ..., "library": ..., "threads": N}
- *   cache    {MACHINE'S NAME: {"machine": MACHINE, "kernels": TABLE}}
+ *   steps    {STEP: {PRECISION: seconds}}: how long training steps took
+ *   cache    {MACHINE'S NAME: {"machine": MACHINE, "kernels": TABLE, "steps": STEPS}}
  *
  * The cache is $XDG_CACHE_HOME/relearn/kernels.json (~/.cache by default). A damaged file is
  * ignored with a warning; one that cannot be written means that the next run measures again. */

@@ -1,5 +1,6 @@
 #include "nn/conv_choice.h"
 
+#include "nn/bf16.h"
 #include "nn/conv_cache.h"
 
 #include <string.h>
@@ -19,8 +20,9 @@ static bool saves_products(const struct nn_conv_shape *s) {
 }
 
 /* Our tiled kernels won wherever threads sum gradients of weights of more than one tap: 1.1 to 1.7
- * times as fast as the library's. */
+ * times as fast as the library's. And the library's want copies in float of maps stored as bf16. */
 static bool tiles_win(const struct nn_conv_task *task) {
+    if (task->bf16) return true;
     return task->pass == NN_CONV_BACKWARD_WEIGHTS && task->shape.kernel > 1;
 }
 
@@ -40,7 +42,8 @@ struct trial {
 };
 
 struct operands {
-    float *input, *output, *weights, *loaded, *bias;
+    void *input, *output; /* as they are stored */
+    float *weights, *loaded, *bias;
     void *scratch;
 };
 
@@ -51,12 +54,17 @@ static double now(void) {
 }
 
 /* Values like real ones: with zeros, memory and CPU are faster than they will be. */
-static float *filled(size_t count, int threads) {
-    float *values = rel_alloc(count, sizeof *values);
+static void *filled(size_t count, bool narrow, int threads) {
+    void *values = rel_alloc(count, narrow ? sizeof(bf16) : sizeof(float));
     if (!values) return NULL;
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (size_t i = 0; i < count; i++)
-        values[i] = (float)((i * 2654435761U) >> 8 & 0xffff) / 32768.0F - 1.0F;
+    for (size_t i = 0; i < count; i++) {
+        float value = (float)((i * 2654435761U) >> 8 & 0xffff) / 32768.0F - 1.0F;
+        if (narrow)
+            ((bf16 *)values)[i] = bf16_from_f32(value);
+        else
+            ((float *)values)[i] = value;
+    }
     return values;
 }
 
@@ -70,7 +78,8 @@ static void operands_release(struct operands *o) {
 }
 
 static rel_status operands_init(struct operands *o, const struct nn_runtime *runtime,
-                                const struct nn_conv_shape *s, const struct trial *trials) {
+                                const struct nn_conv_task *task, const struct trial *trials) {
+    const struct nn_conv_shape *s = &task->shape;
     size_t loaded = 1, scratch = 1, batch = (size_t)s->batch;
     for (int k = 0; k < NN_CONV_KINDS; k++) {
         const struct nn_convolution *c = trials[k].convolution;
@@ -84,11 +93,11 @@ static rel_status operands_init(struct operands *o, const struct nn_runtime *run
     size_t out = batch * s->out_channels * s->out_height * s->out_width;
     size_t weights = (size_t)s->out_channels * s->in_channels * s->kernel * s->kernel;
     *o = (struct operands){
-        .input = filled(in, runtime->threads),
-        .output = filled(out, runtime->threads),
-        .weights = filled(weights, runtime->threads),
+        .input = filled(in, task->bf16 && !s->plain_input, runtime->threads),
+        .output = filled(out, task->bf16, runtime->threads),
+        .weights = filled(weights, false, runtime->threads),
         .loaded = rel_alloc(loaded, 1),
-        .bias = filled((size_t)s->out_channels, 1),
+        .bias = filled((size_t)s->out_channels, false, 1),
         .scratch = rel_alloc(scratch, 1),
     };
     bool all = o->input && o->output && o->weights && o->loaded && o->bias && o->scratch;
@@ -112,7 +121,7 @@ static rel_status measure_trials(const struct nn_runtime *runtime, const struct 
                                  struct trial *trials) {
     struct operands operands = {0};
     rel_status status;
-    REL_TRY_CLEANUP(operands_init(&operands, runtime, &task->shape, trials));
+    REL_TRY_CLEANUP(operands_init(&operands, runtime, task, trials));
     for (int round = -1; round < ROUNDS; round++) /* the first one only warms up */
         for (int k = 0; k < NN_CONV_KINDS; k++) {
             struct trial *trial = &trials[k];

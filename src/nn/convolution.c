@@ -1,11 +1,13 @@
 #include "nn/convolution.h"
 
+#include "nn/bf16.h"
 #include "nn/conv_choice.h"
 #include "nn/tiled.h"
 #include "nn/winograd.h"
 
 struct nn_convolution {
     struct nn_conv_task task;
+    const struct nn_runtime *runtime;
     struct winograd_plan *winograd; /* or: */
     struct tiled_plan *tiled;       /* or: */
     struct nn_kernel *kernel;
@@ -18,7 +20,8 @@ enum { ALIGNMENT = 64 };
 static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
 static struct winograd_shape winograd_shape(const struct nn_runtime *runtime,
-                                            const struct nn_conv_shape *shape) {
+                                            const struct nn_conv_task *task) {
+    const struct nn_conv_shape *shape = &task->shape;
     return (struct winograd_shape){
         .batch = shape->batch,
         .in_channels = shape->in_channels,
@@ -27,6 +30,7 @@ static struct winograd_shape winograd_shape(const struct nn_runtime *runtime,
         .width = shape->in_width,
         .block = shape->block,
         .threads = runtime->threads,
+        .bf16 = task->bf16,
     };
 }
 
@@ -37,7 +41,7 @@ bool nn_convolution_can(const struct nn_runtime *runtime, const struct nn_conv_t
     if (kind == NN_CONV_DIRECT) return true;
     if (kind == NN_CONV_LIBRARY) return three; /* elsewhere it knows nothing but direct */
     if (kind == NN_CONV_TILED) return tiled_supported(s, task->pass);
-    struct winograd_shape shape = winograd_shape(runtime, s);
+    struct winograd_shape shape = winograd_shape(runtime, task);
     return three && s->padding == 1 && !s->plain_input && winograd_supported(&shape);
 }
 
@@ -57,7 +61,7 @@ static rel_status init_winograd(struct nn_convolution *c, const struct nn_runtim
         [NN_CONV_BACKWARD_DATA] = WINOGRAD_BACKWARD_DATA,
         [NN_CONV_BACKWARD_WEIGHTS] = WINOGRAD_BACKWARD_WEIGHTS,
     };
-    struct winograd_shape shape = winograd_shape(runtime, &c->task.shape);
+    struct winograd_shape shape = winograd_shape(runtime, &c->task);
     return winograd_plan_create(&c->winograd, &shape, directions[c->task.pass], NULL);
 }
 
@@ -67,11 +71,13 @@ rel_status nn_convolution_init_kind(struct nn_convolution **convolution, struct 
     struct nn_convolution *c = rel_alloc(1, sizeof *c);
     if (!c) return REL_ERR_MEMORY;
     c->task = *task;
+    c->runtime = runtime;
     rel_status status;
     if (kind == NN_CONV_WINOGRAD)
         status = init_winograd(c, runtime);
     else if (kind == NN_CONV_TILED)
-        status = tiled_plan_create(&c->tiled, &task->shape, task->pass, runtime->threads);
+        status =
+            tiled_plan_create(&c->tiled, &task->shape, task->pass, task->bf16, runtime->threads);
     else
         status = init_library(c, runtime->library, kind == NN_CONV_DIRECT);
     if (status != REL_OK) {
@@ -120,10 +126,58 @@ static size_t gradient_offset(const struct nn_convolution *c) {
     return aligned(larger(bytes, larger(kernel_scratch(c->kernel), kernel_scratch(c->load))));
 }
 
+static size_t library_bytes(const struct nn_convolution *c) {
+    return gradient_offset(c) + (c->store ? aligned(nn_kernel_weight_bytes(c->kernel)) : 0);
+}
+
+static size_t input_pixels(const struct nn_conv_shape *s) {
+    return (size_t)s->batch * (size_t)(s->in_channels / s->block) * (size_t)s->in_height *
+           (size_t)s->in_width;
+}
+static size_t output_pixels(const struct nn_conv_shape *s) {
+    return (size_t)s->batch * (size_t)(s->out_channels / s->block) * (size_t)s->out_height *
+           (size_t)s->out_width;
+}
+
+/* Behind the library's own scratch: the input in float, unless it is a picture, then the output. */
+static size_t input_copy_bytes(const struct nn_conv_shape *s) {
+    return s->plain_input ? 0 : aligned(input_pixels(s) * (size_t)s->block * sizeof(float));
+}
+
 size_t nn_convolution_scratch_bytes(const struct nn_convolution *c) {
+    const struct nn_conv_shape *s = &c->task.shape;
     if (c->winograd) return winograd_scratch_bytes(c->winograd);
     if (c->tiled) return tiled_scratch_bytes(c->tiled);
-    return gradient_offset(c) + (c->store ? nn_kernel_weight_bytes(c->kernel) : 0);
+    size_t bytes = library_bytes(c);
+    if (c->task.bf16)
+        bytes += input_copy_bytes(s) + output_pixels(s) * (size_t)s->block * sizeof(float);
+    return bytes;
+}
+
+struct copies {
+    void *input, *output;
+};
+
+static struct copies copies_of(const struct nn_convolution *c, void *scratch) {
+    char *first = (char *)scratch + library_bytes(c);
+    return (struct copies){first, first + input_copy_bytes(&c->task.shape)};
+}
+
+/* Between stored activations and floats, by all threads. */
+static void convert(const struct nn_convolution *c, bool widen, const void *from, void *to,
+                    size_t pixels) {
+    const struct nn_block_kernels *kernels = c->runtime->bf16_kernels;
+    size_t threads = (size_t)c->runtime->threads, block = (size_t)c->runtime->block;
+#pragma omp parallel for schedule(static, 1) num_threads(c->runtime->threads)
+    for (size_t t = 0; t < threads; t++) {
+        size_t first = pixels * t / threads, count = pixels * (t + 1) / threads - first;
+        if (widen)
+            kernels->to_float((const bf16 *)from + first * block, (float *)to + first * block,
+                              count);
+        else
+            kernels->from_float((const float *)from + first * block, (bf16 *)to + first * block,
+                                count);
+    }
 }
 
 size_t nn_convolution_weight_bytes(const struct nn_convolution *c) {
@@ -137,8 +191,33 @@ rel_status nn_convolution_load(struct nn_convolution *c, const float *plain, voi
     return nn_kernel_run(c->load, data, scratch);
 }
 
-rel_status nn_convolution_run(struct nn_convolution *c, const float *from, const float *weights,
-                              const float *bias, float *to, void *scratch) {
+static rel_status run_library(struct nn_convolution *c, const void *from, const float *weights,
+                              const float *bias, void *to, void *scratch) {
+    void *plain[] = {(void *)from, (void *)weights, to};
+    void *biased[] = {(void *)from, (void *)weights, (void *)bias, to};
+    return nn_kernel_run(c->kernel, c->task.pass == NN_CONV_FOLDED ? biased : plain, scratch);
+}
+
+static rel_status run_library_widened(struct nn_convolution *c, const void *from,
+                                      const float *weights, const float *bias, void *to,
+                                      void *scratch) {
+    const struct nn_conv_shape *s = &c->task.shape;
+    struct copies copies = copies_of(c, scratch);
+    if (c->task.pass == NN_CONV_BACKWARD_DATA) {
+        convert(c, true, from, copies.output, output_pixels(s));
+        REL_TRY(run_library(c, copies.output, weights, bias, copies.input, scratch));
+        convert(c, false, copies.input, to, input_pixels(s));
+        return REL_OK;
+    }
+    if (!s->plain_input) convert(c, true, from, copies.input, input_pixels(s));
+    REL_TRY(run_library(c, s->plain_input ? from : copies.input, weights, bias, copies.output,
+                        scratch));
+    convert(c, false, copies.output, to, output_pixels(s));
+    return REL_OK;
+}
+
+rel_status nn_convolution_run(struct nn_convolution *c, const void *from, const float *weights,
+                              const float *bias, void *to, void *scratch) {
     const struct nn_conv_task *t = &c->task;
     bool folded = t->pass == NN_CONV_FOLDED;
     if (c->tiled) {
@@ -146,11 +225,9 @@ rel_status nn_convolution_run(struct nn_convolution *c, const float *from, const
         tiled_run(c->tiled, from, weights, folded ? &finish : NULL, to, scratch);
         return REL_OK;
     }
-    if (!c->winograd) {
-        void *plain[] = {(void *)from, (void *)weights, to};
-        void *biased[] = {(void *)from, (void *)weights, (void *)bias, to};
-        return nn_kernel_run(c->kernel, folded ? biased : plain, scratch);
-    }
+    if (!c->winograd)
+        return t->bf16 ? run_library_widened(c, from, weights, bias, to, scratch)
+                       : run_library(c, from, weights, bias, to, scratch);
     const struct winograd_finish finish = {bias, t->add, t->relu};
     const struct winograd_extras extras = {.finish = folded ? &finish : NULL};
     if (t->pass == NN_CONV_BACKWARD_DATA)
@@ -162,9 +239,9 @@ rel_status nn_convolution_run(struct nn_convolution *c, const float *from, const
 
 bool nn_convolution_fuses(const struct nn_convolution *c) { return c->winograd != NULL; }
 
-rel_status nn_convolution_run_fused(struct nn_convolution *c, const float *from,
+rel_status nn_convolution_run_fused(struct nn_convolution *c, const void *from,
                                     const struct nn_conv_fusion *fusion, const float *weights,
-                                    float *to, void *scratch) {
+                                    void *to, void *scratch) {
     const struct winograd_norm norm = {fusion->scale, fusion->shift, fusion->relu};
     const struct winograd_extras extras = {.norm = fusion->scale ? &norm : NULL,
                                            .sums = fusion->sums};
@@ -172,9 +249,9 @@ rel_status nn_convolution_run_fused(struct nn_convolution *c, const float *from,
     return REL_OK;
 }
 
-rel_status nn_convolution_run_gradient(struct nn_convolution *c, const float *input,
+rel_status nn_convolution_run_gradient(struct nn_convolution *c, const void *input,
                                        const struct nn_conv_fusion *fusion,
-                                       const float *out_gradient, bool add, float *gradient,
+                                       const void *out_gradient, bool add, float *gradient,
                                        void *scratch) {
     if (c->winograd) {
         bool apply = fusion && fusion->scale;
@@ -187,6 +264,14 @@ rel_status nn_convolution_run_gradient(struct nn_convolution *c, const float *in
     if (c->tiled) {
         tiled_run_gradient(c->tiled, input, out_gradient, add, gradient, scratch);
         return REL_OK;
+    }
+    if (c->task.bf16) {
+        const struct nn_conv_shape *s = &c->task.shape;
+        struct copies copies = copies_of(c, scratch);
+        if (!s->plain_input) convert(c, true, input, copies.input, input_pixels(s));
+        convert(c, true, out_gradient, copies.output, output_pixels(s));
+        input = s->plain_input ? input : copies.input;
+        out_gradient = copies.output;
     }
     void *own_order = (char *)scratch + gradient_offset(c);
     void *data[] = {(void *)input, (void *)out_gradient, own_order};

@@ -18,6 +18,7 @@ struct nn_conv_task {
     enum nn_conv_pass pass;
     struct nn_conv_shape shape;
     bool add, relu; /* NN_CONV_FOLDED: see nn_conv_kernel_init */
+    bool bf16;      /* blocked activations and their gradients are stored so; never folded */
 };
 
 struct nn_convolution;
@@ -49,19 +50,20 @@ struct nn_conv_fusion {
 };
 bool nn_convolution_fuses(const struct nn_convolution *convolution);
 
-/* `weights`: loaded, or plain if nothing has to be loaded. from, to: input, output (forward,
+/* Kernels that read floats alone get them, where bf16 is stored, through copies in scratch.
+ * `weights`: loaded, or plain if nothing has to be loaded. from, to: input, output (forward,
  * folded), or output gradient, input gradient (backward-data). `bias` of NN_CONV_FOLDED. */
-rel_status nn_convolution_run(struct nn_convolution *convolution, const float *from,
-                              const float *weights, const float *bias, float *to, void *scratch);
+rel_status nn_convolution_run(struct nn_convolution *convolution, const void *from,
+                              const float *weights, const float *bias, void *to, void *scratch);
 /* NN_CONV_FORWARD by one that fuses. */
-rel_status nn_convolution_run_fused(struct nn_convolution *convolution, const float *from,
+rel_status nn_convolution_run_fused(struct nn_convolution *convolution, const void *from,
                                     const struct nn_conv_fusion *fusion, const float *weights,
-                                    float *to, void *scratch);
+                                    void *to, void *scratch);
 /* NN_CONV_BACKWARD_WEIGHTS; `add`: to the plain gradient. `fusion`: what was done to the input, by
  * one that fuses; NULL: nothing. */
-rel_status nn_convolution_run_gradient(struct nn_convolution *convolution, const float *input,
+rel_status nn_convolution_run_gradient(struct nn_convolution *convolution, const void *input,
                                        const struct nn_conv_fusion *fusion,
-                                       const float *out_gradient, bool add, float *gradient,
+                                       const void *out_gradient, bool add, float *gradient,
                                        void *scratch);
 
 #endif

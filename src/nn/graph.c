@@ -1,3 +1,4 @@
+#include "nn/bf16.h"
 #include "nn/graph_private.h"
 
 #include <stdio.h>
@@ -10,6 +11,9 @@ rel_status nn_graph_init(struct nn_graph **out, struct nn_runtime *runtime, enum
     if (!graph) return REL_ERR_MEMORY;
     graph->runtime = runtime;
     graph->mode = mode;
+    bool half = mode == NN_TRAINING && runtime->precision == NN_BF16;
+    graph->stored_bytes = half ? sizeof(bf16) : sizeof(float);
+    graph->kernels = half ? runtime->bf16_kernels : runtime->kernels;
     graph->parameters = parameters;
     graph->buffers = buffers;
     *out = graph;
@@ -137,6 +141,11 @@ struct rel_shape nn_value_shape(const struct nn_graph *graph, nn_value value) {
 
 /* --- memory --- */
 
+size_t nn_value_bytes(const struct nn_graph *graph, nn_value value) {
+    const struct nn_value_info *info = &graph->values[value];
+    return info->count * (info->layout == NN_BLOCKED ? graph->stored_bytes : sizeof(float));
+}
+
 void *nn_buffer_data(const struct nn_graph *graph, nn_buffer buffer) {
     const struct nn_buffer_info *info = &graph->memory[buffer];
     switch (info->lifetime) {
@@ -234,9 +243,21 @@ rel_status nn_graph_forward(struct nn_graph *graph) {
     return REL_OK;
 }
 
-static void add_gradient(const struct nn_graph *graph, float *to, const float *from, size_t count) {
+static void add_features(const struct nn_graph *graph, float *to, const float *from, size_t count) {
 #pragma omp parallel for simd schedule(static) num_threads(graph->runtime->threads)
     for (size_t i = 0; i < count; i++) to[i] += from[i];
+}
+
+/* Of feature maps. */
+static void add_maps(const struct nn_graph *graph, void *to, const void *from, size_t count) {
+    size_t block = (size_t)graph->runtime->block, pixels = count / block;
+    size_t threads = (size_t)graph->runtime->threads;
+#pragma omp parallel for schedule(static, 1) num_threads(graph->runtime->threads)
+    for (size_t t = 0; t < threads; t++) {
+        size_t first = pixels * t / threads, end = pixels * (t + 1) / threads;
+        size_t at = first * block * graph->stored_bytes;
+        graph->kernels->add((char *)to + at, (const char *)from + at, end - first);
+    }
 }
 
 /* Adds up what the uses of a value wrote. Features: into their own memory. Feature maps: into what
@@ -259,8 +280,10 @@ static bool sum_gradients(struct nn_graph *graph, nn_value value, bool two, floa
             *gradient = part;
         else if (two && !*second)
             *second = part;
+        else if (info->layout == NN_BLOCKED)
+            add_maps(graph, *gradient, part, info->count);
         else
-            add_gradient(graph, *gradient, part, info->count);
+            add_features(graph, *gradient, part, info->count);
         any = true;
     }
     return any;

@@ -75,14 +75,14 @@ static rel_status plan_value_data(struct nn_graph *graph, nn_value value) {
     }
     enum nn_lifetime lifetime = kept ? NN_KEPT : NN_TEMPORARY_FORWARD;
     if (info->layout == NN_FEATURES) lifetime = NN_PERSISTENT;
-    return add_buffer(graph, info->count * sizeof(float), lifetime, forward_moment(info->producer),
+    return add_buffer(graph, nn_value_bytes(graph, value), lifetime, forward_moment(info->producer),
                       last, &info->data);
 }
 
 static rel_status plan_value_gradients(struct nn_graph *graph, nn_value value) {
     struct nn_value_info *info = &graph->values[value];
     if (graph->mode != NN_TRAINING || !info->needs_gradient) return REL_OK;
-    size_t bytes = info->count * sizeof(float);
+    size_t bytes = nn_value_bytes(graph, value);
     if (info->layout == NN_FEATURES)
         REL_TRY(add_buffer(graph, bytes, NN_PERSISTENT, 0, 0, &info->gradient));
     int last = backward_moment(graph, (size_t)info->producer);

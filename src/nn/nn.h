@@ -29,14 +29,22 @@ enum nn_kernels {
     NN_KERNELS_TILED,    /* our direct kernels wherever they can */
 };
 
+/* How training stores feature maps and their gradients between operations. Everything is computed
+ * in float, sums of batch norms in double; parameters, features and inference are float always. */
+enum nn_precision { NN_F32, NN_BF16, NN_PRECISIONS };
+extern const char *const nn_precision_names[NN_PRECISIONS]; /* "f32", "bf16" */
+
 struct nn_runtime_config {
     int threads; /* 0: all usable CPUs */
+    enum nn_precision precision;
     enum nn_kernels kernels;
 };
 
 struct nn_runtime;
 rel_status nn_runtime_init(struct nn_runtime **runtime, const struct nn_runtime_config *config);
 void nn_runtime_release(struct nn_runtime *runtime); /* after all its graphs */
+/* Of graphs made from here on. */
+void nn_runtime_set_precision(struct nn_runtime *runtime, enum nn_precision precision);
 int nn_runtime_threads(const struct nn_runtime *runtime);
 int nn_runtime_block(
     const struct nn_runtime *runtime); /* channels per block: 16 or 8; widths are multiples of it */
@@ -51,9 +59,18 @@ rel_status nn_runtime_kernels(struct nn_runtime *runtime, json_t **document);
  * configured, with a warning. ERR_FORMAT. */
 rel_status nn_runtime_follow_kernels(struct nn_runtime *runtime, const json_t *document,
                                      const char *path);
-/* What NN_KERNELS_AUTO has measured on this machine, by all runs: {"path": text or null,
- * "machines": [as nn_runtime_kernels]}; json_decref it. */
+/* What was measured on this machine, by all runs: {"path": text or null, "machines": [as
+ * nn_runtime_kernels, with "steps": {STEP: {PRECISION: seconds}}]}; json_decref it. */
 rel_status nn_kernel_cache_read(json_t **document);
+
+/* Seconds that a training step took in every precision on this machine, with as many threads, kept
+ * where NN_KERNELS_AUTO keeps what it measures. `step` tells what was trained how. *found: whether
+ * it was ever measured. */
+rel_status nn_step_seconds_find(const struct nn_runtime *runtime, const char *step,
+                                double seconds[NN_PRECISIONS], bool *found);
+/* Failing to write the file is a warning. */
+rel_status nn_step_seconds_keep(const struct nn_runtime *runtime, const char *step,
+                                const double seconds[NN_PRECISIONS]);
 
 enum nn_mode { NN_TRAINING, NN_INFERENCE };
 

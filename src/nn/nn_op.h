@@ -34,7 +34,8 @@ struct nn_deferred {
     bool relu;
 };
 
-/* What one call works on. Pointers are valid during the call only. */
+/* What one call works on. Pointers are valid during the call only. Those to feature maps, and to
+ * their gradients, point to elements of graph->stored_bytes bytes. */
 struct nn_pass {
     const float **in; /* [op->input_count] values of the inputs, each in its layout; in backward
                        * those that op->keeps_inputs counts */
@@ -131,6 +132,8 @@ struct nn_value_info {
 struct nn_graph {
     struct nn_runtime *runtime;
     enum nn_mode mode;
+    size_t stored_bytes;                    /* of an element of a feature map: 4, or 2 for bf16 */
+    const struct nn_block_kernels *kernels; /* for feature maps so stored */
     struct param_arena *parameters, *buffers;
     struct nn_op *ops; /* [op_count], in order of execution */
     size_t op_count, op_capacity;
@@ -165,6 +168,8 @@ rel_status nn_graph_check_input(const struct nn_graph *graph, const char *name, 
 rel_status nn_op_parameter(struct nn_graph *graph, struct nn_op *op, const char *name,
                            const struct rel_shape *shape, struct param_distribution distribution,
                            size_t *index);
+/* Bytes of a value or of its gradient. */
+size_t nn_value_bytes(const struct nn_graph *graph, nn_value value);
 /* Asks for memory; in `plan` only. nn_buffer_data tells where it lies; in forward and backward
  * only. */
 rel_status nn_graph_request(struct nn_graph *graph, size_t bytes, enum nn_lifetime lifetime,

@@ -3,6 +3,7 @@
  * apply it themselves it is left to them (deferred). Inference folds the batch norm into the
  * weights and a bias, and the convolution's kernel does the rest. */
 #include "nn/batch_norm.h"
+#include "nn/bf16.h"
 #include "nn/convolution.h"
 #include "nn/nn_op.h"
 
@@ -152,6 +153,7 @@ static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static rel_status plan_convolution(struct nn_graph *graph, const struct conv_bn *state,
                                    enum nn_conv_pass pass, struct nn_convolution **convolution) {
     struct nn_conv_task task = {.pass = pass, .shape = state->shape};
+    task.bf16 = graph->stored_bytes == sizeof(bf16);
     task.add = pass == NN_CONV_FOLDED && state->residual;
     task.relu = pass == NN_CONV_FOLDED && state->relu;
     return nn_convolution_init(convolution, graph->runtime, &task);
@@ -209,7 +211,7 @@ static rel_status plan_weights_and_scratch(struct nn_graph *graph, struct conv_b
 static rel_status plan_training(struct nn_graph *graph, struct nn_op *op) {
     struct conv_bn *state = op->state;
     int channels = state->shape.out_channels;
-    size_t out_bytes = graph->values[op->out].count * sizeof(float);
+    size_t out_bytes = nn_value_bytes(graph, op->out);
     REL_TRY(plan_weights_and_scratch(graph, state));
     REL_TRY(nn_graph_request(graph, out_bytes, NN_KEPT, &state->convolved));
     size_t partial = nn_batch_norm_partial_bytes(graph->runtime, channels);
@@ -231,6 +233,8 @@ static rel_status plan(struct nn_graph *graph, struct nn_op *op) {
     if (graph->mode == NN_INFERENCE) return plan_inference(graph, state);
     state->norm = (struct nn_batch_norm){
         .runtime = graph->runtime,
+        .kernels = graph->kernels,
+        .stored_bytes = graph->stored_bytes,
         .batch = state->shape.batch,
         .channels = state->shape.out_channels,
         .pixels = (size_t)state->shape.out_height * (size_t)state->shape.out_width,
@@ -327,7 +331,7 @@ static struct nn_conv_fusion input_fusion(const struct nn_pass *pass) {
 
 /* The convolution of training; *summed: its sums stand in norm.partial. */
 static rel_status convolve(struct nn_graph *graph, struct conv_bn *state,
-                           const struct nn_pass *pass, float *convolved, bool *summed) {
+                           const struct nn_pass *pass, void *convolved, bool *summed) {
     const float *weights;
     void *scratch = nn_buffer_data(graph, state->forward_scratch);
     REL_TRY(weights_for(graph, state, state->forward, state->forward_weights, scratch, &weights));
@@ -343,7 +347,7 @@ static rel_status convolve(struct nn_graph *graph, struct conv_bn *state,
 static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
     struct conv_bn *state = op->state;
     if (graph->mode == NN_INFERENCE) return forward_inference(graph, op, pass);
-    float *convolved = nn_buffer_data(graph, state->convolved);
+    void *convolved = nn_buffer_data(graph, state->convolved);
     bool summed;
     nn_batch_norm_place(&state->norm, nn_buffer_data(graph, state->partial),
                         nn_buffer_data(graph, state->norm_state));
@@ -365,8 +369,8 @@ static enum nn_mask relu_mask(const struct conv_bn *state) {
 }
 
 /* Returns the gradient of the convolution's output. */
-static float *backward_norm(struct nn_graph *graph, struct conv_bn *state,
-                            const struct nn_pass *pass) {
+static void *backward_norm(struct nn_graph *graph, struct conv_bn *state,
+                           const struct nn_pass *pass) {
     struct nn_batch_norm_gradients g = {
         .mask = relu_mask(state),
         .x = nn_buffer_data(graph, state->convolved),
@@ -387,7 +391,7 @@ static float *backward_norm(struct nn_graph *graph, struct conv_bn *state,
 static rel_status backward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
     struct conv_bn *state = op->state;
     void *scratch = nn_buffer_data(graph, state->backward_scratch);
-    float *convolved_gradient = backward_norm(graph, state, pass);
+    void *convolved_gradient = backward_norm(graph, state, pass);
     bool add;
     float *gradient = nn_param_gradient(graph, pass, state->weight, &add);
     const struct nn_conv_fusion fusion = input_fusion(pass);

@@ -1,5 +1,6 @@
 /* Mean over height, width and consecutive pictures: feature maps to one feature vector per sample.
  */
+#include "nn/bf16.h"
 #include "nn/nn_op.h"
 
 struct global_pool {
@@ -28,10 +29,13 @@ rel_status nn_global_pool(struct nn_graph *graph, nn_value in, int frames, nn_va
     return REL_OK;
 }
 
+static bool is_half(const struct nn_graph *graph) { return graph->stored_bytes == sizeof(bf16); }
+
 static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
     const struct global_pool *state = op->state;
     int block = nn_runtime_block(graph->runtime), blocks = state->channels / block;
     size_t plane = state->pixels * (size_t)block;
+    bool half = is_half(graph);
     double scale = 1.0 / ((double)state->pixels * state->frames);
 #pragma omp parallel for collapse(2) schedule(static)                                              \
     num_threads(nn_runtime_threads(graph->runtime))
@@ -39,11 +43,12 @@ static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct
         for (int b = 0; b < blocks; b++) {
             double total[16] = {0}; /* the larger block */
             for (int f = 0; f < state->frames; f++) {
-                const float *x =
-                    pass->in[0] +
-                    ((size_t)(n * state->frames + f) * (size_t)blocks + (size_t)b) * plane;
+                size_t at = ((size_t)(n * state->frames + f) * (size_t)blocks + (size_t)b) * plane;
+                const float *x = pass->in[0] + at;
+                const bf16 *narrow = (const bf16 *)pass->in[0] + at;
                 for (size_t i = 0; i < plane; i += (size_t)block)
-                    for (int c = 0; c < block; c++) total[c] += x[i + (size_t)c];
+                    for (int c = 0; c < block; c++)
+                        total[c] += half ? bf16_to_f32(narrow[i + (size_t)c]) : x[i + (size_t)c];
             }
             float *out = pass->out + (size_t)n * (size_t)state->channels + (size_t)(b * block);
             for (int c = 0; c < block; c++) out[c] = (float)(total[c] * scale);
@@ -56,6 +61,7 @@ static rel_status backward(struct nn_graph *graph, struct nn_op *op, const struc
     if (!pass->in_gradients[0]) return REL_OK;
     int block = nn_runtime_block(graph->runtime), blocks = state->channels / block;
     size_t plane = state->pixels * (size_t)block;
+    bool half = is_half(graph);
     float scale = (float)(1.0 / ((double)state->pixels * state->frames));
 #pragma omp parallel for collapse(2) schedule(static)                                              \
     num_threads(nn_runtime_threads(graph->runtime))
@@ -64,9 +70,15 @@ static rel_status backward(struct nn_graph *graph, struct nn_op *op, const struc
             const float *g = pass->out_gradient +
                              (size_t)(n / state->frames) * (size_t)state->channels +
                              (size_t)(b * block);
-            float *to = pass->in_gradients[0] + ((size_t)n * (size_t)blocks + (size_t)b) * plane;
+            size_t at = ((size_t)n * (size_t)blocks + (size_t)b) * plane;
+            float *to = pass->in_gradients[0] + at;
+            bf16 *narrow = (bf16 *)pass->in_gradients[0] + at;
             for (size_t i = 0; i < plane; i += (size_t)block)
-                for (int c = 0; c < block; c++) to[i + (size_t)c] = g[c] * scale;
+                for (int c = 0; c < block; c++)
+                    if (half)
+                        narrow[i + (size_t)c] = bf16_from_f32(g[c] * scale);
+                    else
+                        to[i + (size_t)c] = g[c] * scale;
         }
     return REL_OK;
 }

@@ -61,7 +61,7 @@ static rel_status plan(struct nn_graph *graph, struct nn_op *op) {
 
 static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
     const struct max_pool *state = op->state;
-    const struct nn_block_kernels *kernels = graph->runtime->kernels;
+    const struct nn_block_kernels *kernels = graph->kernels;
     uint8_t *tap = state->tap == NN_NONE ? NULL : nn_buffer_data(graph, state->tap);
     size_t in_plane = graph->values[op->inputs[0]].count / state->planes;
     size_t out_plane = graph->values[op->out].count / state->planes;
@@ -70,30 +70,34 @@ static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct
 #pragma omp parallel for schedule(static) num_threads(graph->runtime->threads)
     for (size_t p = 0; p < state->planes; p++) {
         size_t channel = p % blocks * (size_t)graph->runtime->block;
-        kernels->max_pool(&state->shape, pass->in[0] + p * in_plane,
-                          left->scale ? left->scale + channel : NULL,
-                          left->scale ? left->shift + channel : NULL, left->relu,
-                          pass->out + p * out_plane, tap ? tap + p * out_plane : NULL);
+        kernels->max_pool(
+            &state->shape, (const char *)pass->in[0] + p * in_plane * graph->stored_bytes,
+            left->scale ? left->scale + channel : NULL, left->scale ? left->shift + channel : NULL,
+            left->relu, (char *)pass->out + p * out_plane * graph->stored_bytes,
+            tap ? tap + p * out_plane : NULL);
     }
     return REL_OK;
 }
 
 static rel_status backward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
     const struct max_pool *state = op->state;
-    const struct nn_block_kernels *kernels = graph->runtime->kernels;
+    const struct nn_block_kernels *kernels = graph->kernels;
     if (!pass->in_gradients[0]) return REL_OK;
     const uint8_t *tap = nn_buffer_data(graph, state->tap);
     size_t in_plane = graph->values[op->inputs[0]].count / state->planes;
     size_t out_plane = graph->values[op->out].count / state->planes;
-    bool stream = graph->values[op->inputs[0]].count * sizeof(float) >= STREAM_BYTES;
+    const char *gradient = (const char *)pass->out_gradient;
+    const char *second = (const char *)pass->out_gradient_second;
+    char *in_gradient = (char *)pass->in_gradients[0];
+    bool stream = nn_value_bytes(graph, op->inputs[0]) >= STREAM_BYTES;
 #pragma omp parallel num_threads(graph->runtime->threads)
     {
 #pragma omp for schedule(static)
         for (size_t p = 0; p < state->planes; p++)
-            kernels->max_pool_backward(
-                &state->shape, tap + p * out_plane, pass->out_gradient + p * out_plane,
-                pass->out_gradient_second ? pass->out_gradient_second + p * out_plane : NULL,
-                stream, pass->in_gradients[0] + p * in_plane);
+            kernels->max_pool_backward(&state->shape, tap + p * out_plane,
+                                       gradient + p * out_plane * graph->stored_bytes,
+                                       second ? second + p * out_plane * graph->stored_bytes : NULL,
+                                       stream, in_gradient + p * in_plane * graph->stored_bytes);
         if (stream) kernels->fence();
     }
     return REL_OK;

@@ -8,6 +8,12 @@
 
 enum { THREADS_MAX = 1024 };
 
+const char *const nn_precision_names[NN_PRECISIONS] = {"f32", "bf16"};
+
+void nn_runtime_set_precision(struct nn_runtime *runtime, enum nn_precision precision) {
+    runtime->precision = precision;
+}
+
 int nn_runtime_threads(const struct nn_runtime *runtime) { return runtime->threads; }
 int nn_runtime_block(const struct nn_runtime *runtime) { return runtime->block; }
 
@@ -34,8 +40,11 @@ rel_status nn_runtime_init(struct nn_runtime **out, const struct nn_runtime_conf
     runtime->choose = kernels_wanted(config->kernels);
     nn_library_limit_isa(rel_cpu_isa());
     runtime->block = nn_library_block();
-    runtime->kernels = runtime->block == 16 ? REL_ISA_PICK(nn_block16_kernels)()
-                                            : REL_ISA_PICK(nn_block8_kernels)();
+    bool wide = runtime->block == 16;
+    runtime->kernels =
+        wide ? REL_ISA_PICK(nn_block16_kernels)() : REL_ISA_PICK(nn_block8_kernels)();
+    runtime->bf16_kernels = wide ? REL_ISA_PICK(nn_block16_bf16)() : REL_ISA_PICK(nn_block8_bf16)();
+    runtime->precision = config->precision;
     nn_runtime_enter(runtime);
     rel_status status = nn_library_init(&runtime->library);
     if (status != REL_OK) {

@@ -8,7 +8,8 @@
 
 struct nn_runtime {
     struct nn_library *library;
-    const struct nn_block_kernels *kernels;
+    const struct nn_block_kernels *kernels, *bf16_kernels; /* by how activations are stored */
+    enum nn_precision precision;                           /* of training */
     int threads, block;
     enum nn_kernels choose;
     struct nn_conv_choices *choices; /* conv_choice.h */

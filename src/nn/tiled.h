@@ -1,6 +1,6 @@
-/* Direct convolutions in f32 of any kernel, stride and padding, for what Winograd cannot do:
- * blocked activations (nChw16c or nChw8c), the input of the first convolution plain; weights plain
- * [out][in][kernel][kernel].
+/* Direct convolutions in f32, of maps stored as float or bf16, of any kernel, stride and padding,
+ * for what Winograd cannot do: blocked activations (nChw16c or nChw8c), the input of the first
+ * convolution plain; weights plain [out][in][kernel][kernel].
  *
  * Everything is one matrix product in registers, a tile of pixels times a pair of blocks of
  * channels, summed over channels and taps. Its operands are packed into scratch: weights in the
@@ -20,8 +20,9 @@ bool tiled_supported(const struct nn_conv_shape *shape, enum nn_conv_pass pass);
 
 struct tiled_plan;
 /* Fails with REL_ERR_UNSUPPORTED where tiled_supported says no. */
+/* `bf16`: blocked activations and their gradients are stored so; all else is float. */
 rel_status tiled_plan_create(struct tiled_plan **plan, const struct nn_conv_shape *shape,
-                             enum nn_conv_pass pass, int threads);
+                             enum nn_conv_pass pass, bool bf16, int threads);
 void tiled_plan_release(struct tiled_plan *plan); /* NULL is fine */
 /* What a run wants as `scratch`, 64-byte aligned; its contents need not survive between runs. */
 size_t tiled_scratch_bytes(const struct tiled_plan *plan);
@@ -35,10 +36,10 @@ struct tiled_finish {
 
 /* Forward (`finish` NULL: nothing) or backward-data: from, to as in nn_convolution_run, 64-byte
  * aligned (a plain input need not be). `to` is overwritten. */
-void tiled_run(const struct tiled_plan *plan, const float *from, const float *weights,
-               const struct tiled_finish *finish, float *to, void *scratch);
+void tiled_run(const struct tiled_plan *plan, const void *from, const float *weights,
+               const struct tiled_finish *finish, void *to, void *scratch);
 /* Backward-weights; `add`: to what `gradient` holds. */
-void tiled_run_gradient(const struct tiled_plan *plan, const float *input,
-                        const float *out_gradient, bool add, float *gradient, void *scratch);
+void tiled_run_gradient(const struct tiled_plan *plan, const void *input, const void *out_gradient,
+                        bool add, float *gradient, void *scratch);
 
 #endif

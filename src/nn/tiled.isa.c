@@ -1,33 +1,4 @@
-/* Kernels of the tiled convolution: blocks of 16 with AVX-512, of 8 with AVX2, none below. */
-#include "base/base.h"
-#include "nn/tiled_private.h"
-
-#if defined(__AVX2__)
-
-#include "nn/tiled_pack.h"
-#include "nn/tiled_product.h"
-#include "nn/tiled_sums.h"
-
-static void fence(void) { _mm_sfence(); }
-
-const struct tiled_kernels *REL_ISA_NAME(tiled_kernels)(void) {
-    static const struct tiled_kernels kernels = {
-        .block = BLOCK,
-        .pack = pack,
-        .pack_plain = pack_plain,
-        .product = product,
-        .product_plain = product_plain,
-        .sums = sums,
-        .sums_plain = sums_plain,
-        .gather = gather,
-        .scatter = scatter,
-        .fence = fence,
-    };
-    return &kernels;
-}
-
-#else
-
-const struct tiled_kernels *REL_ISA_NAME(tiled_kernels)(void) { return NULL; }
-
-#endif
+/* Kernels of the tiled convolution on activations stored as float. */
+#define TILED_KERNELS tiled_kernels
+#define NN_BF16       0
+#include "nn/tiled_body.h"

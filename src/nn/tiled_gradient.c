@@ -3,7 +3,7 @@
 
 struct run {
     const struct tiled_plan *plan;
-    const float *input, *out_gradient;
+    const void *input, *out_gradient;
     float *gradient;
     bool add;
     float *sums, *panels;
@@ -32,7 +32,7 @@ static void sum_piece(const struct run *r, const struct tiled_group *group, bool
             /* A block that is not there is computed with, never stored. */
             int made = 2 * pair + half < blocks ? 2 * pair + half : 2 * pair;
             size_t pixel = ((size_t)group->image * blocks + made) * plane + group->from * width;
-            job.gradient[half] = r->out_gradient + pixel * block;
+            job.gradient[half] = (const char *)r->out_gradient + pixel * block * p->stored_bytes;
         }
         (p->unit == 1 ? p->kernels->sums_plain : p->kernels->sums)(&job);
     }
@@ -76,8 +76,8 @@ static void write_piece(const struct run *r, int piece, int out) {
         }
 }
 
-void tiled_run_gradient(const struct tiled_plan *plan, const float *input,
-                        const float *out_gradient, bool add, float *gradient, void *scratch) {
+void tiled_run_gradient(const struct tiled_plan *plan, const void *input, const void *out_gradient,
+                        bool add, float *gradient, void *scratch) {
     struct run r = {plan, input, out_gradient, gradient, add, scratch, NULL};
     r.panels = r.sums + (size_t)plan->parts * plan->sums;
     int items = plan->columns * plan->parts, outputs = plan->made.blocks;

@@ -6,8 +6,10 @@
 #include "nn/winograd_vector.h"
 
 /* A pixel of a sheet: a block of channels, or one value. */
-INLINE void pack_sheet(const bool plain, const float *map, const struct tiled_map *of,
+INLINE void pack_sheet(const bool plain, const void *map, const struct tiled_map *of,
                        const struct tiled_sheet *sheet, int row, int rows, int step, float *to) {
+    const float *values = map;  /* if plain */
+    const stored *blocks = map; /* else */
     const ptrdiff_t unit = plain ? 1 : BLOCK;
     int width = sheet->width, column = sheet->column;
     /* Pixels before `first` and from `end` on lie in the padding. */
@@ -19,19 +21,19 @@ INLINE void pack_sheet(const bool plain, const float *map, const struct tiled_ma
     for (int r = 0; r < rows; r++, row += step, to += width * unit) {
         bool inside = row >= 0 && row < of->height;
         int from = inside ? first : 0, until = inside ? end : 0;
-        const float *pixels = map + ((ptrdiff_t)(inside ? row : 0) * of->width + column) * unit;
+        ptrdiff_t at = ((ptrdiff_t)(inside ? row : 0) * of->width + column) * unit;
         for (int x = 0; x < from; x++)
             if (plain)
                 to[x] = 0;
             else
                 store(to + x * unit, (vec){0});
         if (plain && step == 2) /* a constant step is vectorised */
-            for (int x = from; x < until; x++) to[x] = pixels[(ptrdiff_t)x * 2];
+            for (int x = from; x < until; x++) to[x] = values[at + (ptrdiff_t)x * 2];
         else if (plain)
-            for (int x = from; x < until; x++) to[x] = pixels[(ptrdiff_t)x * step];
+            for (int x = from; x < until; x++) to[x] = values[at + (ptrdiff_t)x * step];
         else
             for (int x = from; x < until; x++)
-                store(to + x * unit, load(pixels + (ptrdiff_t)x * step * unit));
+                store(to + x * unit, load_stored(blocks + at + (ptrdiff_t)x * step * unit));
         for (int x = until; x < width; x++)
             if (plain)
                 to[x] = 0;
@@ -40,13 +42,13 @@ INLINE void pack_sheet(const bool plain, const float *map, const struct tiled_ma
     }
 }
 
-static void pack(const float *map, const struct tiled_map *of, const struct tiled_sheet *sheet,
+static void pack(const void *map, const struct tiled_map *of, const struct tiled_sheet *sheet,
                  int row, int rows, int step, float *to) {
     pack_sheet(false, map, of, sheet, row, rows, step, to);
 }
 
-static void pack_plain(const float *map, const struct tiled_map *of,
-                       const struct tiled_sheet *sheet, int row, int rows, int step, float *to) {
+static void pack_plain(const void *map, const struct tiled_map *of, const struct tiled_sheet *sheet,
+                       int row, int rows, int step, float *to) {
     pack_sheet(true, map, of, sheet, row, rows, step, to);
 }
 

@@ -3,10 +3,11 @@
 
 enum { SIZE_MAX_PIXELS = 1 << 14, CHANNELS_MAX = 1 << 14 };
 
-static const struct tiled_kernels *kernels_for(int block) {
+static const struct tiled_kernels *kernels_for(int block, bool bf16) {
     enum rel_isa isa = rel_cpu_isa();
-    if (block == 16 && isa == REL_ISA_AVX512) return tiled_kernels_avx512();
-    if (block == 8 && isa >= REL_ISA_AVX2) return tiled_kernels_avx2();
+    if (block == 16 && isa == REL_ISA_AVX512)
+        return bf16 ? tiled_bf16_avx512() : tiled_kernels_avx512();
+    if (block == 8 && isa >= REL_ISA_AVX2) return bf16 ? tiled_bf16_avx2() : tiled_kernels_avx2();
     return NULL;
 }
 
@@ -16,7 +17,7 @@ static bool size_fits(int size, int made, const struct nn_conv_shape *s) {
 }
 
 bool tiled_supported(const struct nn_conv_shape *s, enum nn_conv_pass pass) {
-    if (s->block < 1 || !kernels_for(s->block)) return false;
+    if (s->block < 1 || !kernels_for(s->block, false)) return false;
     if (s->plain_input && pass == NN_CONV_BACKWARD_DATA) return false;
     if (s->batch < 1 || s->in_channels < 1 || s->out_channels < 1) return false;
     if (s->in_channels > CHANNELS_MAX || s->out_channels > CHANNELS_MAX) return false;
@@ -191,7 +192,7 @@ static void split_products(struct tiled_plan *plan) {
     plan->weights_block =
         (size_t)plan->tap_count * (size_t)plan->unit * 2 * (size_t)plan->shape.block;
     size_t bytes = (size_t)plan->shape.batch * plan->made.height * plan->made.width *
-                   plan->made.blocks * plan->shape.block * sizeof(float);
+                   plan->made.blocks * plan->shape.block * plan->stored_bytes;
     plan->stream = plan->made_step == 1 && bytes > rel_cpu_cache_bytes(3) / 4;
 }
 
@@ -241,7 +242,7 @@ static rel_status build(struct tiled_plan *plan) {
 }
 
 rel_status tiled_plan_create(struct tiled_plan **plan, const struct nn_conv_shape *shape,
-                             enum nn_conv_pass pass, int threads) {
+                             enum nn_conv_pass pass, bool bf16, int threads) {
     *plan = NULL;
     if (!tiled_supported(shape, pass))
         return rel_fail(
@@ -254,7 +255,8 @@ rel_status tiled_plan_create(struct tiled_plan **plan, const struct nn_conv_shap
     p->shape = *shape;
     p->pass = pass;
     p->threads = larger(threads, 1);
-    p->kernels = kernels_for(shape->block);
+    p->stored_bytes = bf16 ? 2 : sizeof(float);
+    p->kernels = kernels_for(shape->block, bf16);
     rel_status status = build(p);
     if (status != REL_OK) {
         tiled_plan_release(p);

@@ -63,8 +63,8 @@ struct tiled_product {
     float *partial;  /* [pixels][2 * block]: sums over earlier blocks, or NULL */
     bool begin, end; /* the first blocks: begin with nothing; the last: to `made`, else `partial` */
     int pixels, width;                 /* consecutive in the panel; so many in a made row */
-    float *made[2];                    /* of a pair, at the first pixel; [1] NULL: there is none */
-    size_t made_row, made_step;        /* floats from row to row and pixel to pixel */
+    void *made[2];                     /* of a pair, at the first pixel; [1] NULL: there is none */
+    size_t made_row, made_step;        /* elements from row to row and pixel to pixel */
     bool stream;                       /* past the caches, unless finished */
     const struct tiled_finish *finish; /* may be NULL */
     const float *bias[2];              /* of the pair */
@@ -75,19 +75,19 @@ struct tiled_sums {
     const ptrdiff_t *rows; /* offset of every row of the sums */
     int row_count;
     int pixels;
-    const float *gradient[2]; /* of a pair, at the first pixel */
-    bool add;                 /* to what the sums hold */
-    float *sums;              /* [row_count][2 * block] */
+    const void *gradient[2]; /* of a pair, at the first pixel */
+    bool add;                /* to what the sums hold */
+    float *sums;             /* [row_count][2 * block] */
 };
 
 struct tiled_kernels {
     int block;
     /* One block (plain: channel) of one sheet, `rows` rows of it from row `row` of the read map,
      * down and along by `step`. */
-    void (*pack)(const float *map, const struct tiled_map *of, const struct tiled_sheet *sheet,
+    void (*pack)(const void *map, const struct tiled_map *of, const struct tiled_sheet *sheet,
                  int row, int rows, int step, float *panel);
-    void (*pack_plain)(const float *map, const struct tiled_map *of,
-                       const struct tiled_sheet *sheet, int row, int rows, int step, float *panel);
+    void (*pack_plain)(const void *map, const struct tiled_map *of, const struct tiled_sheet *sheet,
+                       int row, int rows, int step, float *panel);
     void (*product)(const struct tiled_product *product);
     void (*product_plain)(const struct tiled_product *product); /* one channel per block */
     void (*sums)(const struct tiled_sums *sums);
@@ -105,11 +105,15 @@ struct tiled_kernels {
 const struct tiled_kernels *tiled_kernels_baseline(void); /* NULL: none */
 const struct tiled_kernels *tiled_kernels_avx2(void);     /* blocks of 8 */
 const struct tiled_kernels *tiled_kernels_avx512(void);   /* blocks of 16 */
+const struct tiled_kernels *tiled_bf16_baseline(void);
+const struct tiled_kernels *tiled_bf16_avx2(void);
+const struct tiled_kernels *tiled_bf16_avx512(void);
 
 struct tiled_plan {
     struct nn_conv_shape shape;
     enum nn_conv_pass pass;
     int threads;
+    size_t stored_bytes; /* of an element of a blocked map */
     const struct tiled_kernels *kernels;
     struct tiled_map read, made; /* backward-weights: as forward */
     int read_step, made_step;
@@ -137,6 +141,6 @@ static inline int tiled_pairs(int blocks) { return (blocks + 1) / 2; }
 
 /* The panel of blocks `first` to `first + count` of a group. */
 void tiled_pack_panel(const struct tiled_plan *plan, const struct tiled_group *group, int first,
-                      int count, const float *read, float *panel);
+                      int count, const void *read, float *panel);
 
 #endif

@@ -5,9 +5,9 @@
 #include "nn/tiled_private.h"
 #include "nn/winograd_vector.h"
 
-INLINE vec finish_pixel(vec y, const float *before, vec bias, const struct tiled_finish *finish) {
+INLINE vec finish_pixel(vec y, const stored *before, vec bias, const struct tiled_finish *finish) {
     y += bias;
-    if (finish->add) y += load(before);
+    if (finish->add) y += load_stored(before);
     if (finish->relu) y = (vec)((vec_index)y & ~(y < 0));
     return y;
 }
@@ -15,17 +15,17 @@ INLINE vec finish_pixel(vec y, const float *before, vec bias, const struct tiled
 INLINE void store_tile(const int rows, const struct tiled_product *p, vec sum[ROWS][2],
                        const ptrdiff_t *to) {
     for (int half = 0; half < 2 && p->made[half]; half++) {
-        float *made = p->made[half];
+        stored *made = p->made[half];
         vec bias = p->finish ? load_any(p->bias[half]) : (vec){0};
 #pragma GCC unroll 14
         for (int t = 0; t < rows; t++) {
             vec y = half ? sum[t][1] : sum[t][0];
             if (p->finish)
-                store(made + to[t], finish_pixel(y, made + to[t], bias, p->finish));
+                store_stored(made + to[t], finish_pixel(y, made + to[t], bias, p->finish));
             else if (p->stream)
                 store_past_caches(made + to[t], y);
             else
-                store(made + to[t], y);
+                store_stored(made + to[t], y);
         }
     }
 }

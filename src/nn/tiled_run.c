@@ -3,18 +3,21 @@
 
 struct run {
     const struct tiled_plan *plan;
-    const float *from, *plain;
+    const void *from;
+    const float *plain;
     const struct tiled_finish *finish;
-    float *to;
+    void *to;
     float *weights, *panels;
 };
 
 void tiled_pack_panel(const struct tiled_plan *plan, const struct tiled_group *group, int first,
-                      int count, const float *read, float *panel) {
+                      int count, const void *read, float *panel) {
     size_t unit = (size_t)plan->unit;
-    size_t plane = (size_t)plan->read.height * (size_t)plan->read.width * unit;
+    size_t plane = (size_t)plan->read.height * (size_t)plan->read.width * unit *
+                   (unit == 1 ? sizeof(float) : plan->stored_bytes);
     for (int b = first; b < first + count; b++, panel += plan->panel_block) {
-        const float *map = read + ((size_t)group->image * plan->read.blocks + b) * plane;
+        const char *map =
+            (const char *)read + ((size_t)group->image * plan->read.blocks + b) * plane;
         for (int i = 0; i < plan->sheet_count; i++) {
             const struct tiled_sheet *sheet = &plan->sheets[i];
             int row = group->from * plan->read_step + sheet->row;
@@ -124,8 +127,8 @@ static void make_class(const struct run *r, const struct tiled_group *group, int
     };
     for (int half = 0; half < 2 && 2 * pair + half < p->made.blocks; half++) {
         size_t made = (size_t)(2 * pair + half);
-        product.made[half] =
-            r->to + (((size_t)group->image * p->made.blocks + made) * plane + pixel) * block;
+        size_t first = ((size_t)group->image * p->made.blocks + made) * plane + pixel;
+        product.made[half] = (char *)r->to + first * block * p->stored_bytes;
         if (r->finish) product.bias[half] = r->finish->bias + made * block;
     }
     multiply(r, pair, class, panel + (size_t)(from - group->from) * class->width * p->unit,
@@ -142,8 +145,8 @@ static void run_item(const struct run *r, int item, float *panel) {
         for (int c = 0; c < p->class_count; c++) make_class(r, group, pair, &p->classes[c], panel);
 }
 
-void tiled_run(const struct tiled_plan *plan, const float *from, const float *weights,
-               const struct tiled_finish *finish, float *to, void *scratch) {
+void tiled_run(const struct tiled_plan *plan, const void *from, const float *weights,
+               const struct tiled_finish *finish, void *to, void *scratch) {
     struct run r = {plan, from, weights, finish, to, scratch, NULL};
     int pairs = tiled_pairs(plan->made.blocks), blocks = plan->read.blocks;
     r.panels = r.weights + (size_t)pairs * pair_floats(plan);

@@ -18,10 +18,10 @@ INLINE void sum_tile(const int rows, const int unit, const struct tiled_sums *s,
         x[r] = s->panel + s->rows[first + r];
         sum[r][0] = sum[r][1] = (vec){0};
     }
-    const float *d = s->gradient[0];
-    const ptrdiff_t second = s->gradient[1] - d;
+    const stored *d = s->gradient[0];
+    const ptrdiff_t second = (const stored *)s->gradient[1] - d;
     for (int i = 0; i < s->pixels; i++) {
-        vec one = load(d), other = load(d + second);
+        vec one = load_stored(d), other = load_stored(d + second);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
             float value = x[r][(ptrdiff_t)i * unit];

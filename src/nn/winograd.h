@@ -20,6 +20,7 @@ struct winograd_shape {
     int batch, in_channels, out_channels, height, width;
     int block; /* channels per block: 16 needs AVX-512, 8 AVX2; channels are multiples of it */
     int threads;
+    bool bf16; /* x, y and their gradients are stored as bf16; all else is float */
 };
 
 bool winograd_supported(const struct winograd_shape *shape);
@@ -71,13 +72,13 @@ struct winograd_extras {
 
 /* x and dx [batch][in_channels / block][height][width][block]; y and dy likewise with out_channels,
  * all 64-byte aligned; w and dw [out_channels][in_channels][3][3]. Outputs are overwritten. */
-void winograd_forward(const struct winograd_plan *plan, const float *x, const float *w,
-                      const struct winograd_extras *extras, float *y, void *scratch);
-void winograd_backward_data(const struct winograd_plan *plan, const float *dy, const float *w,
-                            float *dx, void *scratch);
+void winograd_forward(const struct winograd_plan *plan, const void *x, const float *w,
+                      const struct winograd_extras *extras, void *y, void *scratch);
+void winograd_backward_data(const struct winograd_plan *plan, const void *dy, const float *w,
+                            void *dx, void *scratch);
 /* `norm`: of x, or NULL. `accumulate`: adds to dw. */
-void winograd_backward_weights(const struct winograd_plan *plan, const float *x,
-                               const struct winograd_norm *norm, const float *dy, bool accumulate,
+void winograd_backward_weights(const struct winograd_plan *plan, const void *x,
+                               const struct winograd_norm *norm, const void *dy, bool accumulate,
                                float *dw, void *scratch);
 
 #endif

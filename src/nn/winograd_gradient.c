@@ -3,7 +3,7 @@
 
 struct run {
     const struct winograd_plan *plan;
-    const float *x, *dy;
+    const void *x, *dy;
     const struct winograd_norm *norm;
     float *dw;
     bool accumulate;
@@ -89,8 +89,8 @@ static void run_by_items(const struct run *r) {
     }
 }
 
-void winograd_backward_weights(const struct winograd_plan *plan, const float *x,
-                               const struct winograd_norm *norm, const float *dy, bool accumulate,
+void winograd_backward_weights(const struct winograd_plan *plan, const void *x,
+                               const struct winograd_norm *norm, const void *dy, bool accumulate,
                                float *dw, void *scratch) {
     float *w = scratch, *v = w + plan->u_part * plan->u_count,
           *d = v + plan->v_part * plan->v_count;

@@ -1,17 +1,19 @@
 /* Plans: how a map is cut into tiles, tiles into groups, and the scratch into arrays. */
 #include "nn/winograd_private.h"
 
-static const struct winograd_kernels *kernels_for(int block) {
+static const struct winograd_kernels *kernels_for(const struct winograd_shape *s) {
     enum rel_isa isa = rel_cpu_isa();
-    if (block == 16 && isa == REL_ISA_AVX512) return winograd_kernels_avx512();
-    if (block == 8 && isa >= REL_ISA_AVX2) return winograd_kernels_avx2();
+    if (s->block == 16 && isa == REL_ISA_AVX512)
+        return s->bf16 ? winograd_bf16_avx512() : winograd_kernels_avx512();
+    if (s->block == 8 && isa >= REL_ISA_AVX2)
+        return s->bf16 ? winograd_bf16_avx2() : winograd_kernels_avx2();
     return NULL;
 }
 
 bool winograd_supported(const struct winograd_shape *shape) {
     enum { LIMIT = 1 << 14 };
     const struct winograd_shape *s = shape;
-    if (s->block < 1 || !kernels_for(s->block)) return false;
+    if (s->block < 1 || !kernels_for(s)) return false;
     if (s->batch < 1 || s->height < 1 || s->width < 1 || s->threads < 1) return false;
     if (s->height > LIMIT || s->width > LIMIT || s->in_channels > LIMIT || s->out_channels > LIMIT)
         return false;
@@ -98,7 +100,7 @@ struct winograd_choice winograd_choose(const struct winograd_shape *shape,
                                  : tiles_in(l2 * 5 / 8, point_bytes * in, 14, 56);
     choice.piece = count > 64 ? 8 : 2; /* with few tiles there is room for little else in L2 */
     size_t outputs = (size_t)s->batch * (size_t)s->height * (size_t)s->width * out;
-    choice.stream = outputs * sizeof(float) > l3 / 4;
+    choice.stream = outputs * (s->bf16 ? 2 : sizeof(float)) > l3 / 4;
     return choice;
 }
 
@@ -152,7 +154,7 @@ rel_status winograd_plan_create(struct winograd_plan **plan, const struct winogr
     if (!p) return REL_ERR_MEMORY;
     p->shape = *shape;
     p->direction = direction;
-    p->kernels = kernels_for(shape->block);
+    p->kernels = kernels_for(shape);
     bool back = direction == WINOGRAD_BACKWARD_DATA;
     int in = shape->in_channels / shape->block, out = shape->out_channels / shape->block;
     p->in = (struct winograd_map){shape->height, shape->width, back ? out : in};

@@ -69,11 +69,11 @@ struct winograd_product {
 struct winograd_kernels {
     int block;
     /* V of one block of channels of `count` tiles; `norm` of all channels, or NULL */
-    void (*input)(const float *x, const struct winograd_map *map, int channel_block,
+    void (*input)(const void *x, const struct winograd_map *map, int channel_block,
                   const struct winograd_norm *norm, const struct winograd_tile *tiles, int count,
                   float *v);
     /* D, likewise */
-    void (*output_gradient)(const float *dy, const struct winograd_map *map, int channel_block,
+    void (*output_gradient)(const void *dy, const struct winograd_map *map, int channel_block,
                             const struct winograd_tile *tiles, int count, float *d);
     /* U of reduced blocks `first` to `first + count` for a pair of produced blocks. `flip`:
      * backward-data, which reduces over out_channels. */
@@ -84,7 +84,7 @@ struct winograd_kernels {
      * Adds to sums[0..block) and to those all channels further, NULL: to none. */
     void (*output)(const float *m, int half, const struct winograd_tile *tiles, int count,
                    const struct winograd_map *map, int channel_block, bool stream,
-                   const struct winograd_finish *finish, double *sums, float *y);
+                   const struct winograd_finish *finish, double *sums, void *y);
     /* W (+)= V^T D over the tiles of every point; one block of V, `d_second` the other one of the
      * pair */
     void (*gradient)(const struct winograd_tiles *tiles, const float *v, const float *d,
@@ -98,6 +98,9 @@ struct winograd_kernels {
 const struct winograd_kernels *winograd_kernels_baseline(void); /* NULL: none */
 const struct winograd_kernels *winograd_kernels_avx2(void);     /* blocks of 8 */
 const struct winograd_kernels *winograd_kernels_avx512(void);   /* blocks of 16 */
+const struct winograd_kernels *winograd_bf16_baseline(void);
+const struct winograd_kernels *winograd_bf16_avx2(void);
+const struct winograd_kernels *winograd_bf16_avx512(void);
 
 struct winograd_plan {
     struct winograd_shape shape;

@@ -5,14 +5,15 @@
 
 struct run {
     const struct winograd_plan *plan;
-    const float *x, *w;
+    const void *x;
+    const float *w;
     const struct winograd_extras *extras; /* never NULL */
-    float *y;
+    void *y;
     float *u, *v, *m;
     size_t v_channels;
 };
 
-static struct run run_of(const struct winograd_plan *plan, const float *x, const float *w, float *y,
+static struct run run_of(const struct winograd_plan *plan, const void *x, const float *w, void *y,
                          float *scratch) {
     return (struct run){
         .plan = plan,
@@ -142,8 +143,8 @@ static void run_by_pairs(const struct run *r) {
     }
 }
 
-static void run(const struct winograd_plan *plan, const float *x, const float *w,
-                const struct winograd_extras *extras, float *y, void *scratch) {
+static void run(const struct winograd_plan *plan, const void *x, const float *w,
+                const struct winograd_extras *extras, void *y, void *scratch) {
     static const struct winograd_extras nothing = {NULL, NULL, NULL};
     struct run r = run_of(plan, x, w, y, scratch);
     r.extras = extras ? extras : &nothing;
@@ -153,12 +154,12 @@ static void run(const struct winograd_plan *plan, const float *x, const float *w
         run_by_groups(&r);
 }
 
-void winograd_forward(const struct winograd_plan *plan, const float *x, const float *w,
-                      const struct winograd_extras *extras, float *y, void *scratch) {
+void winograd_forward(const struct winograd_plan *plan, const void *x, const float *w,
+                      const struct winograd_extras *extras, void *y, void *scratch) {
     run(plan, x, w, extras, y, scratch);
 }
 
-void winograd_backward_data(const struct winograd_plan *plan, const float *dy, const float *w,
-                            float *dx, void *scratch) {
+void winograd_backward_data(const struct winograd_plan *plan, const void *dy, const float *w,
+                            void *dx, void *scratch) {
     run(plan, dy, w, NULL, dx, scratch);
 }

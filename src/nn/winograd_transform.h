@@ -44,7 +44,8 @@ INLINE void gradient_to_points(const vec *y, vec *point) {
     point[5] = y[3];
 }
 
-static const float zeros[6 * BLOCK] __attribute__((aligned(64)));
+static const float zeros[BLOCK];
+static const stored stored_zeros[6 * BLOCK] __attribute__((aligned(64)));
 
 /* Of one block of channels; `floor`: 0 for a ReLU, else less than everything. */
 struct norm_block {
@@ -59,20 +60,20 @@ INLINE vec normalized(vec x, vec scale, vec shift, float floor) {
 
 /* `first`: the first of the 6 columns inside the image, `end`: one behind the last. Rows outside
  * are read from zeros, and so are their scale and shift. */
-INLINE void input_tile(const float *plane, const struct winograd_map *map,
+INLINE void input_tile(const stored *plane, const struct winograd_map *map,
                        const struct norm_block *norm, const struct winograd_tile *tile, float *v,
                        const bool apply, const int first, const int end) {
     vec half[6][6], line[6], point[6];
-    const float *corner = plane + ((ptrdiff_t)(tile->y - 1) * map->width + tile->x - 1) * BLOCK;
+    const stored *corner = plane + ((ptrdiff_t)(tile->y - 1) * map->width + tile->x - 1) * BLOCK;
 #pragma GCC unroll 6
     for (int i = 0; i < 6; i++) {
         bool inside = (unsigned)(tile->y - 1 + i) < (unsigned)map->height;
-        const float *row = inside ? corner + (ptrdiff_t)i * map->width * BLOCK : zeros;
+        const stored *row = inside ? corner + (ptrdiff_t)i * map->width * BLOCK : stored_zeros;
         vec scale = apply ? load_any(inside ? norm->scale : zeros) : (vec){0};
         vec shift = apply ? load_any(inside ? norm->shift : zeros) : (vec){0};
 #pragma GCC unroll 6
         for (int j = 0; j < 6; j++) {
-            line[j] = j >= first && j < end ? load(row + (ptrdiff_t)j * BLOCK) : (vec){0};
+            line[j] = j >= first && j < end ? load_stored(row + (ptrdiff_t)j * BLOCK) : (vec){0};
             if (apply && j >= first && j < end)
                 line[j] = normalized(line[j], scale, shift, norm->floor);
         }
@@ -88,13 +89,13 @@ INLINE void input_tile(const float *plane, const struct winograd_map *map,
     }
 }
 
-INLINE void input_tiles(const float *x, const struct winograd_map *map, int channel_block,
+INLINE void input_tiles(const stored *x, const struct winograd_map *map, int channel_block,
                         const struct norm_block *norm, const bool apply,
                         const struct winograd_tile *tiles, int count, float *v) {
     size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
     for (int t = 0; t < count; t++, v += winograd_v_tile(BLOCK)) {
         const struct winograd_tile *tile = tiles + t;
-        const float *plane = x + ((size_t)tile->image * map->blocks + channel_block) * pixels;
+        const stored *plane = x + ((size_t)tile->image * map->blocks + channel_block) * pixels;
         int end = map->width - tile->x + 1; /* columns before the right edge */
         switch ((tile->x == 0) + 2 * (end > 6 ? 6 : end)) {
         case 12:
@@ -128,7 +129,7 @@ INLINE void input_tiles(const float *x, const struct winograd_map *map, int chan
     }
 }
 
-static void input(const float *x, const struct winograd_map *map, int channel_block,
+static void input(const void *x, const struct winograd_map *map, int channel_block,
                   const struct winograd_norm *norm, const struct winograd_tile *tiles, int count,
                   float *v) {
     if (!norm) {
@@ -143,9 +144,9 @@ static void input(const float *x, const struct winograd_map *map, int channel_bl
 
 enum store { STORE, STREAM, FINISH };
 
-INLINE vec finished(vec y, const float *before, vec bias, const struct winograd_finish *finish) {
+INLINE vec finished(vec y, const stored *before, vec bias, const struct winograd_finish *finish) {
     y += bias;
-    if (finish->add) y += load(before);
+    if (finish->add) y += load_stored(before);
     if (finish->relu) y = (vec)((vec_index)y & ~(y < 0));
     return y;
 }
@@ -156,7 +157,7 @@ struct output_sums {
 };
 
 /* `whole`: 4x4 outputs; else `rows` and `columns` of them. `sums` may be NULL. */
-INLINE void output_tile(const float *m, float *y, int width, int rows, int columns,
+INLINE void output_tile(const float *m, stored *y, int width, int rows, int columns,
                         const bool whole, const enum store how, vec bias,
                         const struct winograd_finish *finish, struct output_sums *sums) {
     vec half[4][6], line[6], out[4], sum = {0}, square = {0};
@@ -174,7 +175,7 @@ INLINE void output_tile(const float *m, float *y, int width, int rows, int colum
         to_outputs(half[i], out);
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
-            float *to = y + ((ptrdiff_t)i * width + j) * BLOCK;
+            stored *to = y + ((ptrdiff_t)i * width + j) * BLOCK;
             if (!whole && j >= columns) break;
             if (sums) {
                 sum += out[j];
@@ -183,7 +184,7 @@ INLINE void output_tile(const float *m, float *y, int width, int rows, int colum
             if (how == STREAM)
                 store_past_caches(to, out[j]);
             else
-                store(to, how == FINISH ? finished(out[j], to, bias, finish) : out[j]);
+                store_stored(to, how == FINISH ? finished(out[j], to, bias, finish) : out[j]);
         }
     }
     for (int h = 0; sums && h < 2; h++) {
@@ -195,14 +196,15 @@ INLINE void output_tile(const float *m, float *y, int width, int rows, int colum
 /* `finish` and `sums`: not both; NULL where constant. */
 INLINE void output_tiles(const float *m, const struct winograd_tile *tiles, int count,
                          const struct winograd_map *map, int channel_block, bool stream,
-                         const struct winograd_finish *finish, struct output_sums *sums, float *y) {
+                         const struct winograd_finish *finish, struct output_sums *sums,
+                         stored *y) {
     size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
     vec bias = finish ? load_any(finish->bias + (ptrdiff_t)channel_block * BLOCK) : (vec){0};
     for (int t = 0; t < count; t++, m += winograd_m_tile(BLOCK)) {
         const struct winograd_tile *tile = tiles + t;
         int rows = tile->rows, columns = tile->columns;
-        float *to = y + ((size_t)tile->image * map->blocks + channel_block) * pixels +
-                    ((ptrdiff_t)tile->y * map->width + tile->x) * BLOCK;
+        stored *to = y + ((size_t)tile->image * map->blocks + channel_block) * pixels +
+                     ((ptrdiff_t)tile->y * map->width + tile->x) * BLOCK;
         if (finish)
             output_tile(m, to, map->width, rows, columns, false, FINISH, bias, finish, NULL);
         else if (rows < 4 || columns < 4)
@@ -216,7 +218,7 @@ INLINE void output_tiles(const float *m, const struct winograd_tile *tiles, int 
 
 static void output(const float *m, int half, const struct winograd_tile *tiles, int count,
                    const struct winograd_map *map, int channel_block, bool stream,
-                   const struct winograd_finish *finish, double *sums, float *y) {
+                   const struct winograd_finish *finish, double *sums, void *y) {
     m += (ptrdiff_t)half * WINOGRAD_POINTS * BLOCK;
     if (!sums) {
         output_tiles(m, tiles, count, map, channel_block, stream, finish, NULL, y);
@@ -232,15 +234,15 @@ static void output(const float *m, int half, const struct winograd_tile *tiles, 
     }
 }
 
-INLINE void gradient_tile(const float *dy, int width, float *d, int rows, int columns,
+INLINE void gradient_tile(const stored *dy, int width, float *d, int rows, int columns,
                           const bool whole) {
     vec half[4][6], line[4], point[6];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
-        const float *row = whole || i < rows ? dy + (ptrdiff_t)i * width * BLOCK : zeros;
+        const stored *row = whole || i < rows ? dy + (ptrdiff_t)i * width * BLOCK : stored_zeros;
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++)
-            line[j] = load(whole || j < columns ? row + (ptrdiff_t)j * BLOCK : zeros);
+            line[j] = load_stored(whole || j < columns ? row + (ptrdiff_t)j * BLOCK : stored_zeros);
         gradient_to_points(line, half[i]);
     }
 #pragma GCC unroll 6
@@ -253,13 +255,15 @@ INLINE void gradient_tile(const float *dy, int width, float *d, int rows, int co
     }
 }
 
-static void output_gradient(const float *dy, const struct winograd_map *map, int channel_block,
+static void output_gradient(const void *dy, const struct winograd_map *map, int channel_block,
                             const struct winograd_tile *tiles, int count, float *d) {
+    const stored *gradients = dy;
     size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
     for (int t = 0; t < count; t++, d += winograd_v_tile(BLOCK)) {
         const struct winograd_tile *tile = tiles + t;
-        const float *from = dy + ((size_t)tile->image * map->blocks + channel_block) * pixels +
-                            ((ptrdiff_t)tile->y * map->width + tile->x) * BLOCK;
+        const stored *from = gradients +
+                             ((size_t)tile->image * map->blocks + channel_block) * pixels +
+                             ((ptrdiff_t)tile->y * map->width + tile->x) * BLOCK;
         if (tile->rows == 4 && tile->columns == 4)
             gradient_tile(from, map->width, d, 4, 4, true);
         else

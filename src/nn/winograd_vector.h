@@ -3,6 +3,7 @@
 #define REL_NN_WINOGRAD_VECTOR_H
 
 #include "base/base.h"
+#include "nn/bf16.h"
 #include "nn/winograd_private.h"
 
 #include <immintrin.h>
@@ -28,13 +29,33 @@ INLINE vec load_any(const float *from) { return *(const vec_any *)from; }
 INLINE void store(float *to, vec x) { *(vec *)to = x; }
 INLINE void store_any(float *to, vec x) { *(vec_any *)to = x; }
 
-INLINE void store_past_caches(float *to, vec x) {
+/* Activations, as they are stored. */
+#if NN_BF16
+typedef bf16 stored;
+typedef uint16_t vec_u16 __attribute__((vector_size(BLOCK * 2), may_alias));
+typedef uint32_t vec_u32 __attribute__((vector_size(BLOCK * 4)));
+BF16_VECTORS(widen, narrow, vec, vec_u32, vec_u16)
+INLINE vec load_stored(const stored *from) { return widen(*(const vec_u16 *)from); }
+INLINE void store_stored(stored *to, vec x) { *(vec_u16 *)to = narrow(x); }
+INLINE void store_past_caches(stored *to, vec x) {
+#if defined(__AVX512F__)
+    _mm256_stream_si256((__m256i *)to, (__m256i)narrow(x));
+#else
+    _mm_stream_si128((__m128i *)to, (__m128i)narrow(x));
+#endif
+}
+#else
+typedef float stored;
+INLINE vec load_stored(const stored *from) { return load(from); }
+INLINE void store_stored(stored *to, vec x) { store(to, x); }
+INLINE void store_past_caches(stored *to, vec x) {
 #if defined(__AVX512F__)
     _mm512_stream_ps(to, (__m512)x);
 #else
     _mm256_stream_ps(to, (__m256)x);
 #endif
 }
+#endif
 
 /* The lower (0) or upper (1) half of a block. */
 INLINE wide widened(vec x, const int half) {

@@ -14,8 +14,14 @@
 #define OK(expression) assert_int_equal(expression, REL_OK)
 
 void nn_check_init(struct nn_check *check, int threads, enum nn_mode mode) {
+    nn_check_init_precision(check, threads, mode, NN_F32);
+}
+
+void nn_check_init_precision(struct nn_check *check, int threads, enum nn_mode mode,
+                             enum nn_precision precision) {
     memset(check, 0, sizeof *check);
-    struct nn_runtime_config config = {.threads = threads, .kernels = NN_KERNELS_FIXED};
+    struct nn_runtime_config config = {
+        .threads = threads, .precision = precision, .kernels = NN_KERNELS_FIXED};
     OK(nn_runtime_init(&check->runtime, &config));
     param_arena_init(&check->parameters, "net");
     param_arena_init(&check->buffers, "net");

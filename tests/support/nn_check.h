@@ -13,6 +13,8 @@ struct nn_check {
 
 /* Asserts that everything succeeds. An empty graph. */
 void nn_check_init(struct nn_check *check, int threads, enum nn_mode mode);
+void nn_check_init_precision(struct nn_check *check, int threads, enum nn_mode mode,
+                             enum nn_precision precision);
 /* An input of pictures filled with hashed numbers. */
 nn_value nn_check_pictures(struct nn_check *check, int batch, int channels, int height, int width);
 /* Allocates the arenas, fills every parameter with hashed numbers around what it would be drawn

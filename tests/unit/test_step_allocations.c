@@ -94,13 +94,14 @@ static void step(struct model *model, const float *const *inputs, int threads) {
 }
 
 /* Two towers, the first half of a ResNet-18 each, with the kernels that this name forces. */
-static void steps_allocate_nothing(const char *kernels) {
+static void steps_allocate_nothing(const char *kernels, enum nn_precision precision) {
     enum { THREADS = 2 };
     struct nn_runtime *runtime;
     struct model model;
     float *inputs[2];
     setenv("RELEARN_KERNELS", kernels, 1);
-    OK(nn_runtime_init(&runtime, &(struct nn_runtime_config){.threads = THREADS}));
+    OK(nn_runtime_init(&runtime,
+                       &(struct nn_runtime_config){.threads = THREADS, .precision = precision}));
     towers_make(&model, runtime);
     for (int m = 0; m < 2; m++) {
         inputs[m] = rel_alloc(BATCH * model_input_count(&model.config.inputs[m]), sizeof(float));
@@ -119,23 +120,30 @@ static void steps_allocate_nothing(const char *kernels) {
 
 static void with_direct_kernels(void **state) {
     (void)state;
-    steps_allocate_nothing("direct");
+    steps_allocate_nothing("direct", NN_F32);
 }
 static void with_the_librarys_choice(void **state) {
     (void)state;
-    steps_allocate_nothing("library");
+    steps_allocate_nothing("library", NN_F32);
 }
 static void with_our_own_kernels(void **state) {
     (void)state;
-    steps_allocate_nothing("fixed");
+    steps_allocate_nothing("fixed", NN_F32);
+}
+static void with_maps_as_bf16(void **state) {
+    (void)state;
+    steps_allocate_nothing("fixed", NN_BF16);
+}
+static void with_copies_for_the_library(void **state) {
+    (void)state;
+    steps_allocate_nothing("direct", NN_BF16);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counting_works),
-        cmocka_unit_test(with_direct_kernels),
-        cmocka_unit_test(with_the_librarys_choice),
-        cmocka_unit_test(with_our_own_kernels),
+        cmocka_unit_test(counting_works),           cmocka_unit_test(with_direct_kernels),
+        cmocka_unit_test(with_the_librarys_choice), cmocka_unit_test(with_our_own_kernels),
+        cmocka_unit_test(with_maps_as_bf16),        cmocka_unit_test(with_copies_for_the_library),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

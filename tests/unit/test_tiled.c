@@ -121,7 +121,7 @@ static void run(const struct tiled_plan *plan, const struct problem *p, enum nn_
 static float *compute(const struct problem *p, enum nn_conv_pass pass, int threads, size_t count,
                       bool add) {
     struct tiled_plan *plan;
-    assert_int_equal(tiled_plan_create(&plan, &p->shape, pass, threads), REL_OK);
+    assert_int_equal(tiled_plan_create(&plan, &p->shape, pass, false, threads), REL_OK);
     /* What lies in scratch and behind it must not matter: NaNs would show. */
     size_t bytes = tiled_scratch_bytes(plan), guard = 256, behind = 16;
     unsigned char *scratch = array(bytes + guard, 1);
@@ -260,7 +260,7 @@ static void finishes(void **state) {
             problem_init(&p, &s);
             float *bare = compute(&p, NN_CONV_FORWARD, 2, p.out_count, false);
             struct tiled_plan *plan;
-            assert_int_equal(tiled_plan_create(&plan, &s, NN_CONV_FOLDED, 2), REL_OK);
+            assert_int_equal(tiled_plan_create(&plan, &s, NN_CONV_FOLDED, false, 2), REL_OK);
             void *scratch = array(tiled_scratch_bytes(plan), 1);
             float *y = array(p.out_count, sizeof *y);
             size_t plane = (size_t)s.out_height * s.out_width * block;
@@ -327,7 +327,7 @@ static void refuses(void **state) {
     for (size_t i = 0; i < 12; i++) {
         struct tiled_plan *plan;
         assert_false(tiled_supported(&bad[i], NN_CONV_FORWARD));
-        assert_int_equal(tiled_plan_create(&plan, &bad[i], NN_CONV_FORWARD, 1),
+        assert_int_equal(tiled_plan_create(&plan, &bad[i], NN_CONV_FORWARD, false, 1),
                          REL_ERR_UNSUPPORTED);
         assert_null(plan);
     }

@@ -183,7 +183,7 @@ static void check(const struct winograd_shape *shape, const struct winograd_choi
 
 /* Only the instruction set of the run: 16 with AVX-512, 8 with either. */
 static bool has_block(int block) {
-    struct winograd_shape shape = {1, block, block, 8, 8, block, 1};
+    struct winograd_shape shape = {1, block, block, 8, 8, block, 1, false};
     return winograd_supported(&shape);
 }
 
@@ -201,7 +201,8 @@ static void every_kind_of_tile(void **state) {
                                                sizes[i][0],
                                                sizes[i][1],
                                                block,
-                                               threads};
+                                               threads,
+                                               false};
                 check(&shape, NULL);
             }
     }
@@ -213,7 +214,7 @@ static void every_number_of_channels(void **state) {
         if (!has_block(block)) continue;
         for (int in = 1; in <= 4; in++)
             for (int out = 1; out <= 4; out++) {
-                struct winograd_shape shape = {2, in * block, out * block, 7, 6, block, 2};
+                struct winograd_shape shape = {2, in * block, out * block, 7, 6, block, 2, false};
                 check(&shape, NULL);
             }
     }
@@ -227,9 +228,9 @@ static void every_choice(void **state) {
         {true, 5, 2, false},  {true, 9, 3, true},  {true, 100, 4, false}};
     for (int block = 8; block <= 16; block += 8) {
         if (!has_block(block)) continue;
-        struct winograd_shape shape = {2, 5 * block, 3 * block, 9, 14, block, 3};
+        struct winograd_shape shape = {2, 5 * block, 3 * block, 9, 14, block, 3, false};
         for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) check(&shape, &choices[i]);
-        struct winograd_shape deep = {1, 272, 288, 7, 7, block, 2};
+        struct winograd_shape deep = {1, 272, 288, 7, 7, block, 2, false};
         check(&deep, NULL);
     }
 }
@@ -239,7 +240,7 @@ static void finishes(void **state) {
     (void)state;
     for (int block = 8; block <= 16; block += 8) {
         if (!has_block(block)) continue;
-        struct winograd_shape shape = {2, 2 * block, 3 * block, 9, 7, block, 2};
+        struct winograd_shape shape = {2, 2 * block, 3 * block, 9, 7, block, 2, false};
         struct problem p;
         problem_init(&p, &shape);
         float *plain = compute(&p, WINOGRAD_FORWARD, NULL, false);
@@ -322,7 +323,8 @@ static void fuses(void **state) {
         for (size_t i = 0; has_block(block) && i < 2 * 3 * (sizeof sizes / sizeof *sizes); i++) {
             const int *size = sizes[i / 6];
             const struct winograd_choice *choice = &choices[i / 2 % 3];
-            struct winograd_shape shape = {3, 2 * block, 3 * block, size[0], size[1], block, 2};
+            struct winograd_shape shape = {3,       2 * block, 3 * block, size[0],
+                                           size[1], block,     2,         false};
             struct problem p;
             float scale[32], shift[32];
             double sums[2 * 2 * 48];
@@ -365,7 +367,7 @@ static void same_bits(void **state) {
     (void)state;
     for (int block = 8; block <= 16; block += 8) {
         if (!has_block(block)) continue;
-        struct winograd_shape shape = {3, 48, 64, 28, 14, block, 3};
+        struct winograd_shape shape = {3, 48, 64, 28, 14, block, 3, false};
         struct problem p;
         problem_init(&p, &shape);
         size_t counts[] = {p.out_count, p.in_count, p.weight_count};
@@ -383,10 +385,12 @@ static void same_bits(void **state) {
 static void refuses(void **state) {
     (void)state;
     const struct winograd_shape shapes[] = {
-        {0, 16, 16, 8, 8, 8, 1},       {1, 0, 16, 8, 8, 8, 1},         {1, 16, 20, 8, 8, 8, 1},
-        {1, 20, 16, 8, 8, 8, 1},       {1, 16, 16, 0, 8, 8, 1},        {1, 16, 16, 8, -1, 8, 1},
-        {1, 16, 16, 8, 8, 8, 0},       {1, 16, 16, 8, 8, 4, 1},        {1, 16, 16, 8, 8, 0, 1},
-        {1, 16, 16, 1 << 15, 8, 8, 1}, {1 << 20, 16, 16, 64, 64, 8, 1}};
+        {0, 16, 16, 8, 8, 8, 1, false},        {1, 0, 16, 8, 8, 8, 1, false},
+        {1, 16, 20, 8, 8, 8, 1, false},        {1, 20, 16, 8, 8, 8, 1, false},
+        {1, 16, 16, 0, 8, 8, 1, false},        {1, 16, 16, 8, -1, 8, 1, false},
+        {1, 16, 16, 8, 8, 8, 0, false},        {1, 16, 16, 8, 8, 4, 1, false},
+        {1, 16, 16, 8, 8, 0, 1, false},        {1, 16, 16, 1 << 15, 8, 8, 1, false},
+        {1 << 20, 16, 16, 64, 64, 8, 1, false}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct winograd_plan *plan;
         assert_false(winograd_supported(&shapes[i]));
