@@ -14,7 +14,7 @@
 #define TEXT_OF(x)  TEXT_OF2(x)
 
 static const char precision[] =
-    "float32 throughout; this version computes in nothing else, on any CPU";
+    "float32; training may store feature maps as bfloat16 (precision: bf16, or auto: the faster)";
 
 static double memory_gib(void) {
     return (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1 << 30);
@@ -70,6 +70,21 @@ static void count_kernels(json_t *table, json_t *counts) {
     }
 }
 
+/* Training steps that precision: auto timed. */
+static void print_steps(json_t *steps) {
+    const char *step, *name;
+    json_t *seconds, *value;
+    json_object_foreach(steps, step, seconds) {
+        const char *separator = "";
+        output_text("    step (%s):", step);
+        json_object_foreach(seconds, name, value) {
+            output_text("%s %s %.4g ms", separator, name, 1e3 * json_number_value(value));
+            separator = ",";
+        }
+        output_text("\n");
+    }
+}
+
 static void print_machine(const json_t *entry) {
     json_t *machine = json_object_get(entry, "machine"), *counts = json_object(),
            *table = json_object_get(entry, "kernels"), *directions, *value;
@@ -81,11 +96,13 @@ static void print_machine(const json_t *entry) {
                 json_string_value(json_object_get(machine, "relearn")),
                 json_string_value(json_object_get(machine, "isa")),
                 json_string_value(json_object_get(machine, "library")));
+    if (json_object_size(counts) == 0) output_text("no kernels");
     json_object_foreach(counts, key, value) {
         output_text("%s%s %lld", separator, key, (long long)json_integer_value(value));
         separator = ", ";
     }
     output_text("\n");
+    print_steps(json_object_get(entry, "steps"));
     json_object_foreach(table, key, directions) {
         const char *direction;
         output_text("    %s:", key);
@@ -103,7 +120,8 @@ static void print_kernel_cache(const json_t *cache) {
     const json_t *machines = json_object_get(cache, "machines");
     const char *path = json_string_value(json_object_get(cache, "path"));
     if (json_array_size(machines) == 0) {
-        output_text("%-26snone yet (training with --kernels auto measures)\n", "kernels measured");
+        output_text("%-26snone yet (training with kernels or precision auto measures)\n",
+                    "kernels measured");
         return;
     }
     output_text("%-26s%s\n", "kernels measured", path);
@@ -134,7 +152,8 @@ const struct command cmd_info = {
     .summary = "show the CPU, the libraries and the kernels chosen for them",
     .usage = "[--json]",
     .description = "What a bug report should hold; and which kernels were found the fastest on "
-                   "this machine, per shape and direction, by runs with --kernels auto. "
+                   "this machine, per shape and direction, by runs with --kernels auto, and how "
+                   "long steps took in each precision, by runs with precision auto. "
                    "RELEARN_ISA=baseline or avx2 in the environment "
                    "lowers the instruction set of our own kernels.",
     .json = true,

@@ -10,6 +10,7 @@
  *   evaluate.h       overall and per modality, the others masked
  *   checkpoint.h     weights and state in a safetensors file
  *   run_log.h        log.jsonl, append-only, cut back on resume
+ *   precision.h      how training stores feature maps; measured where that is asked for
  *   init_from.h      first weights from a file
  *   trainer.h        the loop
  *   seeds.h          one configuration with several seeds

@@ -95,6 +95,11 @@ const struct rel_option train_option_table[] = {
                    "encoder and measure it on test."),
     OPTION("probe_l2", OPTION_REAL, probe_l2, .default_value = "1", .minimum = 1e-9, .maximum = 1e9,
            .help = "L2 penalty of linear probes on standardised features; scikit-learn's 1 / C."),
+    OPTION("precision", OPTION_CHOICE, precision, .default_value = "f32",
+           .choices = "f32|bf16|auto",
+           .help = "How training stores feature maps and their gradients; everything is computed "
+                   "in f32, and so are weights. bf16 takes about half the memory; auto: the "
+                   "faster of both for this model, as measured once on this machine."),
     OPTION("kernels", OPTION_CHOICE, kernels, .default_value = "fixed", .choices = "auto|fixed",
            .help =
                "How compute kernels are chosen: by a fixed rule, which never times anything and "

@@ -41,7 +41,8 @@ struct train_options {
     int mask;   /* enum mask_kind */
     bool probe;
     double probe_l2;
-    int kernels; /* enum nn_kernels */
+    int precision; /* enum nn_precision, or PRECISION_AUTO (precision.h) until it is settled */
+    int kernels;   /* enum nn_kernels */
     int64_t threads, loader_threads;
     double checkpoint_minutes;
 };

@@ -1,4 +1,5 @@
 #include "train/init_from.h"
+#include "train/precision.h"
 #include "train/run_kernels.h"
 #include "train/trainer_private.h"
 
@@ -304,6 +305,7 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     REL_TRY(checkpoint_look(trainer));
     REL_TRY(init_choose(trainer));
     REL_TRY(weights_draw(trainer));
+    REL_TRY(precision_settle(&trainer->session, request->resume ? request->out : NULL));
     REL_TRY(folder_prepare(trainer));
     REL_TRY(arrays_allocate(trainer));
     REL_TRY(kernels_begin(trainer));

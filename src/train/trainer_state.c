@@ -15,12 +15,14 @@ static rel_status state_json(const struct trainer *trainer, json_t **out) {
     const struct method_run *run = &trainer->method;
     json_t *method = json_null();
     if (run->method->save) REL_TRY(run->method->save(run, &method));
-    *out = json_pack(
-        "{s:s, s:s, s:I, s:I, s:f, s:I, s:I, s:o, s:I, s:O, s:o}", "method", run->method->name,
-        "data", trainer->session.info->fingerprint, "epoch", (json_int_t)state->epoch, "step",
-        (json_int_t)state->step, "loss_sum", state->loss_sum, "correct", (json_int_t)state->correct,
-        "seen", (json_int_t)state->seen, "best", best_json(&state->best), "log_lines",
-        (json_int_t)trainer->log.lines, "diagnoses", trainer->diagnoses, "method_state", method);
+    *out = json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:I, s:o, s:I, s:O, s:o}", "method",
+                     run->method->name, "data", trainer->session.info->fingerprint, "precision",
+                     nn_precision_names[trainer_options(trainer)->precision], "epoch",
+                     (json_int_t)state->epoch, "step", (json_int_t)state->step, "loss_sum",
+                     state->loss_sum, "correct", (json_int_t)state->correct, "seen",
+                     (json_int_t)state->seen, "best", best_json(&state->best), "log_lines",
+                     (json_int_t)trainer->log.lines, "diagnoses", trainer->diagnoses,
+                     "method_state", method);
     return *out ? REL_OK : rel_fail(REL_ERR_MEMORY, "cannot compose the checkpoint's state");
 }
 
@@ -115,6 +117,13 @@ static rel_status state_apply(struct trainer *trainer, const char *path, const j
             REL_ERR_STATE,
             "%s: was trained on another data set than this store (name the store it began with)",
             path);
+    const char *wanted = nn_precision_names[trainer_options(trainer)->precision],
+               *precision = json_string_value(json_object_get(json, "precision"));
+    if (precision && strcmp(precision, wanted) != 0)
+        return rel_fail(REL_ERR_STATE,
+                        "%s: was trained with precision %s, and is to go on with %s (give the one "
+                        "that it began with)",
+                        path, precision, wanted);
     if (!state_unpack(&trainer->state, json, &lines) || !json_is_array(diagnoses) ||
         trainer->state.step > trainer->steps_per_epoch)
         return rel_fail(REL_ERR_FORMAT, "%s: its state makes no sense (damaged checkpoint)", path);
