@@ -1,6 +1,7 @@
 #include "support/data_files.h"
 
 #include "io/io.h"
+#include "support/message.h"
 
 #include <ftw.h>
 #include <math.h>
@@ -129,13 +130,43 @@ rel_status prepare_folder(const char *folder, const struct prepare_options *opti
     return status;
 }
 
-struct store *open_data_set(const char *folder, int train, int test) {
+bool folder_has(const char *folder, const char *name) {
+    char *path = fs_join(folder, name);
+    assert_non_null(path);
+    bool exists = fs_exists(path);
+    rel_free(path);
+    return exists;
+}
+
+void folder_remove(const char *folder, const char *name) {
+    char *path = fs_join(folder, name);
+    assert_non_null(path);
+    succeed(fs_remove(path));
+    rel_free(path);
+}
+
+struct store *folder_store(const char *folder) {
     struct store *store = NULL;
     char *path = fs_join(folder, "store");
     assert_non_null(path);
-    write_data_set(folder, train, test);
-    succeed(prepare_folder(folder, NULL, NULL));
     succeed(store_open(path, &store));
     rel_free(path);
     return store;
+}
+
+void prepare_succeeds(const char *folder, const struct prepare_options *options,
+                      struct prepare_report *report) {
+    succeed(prepare_folder(folder, options, report));
+}
+
+void prepare_fails(const char *folder, const struct prepare_options *options, rel_status code,
+                   const char *words) {
+    assert_failure(prepare_folder(folder, options, NULL), code, words);
+    assert_false(folder_has(folder, "store"));
+}
+
+struct store *open_data_set(const char *folder, int train, int test) {
+    write_data_set(folder, train, test);
+    prepare_succeeds(folder, NULL, NULL);
+    return folder_store(folder);
 }

@@ -9,6 +9,8 @@
 /* A new folder under the system's temporary one; scratch_remove deletes it with all in it. */
 char *scratch_make(const char *topic); /* rel_free it */
 void scratch_remove(char *folder);     /* and frees it */
+bool folder_has(const char *folder, const char *name);
+void folder_remove(const char *folder, const char *name); /* a file that is there */
 
 /* FOLDER/NAME with this text; folders on the way are made. */
 void write_text(const char *folder, const char *name, const char *text);
@@ -26,7 +28,14 @@ void write_data_set(const char *folder, int train, int test);
 /* Prepares FOLDER/manifest.* into FOLDER/store; `options` may be NULL. */
 rel_status prepare_folder(const char *folder, const struct prepare_options *options,
                           struct prepare_report *report);
-/* The same for write_data_set's folder, opened. */
+void prepare_succeeds(const char *folder, const struct prepare_options *options,
+                      struct prepare_report *report);
+/* Fails with `code`, says all of `words` (separated by '|'), and leaves no store. */
+void prepare_fails(const char *folder, const struct prepare_options *options, rel_status code,
+                   const char *words);
+/* FOLDER/store, opened. */
+struct store *folder_store(const char *folder);
+/* write_data_set, prepared and opened. */
 struct store *open_data_set(const char *folder, int train, int test);
 
 #endif

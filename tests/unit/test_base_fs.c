@@ -1,5 +1,6 @@
 /* Whole files, atomic replacement, folders, paths. */
 #include "base/base.h"
+#include "support/message.h"
 #include "support/scratch.h"
 
 #include <setjmp.h>
@@ -12,11 +13,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static void assert_message(const char *part) {
-    if (!strstr(rel_error_message(), part))
-        fail_msg("\"%s\" is not in \"%s\"", part, rel_error_message());
-}
 
 static void assert_content(const char *name, const void *expected, size_t expected_size) {
     char *data;

@@ -42,6 +42,19 @@ static void memory_is_counted(void **state) {
     assert_int_equal(rel_alloc_calls(), calls + 2);
 }
 
+/* What was given back counts. */
+static void peak_is_remembered(void **state) {
+    (void)state;
+    enum { MIB = 64 };
+    int64_t before = rel_peak_resident_kib();
+    assert_true(before > 500);
+    void *memory = rel_alloc(MIB, 1 << 20);
+    assert_non_null(memory);
+    rel_free(memory);
+    int64_t after = rel_peak_resident_kib();
+    assert_true(after >= MIB << 10 && after < before + ((MIB + 8) << 10));
+}
+
 static void impossible_sizes_are_refused(void **state) {
     (void)state;
     size_t live = rel_alloc_live_bytes();
@@ -209,6 +222,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_zeroed_and_aligned),
         cmocka_unit_test(memory_is_counted),
+        cmocka_unit_test(peak_is_remembered),
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(regrow_keeps_and_zeroes),
         cmocka_unit_test(reserve_makes_room),

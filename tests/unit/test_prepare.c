@@ -1,5 +1,5 @@
-/* Tests of prepare: what the store holds, that only the sources and options decide it, and one
- * clear error for everything that can be wrong with a manifest. */
+/* Tests of prepare: what the store holds, that only the sources and options decide it, going on
+ * after a stop. What can be wrong: test_prepare_errors.c. */
 #include "data/split.h"
 #include "data/store_db.h"
 #include "support/data_files.h"
@@ -32,48 +32,6 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static bool here(const char *name) {
-    char *path = fs_join(folder, name);
-    assert_non_null(path);
-    bool exists = fs_exists(path);
-    rel_free(path);
-    return exists;
-}
-
-static void remove_here(const char *name) {
-    char *path = fs_join(folder, name);
-    assert_non_null(path);
-    assert_int_equal(fs_remove(path), REL_OK);
-    rel_free(path);
-}
-
-static struct store *open_here(void) {
-    struct store *store = NULL;
-    char *path = fs_join(folder, "store");
-    assert_non_null(path);
-    if (store_open(path, &store) != REL_OK) fail_msg("%s", rel_error_message());
-    rel_free(path);
-    return store;
-}
-
-static void succeed(const struct prepare_options *options, struct prepare_report *report) {
-    if (prepare_folder(folder, options, report) != REL_OK) fail_msg("%s", rel_error_message());
-}
-
-/* Fails with `code`, says all of `words` (separated by '|'), and leaves no store. */
-static void refuse(const struct prepare_options *options, rel_status code, const char *words) {
-    rel_status status = prepare_folder(folder, options, NULL);
-    if (status != code)
-        fail_msg("%s instead of %s: %s", rel_status_name(status), rel_status_name(code),
-                 status == REL_OK ? "" : rel_error_message());
-    char *copy = rel_strdup(words), *rest = copy, *word;
-    while ((word = strsep(&rest, "|")))
-        if (!strstr(rel_error_message(), word))
-            fail_msg("'%s' is not in: %s", word, rel_error_message());
-    rel_free(copy);
-    assert_false(here("store"));
-}
-
 static void read_store(char **bytes, size_t *size) {
     char *path = fs_join(folder, "store");
     assert_int_equal(fs_read(path, 1 << 26, bytes, size), REL_OK);
@@ -86,14 +44,14 @@ static void test_contents(void **state) {
     (void)state;
     struct prepare_report report;
     write_data_set(folder, 9, 3);
-    succeed(NULL, &report);
+    prepare_succeeds(folder, NULL, &report);
     assert_int_equal(report.samples[SPLIT_TRAIN], 9);
     assert_int_equal(report.samples[SPLIT_VAL], 0);
     assert_int_equal(report.samples[SPLIT_TEST], 3);
     assert_int_equal(report.classes, 3);
     assert_int_equal(report.frames, 36);
     assert_true(report.audio_seconds > 1.19 && report.audio_seconds < 1.21);
-    struct store *store = open_here();
+    struct store *store = folder_store(folder);
     const struct store_info *info = store_info(store);
     assert_string_equal(info->recipe, "manifest");
     assert_int_equal(strlen(info->fingerprint), 32);
@@ -113,8 +71,8 @@ static void test_contents(void **state) {
     assert_int_equal(store_label(store, SPLIT_TEST, 1), 1);
     assert_string_equal(store_sample_id(store, SPLIT_TEST, 3), "");
     store_close(store);
-    assert_false(here("store.partial"));
-    assert_false(here("store.partial-journal"));
+    assert_false(folder_has(folder, "store.partial"));
+    assert_false(folder_has(folder, "store.partial-journal"));
 }
 
 /* Source pictures stay byte for byte, one behind the other in the order of their names. */
@@ -122,8 +80,8 @@ static void test_pictures_are_kept(void **state) {
     (void)state;
     write_data_set(folder, 3, 0);
     write_text(folder, "v/001/Thumbs.db", "no picture");
-    succeed(NULL, NULL);
-    struct store *store = open_here();
+    prepare_succeeds(folder, NULL, NULL);
+    struct store *store = folder_store(folder);
     struct store_reader reader;
     struct store_media media;
     assert_int_equal(store_reader_open(&reader, store), REL_OK);
@@ -151,10 +109,10 @@ static void test_jobs_do_not_matter(void **state) {
     size_t one_size, four_size;
     write_data_set(folder, 40, 5);
     struct prepare_options options = {.jobs = 1, .val_fraction = 0.2, .force = true};
-    succeed(&options, NULL);
+    prepare_succeeds(folder, &options, NULL);
     read_store(&one, &one_size);
     options.jobs = 4;
-    succeed(&options, NULL);
+    prepare_succeeds(folder, &options, NULL);
     read_store(&four, &four_size);
     assert_int_equal(one_size, four_size);
     assert_memory_equal(one, four, one_size);
@@ -165,8 +123,8 @@ static void test_jobs_do_not_matter(void **state) {
 static void fingerprint_of(const struct prepare_options *options, char fingerprint[33]) {
     struct prepare_options used = *options;
     used.force = true;
-    succeed(&used, NULL);
-    struct store *store = open_here();
+    prepare_succeeds(folder, &used, NULL);
+    struct store *store = folder_store(folder);
     memcpy(fingerprint, store_info(store)->fingerprint, 33);
     store_close(store);
 }
@@ -198,23 +156,23 @@ static void test_classes(void **state) {
     write_vector(folder, "x.npy", (float[]){1, 2}, 2);
     write_text(folder, "manifest.yaml", "modalities: {x: {kind: vector}}\n");
     write_text(folder, "manifest.csv", table); /* numbers: in numeric order */
-    succeed(&options, NULL);
-    struct store *store = open_here();
+    prepare_succeeds(folder, &options, NULL);
+    struct store *store = folder_store(folder);
     assert_string_equal(store_info(store)->class_names[0], "-1");
     assert_string_equal(store_info(store)->class_names[1], "9");
     assert_string_equal(store_info(store)->class_names[2], "10");
     assert_int_equal(store_label(store, SPLIT_TRAIN, 0), 2);
     store_close(store);
     write_text(folder, "manifest.csv", words); /* not all numbers: by bytes */
-    succeed(&options, NULL);
-    store = open_here();
+    prepare_succeeds(folder, &options, NULL);
+    store = folder_store(folder);
     assert_string_equal(store_info(store)->class_names[0], "10");
     assert_string_equal(store_info(store)->class_names[2], "nine");
     store_close(store);
     write_text(folder, "manifest.yaml",
                "modalities: {x: {kind: vector}}\nclasses: [nine, spare, '9', '10']\n");
-    succeed(&options, NULL);
-    store = open_here();
+    prepare_succeeds(folder, &options, NULL);
+    store = folder_store(folder);
     assert_int_equal(store_info(store)->classes, 4);
     assert_int_equal(store_label(store, SPLIT_TRAIN, 0), 3);
     assert_int_equal(store_label(store, SPLIT_TEST, 0), 0);
@@ -226,11 +184,11 @@ static void test_validation_split(void **state) {
     struct prepare_report report;
     struct prepare_options options = {.jobs = 1, .val_fraction = 0.3, .force = true};
     write_data_set(folder, 32, 4); /* 11, 11 and 10 of the classes */
-    succeed(&options, &report);
+    prepare_succeeds(folder, &options, &report);
     assert_int_equal(report.samples[SPLIT_TRAIN], 22);
     assert_int_equal(report.samples[SPLIT_VAL], 10); /* 9.6 */
     assert_int_equal(report.samples[SPLIT_TEST], 4);
-    struct store *store = open_here();
+    struct store *store = folder_store(folder);
     int counts[3] = {0};
     for (uint64_t i = 0; i < 10; i++) counts[store_label(store, SPLIT_VAL, i)]++;
     /* 3.3, 3.3 and 3: the largest remainder gets the tenth. */
@@ -239,8 +197,8 @@ static void test_validation_split(void **state) {
     assert_int_equal(counts[2], 3);
     store_close(store);
     options.val_fraction = 0.01;
-    remove_here("store");
-    refuse(&options, REL_ERR_USAGE, "0.01 of|empty");
+    folder_remove(folder, "store");
+    prepare_fails(folder, &options, REL_ERR_USAGE, "0.01 of|empty");
 }
 
 static void test_split_shares(void **state) {
@@ -287,26 +245,26 @@ static void test_interrupted_and_resumed(void **state) {
     struct prepare_options options = {.jobs = 2, .val_fraction = 0.1};
     write_data_set(folder, 60, 4);
     fingerprint_of(&options, whole);
-    remove_here("store");
+    folder_remove(folder, "store");
     progress_set_sink(interrupt_soon, NULL);
-    refuse(&options, REL_ERR_INTERRUPTED, "run it again");
+    prepare_fails(folder, &options, REL_ERR_INTERRUPTED, "run it again");
     progress_set_sink(NULL, NULL);
-    assert_true(here("store.partial"));
+    assert_true(folder_has(folder, "store.partial"));
     interrupt_clear();
     char *path = rel_format("%s/store.partial", folder);
     struct stat before, after;
     assert_int_equal(stat(path, &before), 0);
     struct prepare_report report;
-    succeed(&options, &report);
+    prepare_succeeds(folder, &options, &report);
     assert_int_equal(report.samples[SPLIT_TRAIN] + report.samples[SPLIT_VAL], 60);
     assert_int_equal(report.frames, 64 * 3);
-    assert_false(here("store.partial"));
+    assert_false(folder_has(folder, "store.partial"));
     rel_free(path);
     path = rel_format("%s/store", folder);
     assert_int_equal(stat(path, &after), 0);
     assert_int_equal(before.st_ino, after.st_ino); /* the very file that was begun */
     rel_free(path);
-    struct store *store = open_here();
+    struct store *store = folder_store(folder);
     memcpy(resumed, store_info(store)->fingerprint, 33);
     store_close(store);
     assert_string_equal(whole, resumed);
@@ -318,9 +276,9 @@ static void test_partial_of_something_else(void **state) {
     struct prepare_options options = {.jobs = 2};
     write_data_set(folder, 30, 0);
     fingerprint_of(&options, whole);
-    remove_here("store");
+    folder_remove(folder, "store");
     progress_set_sink(interrupt_soon, NULL);
-    refuse(&options, REL_ERR_INTERRUPTED, "interrupted");
+    prepare_fails(folder, &options, REL_ERR_INTERRUPTED, "interrupted");
     progress_set_sink(NULL, NULL);
     interrupt_clear();
     write_png(folder, "v/000/frame_00001.png", 17, 15, 3, 777); /* a source that changed */
@@ -337,7 +295,7 @@ static void test_killed_and_resumed(void **state) {
     struct prepare_options options = {.jobs = 2};
     write_data_set(folder, 60, 0);
     fingerprint_of(&options, whole);
-    remove_here("store");
+    folder_remove(folder, "store");
     pid_t child = fork();
     if (child == 0) {
         /* Killed outright by the first write beyond this size: as a power cut would do. */
@@ -348,10 +306,10 @@ static void test_killed_and_resumed(void **state) {
     int ended;
     assert_int_equal(waitpid(child, &ended, 0), child);
     assert_true(WIFSIGNALED(ended));
-    assert_false(here("store"));
-    assert_true(here("store.partial"));
-    succeed(&options, NULL);
-    struct store *store = open_here();
+    assert_false(folder_has(folder, "store"));
+    assert_true(folder_has(folder, "store.partial"));
+    prepare_succeeds(folder, &options, NULL);
+    struct store *store = folder_store(folder);
     memcpy(resumed, store_info(store)->fingerprint, 33);
     store_close(store);
     assert_string_equal(whole, resumed);
@@ -374,232 +332,8 @@ static void test_full_disk(void **state) {
     sigaction(SIGXFSZ, &handler, NULL);
     assert_int_equal(status, REL_ERR_IO);
     assert_non_null(strstr(rel_error_message(), "store"));
-    assert_false(here("store"));
-    succeed(NULL, NULL);
-}
-
-/* --- what can be wrong --- */
-
-static void test_store_exists(void **state) {
-    (void)state;
-    struct prepare_options options = {.jobs = 1};
-    write_data_set(folder, 3, 0);
-    succeed(&options, NULL);
-    assert_int_equal(prepare_folder(folder, &options, NULL), REL_ERR_USAGE);
-    assert_non_null(strstr(rel_error_message(), "--force"));
-    options.force = true;
-    succeed(&options, NULL);
-}
-
-static void test_store_in_the_making(void **state) {
-    (void)state;
-    sqlite3 *db;
-    char *path = rel_format("%s/store.partial", folder);
-    write_data_set(folder, 3, 0);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "BEGIN EXCLUSIVE; CREATE TABLE busy(x)", NULL, NULL, NULL),
-                     SQLITE_OK);
-    refuse(NULL, REL_ERR_STATE, "another process");
-    sqlite3_close(db);
-    succeed(NULL, NULL);
-    rel_free(path);
-}
-
-static void test_missing_files(void **state) {
-    (void)state;
-    struct prepare_report report;
-    struct prepare_options options = {.jobs = 1};
-    write_data_set(folder, 30, 3);
-    remove_here("a/004.wav");
-    remove_here("x/004.npy");
-    refuse(&options, REL_ERR_NOT_FOUND,
-           "manifest.csv: 2 missing files: line 6: a/004.wav, line 6: x/004.npy (|--allow-missing");
-    options.allow_missing = true;
-    succeed(&options, &report);
-    assert_int_equal(report.missing, 1);
-    assert_int_equal(report.samples[SPLIT_TRAIN], 29);
-    struct store *store = open_here();
-    assert_int_equal(store_info(store)->missing, 1);
-    assert_string_equal(store_sample_id(store, SPLIT_TRAIN, 4), "s005");
-    store_close(store);
-    remove_here("store");
-    options.allow_missing = false;
-    for (int i = 0; i < 25; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "a/%03d.wav", i);
-        remove_here(name);
-    }
-    refuse(&options, REL_ERR_NOT_FOUND, "26 missing files|line 20|and 6 more");
-    for (int i = 25; i < 33; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "a/%03d.wav", i);
-        remove_here(name);
-    }
-    options.allow_missing = true;
-    refuse(&options, REL_ERR_NOT_FOUND, "no sample is left");
-}
-
-static void test_unreadable_media(void **state) {
-    (void)state;
-    struct prepare_report report;
-    struct prepare_options options = {.jobs = 2};
-    write_data_set(folder, 12, 0);
-    write_text(folder, "a/002.wav", "");
-    refuse(&options, REL_ERR_FORMAT, "manifest.csv:4: sample s002, audio|a/002.wav|empty");
-    write_text(folder, "a/002.wav", "This is a text and no sound at all.\n");
-    refuse(&options, REL_ERR_FORMAT, "manifest.csv:4: sample s002, audio|a/002.wav");
-    write_wav(folder, "a/002.wav", 0.1, 2);
-    write_text(folder, "v/005/frame_00002.png", "");
-    refuse(&options, REL_ERR_FORMAT, "sample s005, visual|v/005/frame_00002.png");
-    char *path = rel_format("%s/v/005/frame_00002.png", folder);
-    write_png(folder, "v/005/frame_00002.png", 17, 15, 3, 1);
-    assert_int_equal(truncate(path, 300), 0);
-    rel_free(path);
-    refuse(&options, REL_ERR_FORMAT, "sample s005, visual|v/005/frame_00002.png");
-    options.allow_missing = true;
-    succeed(&options, &report);
-    assert_int_equal(report.missing, 1);
-    assert_int_equal(report.samples[SPLIT_TRAIN], 11);
-}
-
-static int goings_on;
-
-static void count_goings_on(enum rel_log_level level, const char *message, void *context) {
-    (void)level;
-    (void)context;
-    goings_on += strstr(message, "going on with") != NULL;
-}
-
-/* One run tells of every bad sample; with leave to go on without them, what it read is used. */
-static void test_all_unreadable_are_told_of(void **state) {
-    (void)state;
-    struct prepare_report report;
-    struct prepare_options options = {.jobs = 2};
-    write_data_set(folder, 40, 5);
-    write_text(folder, "a/002.wav", "");
-    write_text(folder, "v/017/frame_00001.png", "text");
-    write_text(folder, "x/043.npy", "text");
-    refuse(&options, REL_ERR_FORMAT,
-           "manifest.csv: 3 samples cannot be read: |manifest.csv:4: sample s002, audio|; |"
-           "manifest.csv:19: sample s017, visual|manifest.csv:45: sample s043, vector|"
-           "--allow-missing");
-    assert_true(here("store.partial"));
-    refuse(&options, REL_ERR_FORMAT, "3 samples cannot be read|s002|s017|s043"); /* and again */
-    options.allow_missing = true;
-    goings_on = 0;
-    rel_log_set_sink(count_goings_on, NULL);
-    succeed(&options, &report);
-    rel_log_set_sink(NULL, NULL);
-    assert_int_equal(goings_on, 1);
-    assert_int_equal(report.missing, 3);
-    assert_int_equal(report.notes[NOTE_UNREADABLE], 3);
-    assert_int_equal(report.notes[NOTE_MISSING], 0);
-    assert_int_equal(report.samples[SPLIT_TRAIN], 38);
-    assert_int_equal(report.samples[SPLIT_TEST], 4);
-    assert_false(here("store.partial"));
-}
-
-static void test_frames_cells(void **state) {
-    (void)state;
-    struct prepare_options options = {.jobs = 1};
-    write_text(folder, "manifest.yaml", "modalities: {v: {kind: frames, height: 4, width: 4}}\n");
-    write_text(folder, "manifest.csv", "id,split,label,v\na,train,x,cell\nb,train,y,b.png\n");
-    write_png(folder, "b.png", 5, 5, 1, 0);
-    write_text(folder, "cell/readme.txt", "no pictures");
-    refuse(&options, REL_ERR_FORMAT, "sample a, v|cell|no .jpg");
-    write_png(folder, "cell/one.PNG", 5, 5, 3, 0);
-    succeed(&options, NULL);
-    remove_here("store");
-    write_text(folder, "b.png", "text");
-    refuse(&options, REL_ERR_FORMAT, "sample b, v|b.png");
-}
-
-static void test_vectors(void **state) {
-    (void)state;
-    struct prepare_options options = {.jobs = 1};
-    write_text(folder, "manifest.yaml", "modalities: {x: {kind: vector}}\n");
-    write_text(folder, "manifest.csv", "id,split,label,x\na,train,0,a.npy\nb,train,1,b.npy\n");
-    write_vector(folder, "a.npy", (float[]){1, 2, 3}, 3);
-    write_vector(folder, "b.npy", (float[]){1, 2}, 2);
-    refuse(&options, REL_ERR_FORMAT, "sample b, x|2 values|3");
-    write_text(folder, "b.npy", "1 2 3\n");
-    refuse(&options, REL_ERR_FORMAT, "sample b, x|b.npy");
-    write_vector(folder, "b.npy", (float[]){1, 2, 1.0f / 0.0f}, 3);
-    refuse(&options, REL_ERR_NUMERIC, "sample b, x|b.npy");
-}
-
-struct bad_manifest {
-    const char *table, *settings;
-    rel_status code;
-    const char *words;
-};
-
-static const char good_settings[] = "modalities: {x: {kind: vector}}\n";
-static const char good_table[] = "id,split,label,x\na,train,0,x.npy\n";
-
-static const struct bad_manifest bad_manifests[] = {
-    {"", good_settings, REL_ERR_FORMAT, "manifest.csv|empty"},
-    {"id,split,label,x\n", good_settings, REL_ERR_FORMAT, "manifest.csv|no samples"},
-    {"id,label,split,x\na,0,train,x.npy\n", good_settings, REL_ERR_FORMAT,
-     "manifest.csv:1|column 2|split"},
-    {"id,split,label\na,train,0\n", good_settings, REL_ERR_USAGE, "no column 'x'"},
-    {"id,split,label,x,x\na,train,0,x.npy,x.npy\n", good_settings, REL_ERR_FORMAT, "two columns"},
-    {"id,split,label,x,y\na,train,0,x.npy,x.npy\n", good_settings, REL_ERR_USAGE, "column 'y'"},
-    {"id,split,label,x\na,train,0,x.npy\nb,train,0\n", good_settings, REL_ERR_FORMAT,
-     "manifest.csv:3|3 columns|4"},
-    {"id,split,label,x\na,train,0,x.npy,\n", good_settings, REL_ERR_FORMAT, "manifest.csv:2|5"},
-    {"id,split,label,x\na,train,,x.npy\n", good_settings, REL_ERR_FORMAT,
-     "manifest.csv:2|'label' is empty"},
-    {"id,split,label,x\na,train,0,\n", good_settings, REL_ERR_FORMAT, "'x' is empty"},
-    {"id,split,label,x\n,train,0,x.npy\n", good_settings, REL_ERR_FORMAT, "'id' is empty"},
-    {"id,split,label,x\na,training,0,x.npy\n", good_settings, REL_ERR_FORMAT,
-     "manifest.csv:2|training"},
-    {"id,split,label,x\na,train,0,x.npy\nb,train,0,x.npy\na,test,0,x.npy\n", good_settings,
-     REL_ERR_FORMAT, "manifest.csv:4|id 'a'|line 2"},
-    {"id,split,label,x\na\x01,train,0,x.npy\n", good_settings, REL_ERR_FORMAT, "control"},
-    {"id,split,label,x\n\"a,train,0,x.npy\n", good_settings, REL_ERR_FORMAT, "manifest.csv"},
-    {"id,split,label,x\na,train,cat,x.npy\n",
-     "modalities: {x: {kind: vector}}\nclasses: [cats, dog]\n", REL_ERR_FORMAT,
-     "manifest.csv:2|'cat'|is it 'cats'"},
-    {good_table, "modalities: {x: {kind: vector}}\nclasses: ['0', '0']\n", REL_ERR_USAGE, "twice"},
-    {good_table, "modalities: {x: {kind: vector}}\nclasses: 3\n", REL_ERR_USAGE, "classes"},
-    {good_table, "", REL_ERR_USAGE, "no modalities"},
-    {good_table, "modality: {x: {kind: vector}}\n", REL_ERR_USAGE, "modality"},
-    {good_table, "modalities: {x: {kind: image}}\n", REL_ERR_USAGE, "image|logmel|frames|vector"},
-    {good_table, "modalities: {x: {fps: 1}}\n", REL_ERR_USAGE, "modality x has no kind"},
-    {good_table, "modalities: {X: {kind: vector}}\n", REL_ERR_USAGE, "'X'"},
-    {good_table, "modalities: {label: {kind: vector}}\n", REL_ERR_USAGE, "label"},
-    {good_table, "modalities: {x: {kind: vector, standardise: true}}\n", REL_ERR_USAGE,
-     "manifest.yaml:1|standardise|standardize"},
-    {good_table, "modalities: {x: {kind: vector, flip: 0}}\n", REL_ERR_USAGE, "flip"},
-    {good_table, "modalities: {x: {kind: frames, hight: 3}}\n", REL_ERR_USAGE, "hight|height"},
-    {good_table, "modalities: {x: {kind: frames, flip: 2}}\n", REL_ERR_USAGE, "flip|2"},
-    {good_table, "modalities: {x: {kind: frames, height: 4096, width: 4096, clip_frames: 200}}\n",
-     REL_ERR_USAGE, "modality x|values"},
-    {good_table, "modalities: {x: {kind: vector}\n", REL_ERR_USAGE, "manifest.yaml"},
-};
-
-static void test_bad_manifests(void **state) {
-    (void)state;
-    const struct prepare_options options = {.jobs = 1};
-    write_vector(folder, "x.npy", (float[]){1, 2}, 2);
-    for (size_t i = 0; i < sizeof bad_manifests / sizeof *bad_manifests; i++) {
-        const struct bad_manifest *bad = &bad_manifests[i];
-        write_text(folder, "manifest.csv", bad->table);
-        write_text(folder, "manifest.yaml", bad->settings);
-        refuse(&options, bad->code, bad->words);
-        assert_false(here("store.partial"));
-    }
-    remove_here("manifest.yaml");
-    refuse(&options, REL_ERR_NOT_FOUND, "manifest.yaml");
-    write_text(folder, "manifest.yaml", good_settings);
-    remove_here("manifest.csv");
-    refuse(&options, REL_ERR_NOT_FOUND, "manifest.csv");
-    struct prepare_options elsewhere = {.from = "/nonexistent/folder", .jobs = 1};
-    refuse(&elsewhere, REL_ERR_NOT_FOUND, "/nonexistent/folder");
-    write_text(folder, "manifest.csv", "id,split,label,x\na,train,0,x.npy\nb,val,1,x.npy\n");
-    struct prepare_options validation = {.jobs = 1, .val_fraction = 0.1};
-    refuse(&validation, REL_ERR_USAGE, "val_fraction|manifest.csv:3");
+    assert_false(folder_has(folder, "store"));
+    prepare_succeeds(folder, NULL, NULL);
 }
 
 /* --- real data --- */
@@ -617,12 +351,12 @@ static void test_real_pairs(void **state) {
     rel_free(command);
     const struct prepare_options options = {.val_fraction = 0.1};
     double start = clock_seconds();
-    succeed(&options, &report);
+    prepare_succeeds(folder, &options, &report);
     print_message("3000 pairs in %.2f s\n", clock_seconds() - start);
     assert_int_equal(report.samples[SPLIT_TRAIN], 2430);
     assert_int_equal(report.samples[SPLIT_VAL], 270);
     assert_int_equal(report.samples[SPLIT_TEST], 300);
-    struct store *store = open_here();
+    struct store *store = folder_store(folder);
     assert_int_equal(store_info(store)->classes, 10);
     int per_class[10] = {0};
     for (uint64_t i = 0; i < 270; i++) per_class[store_label(store, SPLIT_VAL, i)]++;
@@ -647,11 +381,11 @@ static void test_real_videos(void **state) {
     write_text(folder, "manifest.yaml",
                "modalities:\n  sound: {kind: logmel, frames: 64}\n"
                "  frames: {kind: frames, fps: 2, stored_side: 90, clip_frames: 3}\n");
-    succeed(&options, &report);
+    prepare_succeeds(folder, &options, &report);
     /* 3.3 seconds: frames at 0, 0.5 ... 3 */
     assert_int_equal(report.frames, 7);
     assert_true(report.audio_seconds > 3 && report.audio_seconds < 4);
-    struct store *store = open_here();
+    struct store *store = folder_store(folder);
     struct store_reader reader;
     struct store_media media;
     assert_int_equal(store_reader_open(&reader, store), REL_OK);
@@ -682,14 +416,6 @@ int main(void) {
         TEST(test_partial_of_something_else),
         TEST(test_killed_and_resumed),
         TEST(test_full_disk),
-        TEST(test_store_exists),
-        TEST(test_store_in_the_making),
-        TEST(test_missing_files),
-        TEST(test_unreadable_media),
-        TEST(test_all_unreadable_are_told_of),
-        TEST(test_frames_cells),
-        TEST(test_vectors),
-        TEST(test_bad_manifests),
         TEST(test_real_pairs),
         TEST(test_real_videos),
     };

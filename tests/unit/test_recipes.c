@@ -4,6 +4,7 @@
 #include "data/store_db.h"
 #include "io/io.h"
 #include "support/data_files.h"
+#include "support/message.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,15 +84,7 @@ static struct prepare_report succeed(const char *name, const char *flags) {
 static void refuse(const char *name, const char *flags, rel_status code, const char *words) {
     struct prepare_report report;
     fs_remove(store_path_here);
-    rel_status status = prepare(name, flags, &report);
-    if (status != code)
-        fail_msg("%s instead of %s: %s", rel_status_name(status), rel_status_name(code),
-                 status == REL_OK ? "" : rel_error_message());
-    char *copy = rel_strdup(words), *rest = copy, *word;
-    while ((word = strsep(&rest, "|")))
-        if (!strstr(rel_error_message(), word))
-            fail_msg("'%s' is not in: %s", word, rel_error_message());
-    rel_free(copy);
+    assert_failure(prepare(name, flags, &report), code, words);
     assert_false(fs_exists(store_path_here));
 }
 
