@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 const char *worker_option_text(int argc, char **argv, const char *name, const char *fallback) {
     for (int i = 1; i + 1 < argc; i += 2)
@@ -36,7 +35,6 @@ static rel_status answer(json_t *document) {
 }
 
 static rel_status run(const struct worker *worker, long count) {
-    struct rusage usage;
     json_t *seconds = json_array();
     for (long i = 0; i < count; i++) {
         double started = clock_seconds();
@@ -47,9 +45,8 @@ static rel_status run(const struct worker *worker, long count) {
         }
         json_array_append_new(seconds, json_real(clock_seconds() - started));
     }
-    getrusage(RUSAGE_SELF, &usage);
-    json_t *document =
-        json_pack("{s:o, s:I}", "seconds", seconds, "peak_rss_kib", (json_int_t)usage.ru_maxrss);
+    json_t *document = json_pack("{s:o, s:I}", "seconds", seconds, "peak_rss_kib",
+                                 (json_int_t)rel_peak_resident_kib());
     if (worker->account) json_object_set_new(document, "account", worker->account(worker->context));
     return answer(document);
 }

@@ -44,6 +44,17 @@ void rel_free(void *memory) {
 uint64_t rel_alloc_calls(void) { return calls; }
 size_t rel_alloc_live_bytes(void) { return live; }
 
+int64_t rel_peak_resident_kib(void) {
+    static const char key[] = "VmHWM:";
+    char line[256];
+    int64_t kib = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file && kib == 0 && fgets(line, sizeof line, file))
+        if (strncmp(line, key, sizeof key - 1) == 0) kib = strtoll(line + sizeof key - 1, NULL, 10);
+    if (file) fclose(file);
+    return kib;
+}
+
 rel_status rel_regrow(void **memory, size_t kept, size_t count, size_t size) {
     void *grown = rel_alloc(count, size);
     if (!grown) return REL_ERR_MEMORY;

@@ -36,6 +36,10 @@ bool rel_size_add(size_t a, size_t b, size_t *sum);
 uint64_t rel_alloc_calls(void);
 size_t rel_alloc_live_bytes(void);
 
+/* The most memory that this process has had resident, in KiB, everything included; 0 where the
+ * system does not tell. (getrusage would also count the program that it was started from.) */
+int64_t rel_peak_resident_kib(void);
+
 /* Bump arena: many small allocations, one release. */
 struct rel_arena {
     struct rel_arena_block *block;

@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <sys/resource.h>
 
 /* Validation's mask while training goes on: the mean over this epoch's training batches. */
 static rel_status epoch_mask(const struct trainer *trainer, struct feature_mask *mask) {
@@ -162,8 +161,6 @@ static json_t *summary_json(const struct trainer *trainer, json_t *validation, j
     json_t *modalities = json_array();
     for (int m = 0; m < session->config.modalities; m++)
         json_array_append_new(modalities, json_string(session->model.config.inputs[m].name));
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
     return json_pack(
         "{s:s, s:o, s:I, s:I, s:o, s:I, s:o, s:s, s:s, s:I, s:o, s:o, s:O, s:{s:f, s:I, s:I}}",
         "method", session->config.method->name, "protocol", protocol_json(&session->config), "seed",
@@ -173,7 +170,7 @@ static json_t *summary_json(const struct trainer *trainer, json_t *validation, j
         nn_precision_names[options->precision], "best_epoch",
         (json_int_t)trainer->state.best.epoch + 1, "validation", validation, "test", test,
         "diagnoses", trainer->diagnoses, "timing", "seconds",
-        clock_seconds() - trainer->run_started, "peak_rss_kib", (json_int_t)usage.ru_maxrss,
+        clock_seconds() - trainer->run_started, "peak_rss_kib", (json_int_t)rel_peak_resident_kib(),
         "threads", (json_int_t)trainer->services.threads);
 }
 
