@@ -133,8 +133,15 @@ static void print_diagnoses(const json_t *diagnoses) {
     }
 }
 
+static void print_protocol(const json_t *protocol) {
+    struct rel_text line = {0};
+    if (protocol_text(protocol, &line)) output_text("protocol     %s\n", line.data);
+    rel_text_release(&line);
+}
+
 static rel_status print_one(json_t *summary, bool json) {
     if (json) return output_json(summary);
+    print_protocol(json_object_get(summary, "protocol"));
     print_diagnoses(json_object_get(summary, "diagnoses"));
     output_text("best epoch   %lld\n",
                 (long long)json_integer_value(json_object_get(summary, "best_epoch")));

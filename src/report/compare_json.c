@@ -56,7 +56,10 @@ static json_t *level_json(const struct compare *compare, int group, int measure)
 static rel_status group_json(const struct compare *compare, int group, json_t **out) {
     struct rel_text label = {0};
     rel_status status = compare_label(compare, group, &label);
-    *out = status == REL_OK ? json_pack("{s:s}", "label", label.data) : NULL;
+    json_t *protocol = json_object_get(compare_first_of(compare, group)->summary, "protocol");
+    *out = status == REL_OK ? json_pack("{s:s, s:o}", "label", label.data, "protocol",
+                                        protocol ? json_incref(protocol) : json_null())
+                            : NULL;
     rel_text_release(&label);
     REL_TRY(status);
     if (!*out) return rel_fail(REL_ERR_MEMORY, "compare: out of memory");

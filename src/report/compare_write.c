@@ -1,8 +1,10 @@
 /* The comparison as tables, for a terminal or in Markdown. */
 #include "report/compare_private.h"
 #include "report/table.h"
+#include "train/train.h"
 
 #include <math.h>
+#include <string.h>
 
 struct page {
     const struct compare *compare;
@@ -82,6 +84,49 @@ static rel_status fill_measures(const struct page *page, struct table *table) {
                 REL_TRY(add_percent(table, compare_group_measure(compare, group, measure)));
     }
     return compare->truth ? fill_ceilings(compare, table) : REL_OK;
+}
+
+/* --- protocols --- */
+
+/* Of the group's first run; empty for a run that does not say. */
+static rel_status append_protocol(const struct compare *compare, int group, struct rel_text *text) {
+    const struct compare_run *run = compare_first_of(compare, group);
+    REL_TRY(rel_text_append(text, "%s", ""));
+    protocol_text(json_object_get(run->summary, "protocol"), text);
+    return REL_OK;
+}
+
+static rel_status protocol_line(const struct page *page, const char *protocol, int group) {
+    bool markdown = page->format == COMPARE_MARKDOWN;
+    if (!*protocol) return REL_OK;
+    REL_TRY(rel_text_append(page->text, "%sprotocol  ", markdown ? "- " : ""));
+    if (group >= 0) {
+        REL_TRY(rel_text_append(page->text, "of "));
+        REL_TRY(compare_label(page->compare, group, page->text));
+        REL_TRY(rel_text_append(page->text, ": "));
+    }
+    return rel_text_append(page->text, "%s\n", protocol);
+}
+
+/* One line when all groups have the same. */
+static rel_status write_protocols(const struct page *page) {
+    const struct compare *compare = page->compare;
+    struct rel_text *protocols = rel_alloc((size_t)compare->group_count, sizeof *protocols);
+    rel_status status = protocols ? REL_OK : REL_ERR_MEMORY;
+    bool same = true, any = false;
+    for (int group = 0; group < compare->group_count && status == REL_OK; group++) {
+        status = append_protocol(compare, group, &protocols[group]);
+        if (status != REL_OK) break;
+        same = same && strcmp(protocols[group].data, protocols[0].data) == 0;
+        any = any || protocols[group].length > 0;
+    }
+    if (status == REL_OK && any) status = rel_text_append(page->text, "\n");
+    for (int group = 0; group < (same ? 1 : compare->group_count) && status == REL_OK; group++)
+        status = protocol_line(page, protocols[group].data, same ? -1 : group);
+    for (int group = 0; protocols && group < compare->group_count; group++)
+        rel_text_release(&protocols[group]);
+    rel_free(protocols);
+    return status;
 }
 
 /* --- differences --- */
@@ -255,6 +300,7 @@ rel_status compare_write_text(const struct compare *compare, enum compare_format
     const char *gap = format == COMPARE_MARKDOWN ? "\n" : "";
     REL_TRY(rel_text_append(text, "accuracy, %%\n%s", gap));
     REL_TRY(write_table(&page, fill_measures));
+    REL_TRY(write_protocols(&page));
     if (compare->group_count > 1) {
         REL_TRY(rel_text_append(text, "\ndifference from "));
         REL_TRY(compare_label(compare, 0, text));

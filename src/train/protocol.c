@@ -115,11 +115,12 @@ bool protocol_text(const json_t *protocol, struct rel_text *text) {
     const json_t *deviations = json_object_get(protocol, "deviations"), *key;
     size_t i;
     if (!name || !train_on || !select) return false;
+    const char *augment =
+        json_is_true(json_object_get(protocol, "augment")) ? "augmented" : "not augmented";
+    bool last = strcmp(select, "last") == 0;
     bool written =
-        rel_text_append(text, "%s: trained on %s, %s, best epoch by %s", name, train_on,
-                        json_is_true(json_object_get(protocol, "augment")) ? "augmented"
-                                                                           : "not augmented",
-                        select) == REL_OK;
+        rel_text_append(text, "%s: trained on %s, %s, %s%s", name, train_on, augment,
+                        last ? "last epoch kept" : "best epoch by ", last ? "" : select) == REL_OK;
     json_array_foreach(deviations, i, key) written =
         written &&
         rel_text_append(text, "%s%s",
