@@ -22,7 +22,8 @@ static bool take_seed(const char **at, uint32_t *seed) {
 static rel_status seed_add(struct seed_list *list, const char *text, uint32_t seed) {
     for (int i = 0; i < list->count; i++)
         if (list->values[i] == seed) return text_wrong(text, "a seed is named twice");
-    if (list->count == SEEDS_MAX) return text_wrong(text, "more than 64 seeds");
+    if (list->count == SEEDS_MAX)
+        return rel_fail(REL_ERR_USAGE, "--seeds %s: more than %d seeds", text, SEEDS_MAX);
     list->values[list->count++] = seed;
     return REL_OK;
 }

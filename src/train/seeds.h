@@ -4,7 +4,7 @@
 
 #include "train/trainer.h"
 
-enum { SEEDS_MAX = 64 }; /* as many as `compare` takes */
+enum { SEEDS_MAX = 1024 }; /* as many as `compare` takes */
 struct seed_list {
     int count;
     uint32_t values[SEEDS_MAX];

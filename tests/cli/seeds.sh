@@ -35,6 +35,20 @@ check "resumed, finished, interrupted and missing ones come together" eval '
     train --out broken --seeds 0,1,7 --resume --stop-after 2; [ "$code" -eq 130 ] && [ -e broken/seed-0/summary.json ] && [ ! -e broken/seed-7 ] &&
     train --out broken --seeds 0,1,7 --resume && [ "$code" -eq 0 ] &&
     same broken/seed-0 series/seed-0 && same broken/seed-1 series/seed-1 && same broken/seed-7 series/seed-7'
+# Killed outright while the second seed trains, wherever in it that is.
+kill_series() {
+    "$RELEARN" train config.yaml --data store --quiet --out killed --seeds 0,1,7 --set epochs=40 >/dev/null 2>&1 </dev/null &
+    local process=$!
+    while [ ! -e killed/seed-1/log.jsonl ] && kill -0 "$process" 2>/dev/null; do sleep 0.02; done
+    kill -9 "$process"
+    wait "$process" 2>/dev/null
+    [ $? -eq 137 ] && [ -e killed/seed-0/summary.json ] && [ ! -e killed/seed-1/summary.json ] && [ ! -e killed/seed-7 ]
+}
+check "killed" kill_series
+check "resumed after a kill, it ends as a series that ran through" eval '
+    train --out killed --seeds 0,1,7 --set epochs=40 --resume && [ "$code" -eq 0 ] && cp out after &&
+    train --out through --seeds 0,1,7 --set epochs=40 && cmp out after &&
+    same killed/seed-0 through/seed-0 && same killed/seed-1 through/seed-1 && same killed/seed-7 through/seed-7'
 check "without --resume nothing is overwritten, and nothing begins" eval '
     fails 2 "broken/seed-7: already holds a run" train config.yaml --data store --quiet --out broken --seeds 9,7 && [ ! -e broken/seed-9 ]'
 check "another configuration is not mixed in" fails 2 'seed 0: .*optimizer|seed 0: .*lr' \
