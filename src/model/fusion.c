@@ -10,9 +10,13 @@ const struct fusion *const fusion_table[] = {
 };
 
 rel_status fusion_check_two(const struct fusion *fusion, const struct model_config *config) {
-    if (config->modalities == 2) return REL_OK;
-    return rel_fail(REL_ERR_USAGE, "fusion %s joins two modalities, not %d (use concat or sum)",
-                    fusion->name, config->modalities);
+    if (config->modalities != 2)
+        return rel_fail(REL_ERR_USAGE, "fusion %s joins two modalities, not %d (use concat or sum)",
+                        fusion->name, config->modalities);
+    if (config->fusion_by != 0 && config->fusion_by != 1)
+        return rel_fail(REL_ERR_USAGE, "fusion %s: modality %d of two cannot act", fusion->name,
+                        config->fusion_by);
+    return REL_OK;
 }
 
 const char *model_fusion_name(const struct model *model) {

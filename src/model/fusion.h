@@ -26,7 +26,7 @@ struct fusion {
 extern const struct fusion fusion_concat, fusion_sum, fusion_gated, fusion_film;
 extern const struct fusion *const fusion_table[]; /* by enum fusion_kind */
 
-/* ERR_USAGE unless there are two modalities. */
+/* ERR_USAGE unless there are two modalities and config->fusion_by is one of them. */
 rel_status fusion_check_two(const struct fusion *fusion, const struct model_config *config);
 
 #endif

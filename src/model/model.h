@@ -55,6 +55,7 @@ struct model_config {
     struct encoder_options encoders[MODEL_MODALITIES_MAX]; /* no owned memory in it */
     int classes;
     int fusion;           /* enum fusion_kind */
+    int fusion_by;        /* of two modalities the one that acts on the other: gated, film */
     bool auxiliary_heads; /* one linear head per modality, for methods that need one */
     bool
         backward_once; /* at most one model_backward per forward reaches an encoder: saves memory */

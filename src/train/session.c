@@ -12,6 +12,7 @@ static rel_status model_make(struct session *session, bool training) {
         .modalities = config->modalities,
         .classes = session->info->classes,
         .fusion = config->options.fusion,
+        .fusion_by = config->fusion_by,
         /* Only that hook can ask for more than the joint loss. */
         .backward_once = config->method->after_forward == NULL,
         .auxiliary_heads = (config->method->needs & METHOD_NEEDS_AUXILIARY_HEADS) != 0,

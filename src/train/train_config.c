@@ -85,8 +85,11 @@ const struct rel_option train_option_table[] = {
            .help = "Modalities whose encoders do; none named means all."),
     OPTION("fusion", OPTION_CHOICE, fusion, .default_value = "concat",
            .choices = "concat|sum|gated|film",
-           .help = "How the encoders' features become logits; gated and film join two modalities: "
-                   "the first, in the order of the store, acts on the second."),
+           .help = "How the encoders' features become logits; gated and film join two modalities, "
+                   "of which one acts on the other."),
+    OPTION("fusion_by", OPTION_TEXT, fusion_by, .unit = "MODALITY",
+           .help = "gated, film: the one that acts; the first in the order of the store if not "
+                   "given."),
     OPTION("mask", OPTION_CHOICE, mask, .default_value = "mean", .choices = "mean|zero",
            .help = "What stands for a modality that is switched off for a measure: its mean "
                    "training features, or zero."),
@@ -184,6 +187,20 @@ static rel_status modalities_resolve(struct train_config *config, const struct s
     return REL_OK;
 }
 
+static rel_status fusion_resolve(struct train_config *config, const struct store_info *info) {
+    const char *wanted = config->options.fusion_by, *names[DATA_MODALITIES_MAX];
+    if (!wanted) return REL_OK;
+    for (int m = 0; m < config->modalities; m++) {
+        names[m] = info->list[config->store_index[m]].name;
+        config->fusion_by = strcmp(names[m], wanted) == 0 ? m : config->fusion_by;
+    }
+    if (strcmp(names[config->fusion_by], wanted) == 0) return REL_OK;
+    const char *nearest = rel_nearest(wanted, names, (size_t)config->modalities);
+    return rel_fail(REL_ERR_USAGE, "fusion_by: the run has no modality \"%s\" (%s \"%s\"%s)",
+                    wanted, nearest ? "did you mean" : "its first is", nearest ? nearest : names[0],
+                    nearest ? "?" : "");
+}
+
 static rel_status encoders_resolve(struct train_config *config, struct settings *settings,
                                    const struct store_info *info) {
     struct encoder_options common = {0};
@@ -268,6 +285,7 @@ rel_status train_config_resolve(struct train_config *config, struct settings *se
     REL_TRY_CLEANUP(options_check(config));
     REL_TRY_CLEANUP(other_methods_check(config, settings));
     REL_TRY_CLEANUP(modalities_resolve(config, info));
+    REL_TRY_CLEANUP(fusion_resolve(config, info));
     REL_TRY_CLEANUP(encoders_resolve(config, settings, info));
     REL_TRY_CLEANUP(known_keys(info, &arena, &keys, &key_count));
     status = settings_check_used(settings, keys, key_count);

@@ -37,8 +37,9 @@ struct train_options {
     bool drop_last;
     char *init_from; /* NULL: weights are drawn */
     struct option_texts init_only;
-    int fusion; /* enum fusion_kind */
-    int mask;   /* enum mask_kind */
+    int fusion;      /* enum fusion_kind */
+    char *fusion_by; /* NULL: the first modality */
+    int mask;        /* enum mask_kind */
     bool probe;
     double probe_l2;
     int precision; /* enum nn_precision, or PRECISION_AUTO (precision.h) until it is settled */
@@ -54,6 +55,7 @@ struct train_config {
     const struct method *method;
     void *method_options;                  /* the method's struct, NULL if it has no options */
     int modalities;                        /* of the run */
+    int fusion_by;                         /* the modality that acts on the other, where one does */
     int store_index[MODEL_MODALITIES_MAX]; /* of each in the store */
     struct encoder_options encoders[MODEL_MODALITIES_MAX];    /* of each in the run */
     struct transform_options transforms[DATA_MODALITIES_MAX]; /* of each in the store */

@@ -76,6 +76,10 @@ check "ogm_ge of the sum fusion" begin ogm_sum --set method=ogm_ge --set fusion=
 
 check "ogm_ge refuses a fusion without partial logits" fails 2 'fusion film.*concat or sum' train config.yaml --data store --out x --set method=ogm_ge --set fusion=film
 check "ogm_ge refuses a single modality" fails 2 'only one' train config.yaml --data store --out x --set method=ogm_ge --set 'modalities=[audio]'
+check "the other modality may act: another model" eval '
+    begin by_visual --set fusion=film --set fusion_by=visual --set method=relearn && grep -q "^fusion_by: visual$" by_visual/config.yaml &&
+    ! cmp -s by_visual/checkpoint/last.safetensors film/checkpoint/last.safetensors'
+check "a modality that is none cannot act" fails 2 'fusion_by: .*visul.*visual' train config.yaml --data store --out x --set fusion=film --set fusion_by=visul
 check "gated refuses a single modality" fails 2 'fusion gated joins two' train config.yaml --data store --out x --set fusion=gated --set 'modalities=[audio]'
 check "an unknown fusion gets the nearest one" fails 2 'concat' train config.yaml --data store --out x --set fusion=conkat
 check "a wrong option of a method that was not chosen" fails 2 'alpha' train config.yaml --data store --out x --set ogm_ge.alpha=-1
