@@ -44,6 +44,20 @@ check "resumed, it needs the file no more" eval '
     train stopped --init-from "$PWD/gone.pt" --only visual --resume &&
     [ "$(tensor stopped visual.conv1.weight)" = "$(tensor pretrained visual.conv1.weight)" ]'
 
+# Running statistics are no parameters: re-initialisation leaves the loaded ones alone, and reset_bn_stats means 0 and 1.
+pulled_back() { # OUT FLAG...
+    train "$1" --init-from "$weights" --only visual --set method=relearn --set epochs=2 --set relearn.period=1 --set relearn.strategy=hard "${@:2}"
+}
+check "re-initialisation goes back to what was loaded" eval '
+    pulled_back hard && [ "$(tensor hard visual.layer1.0.conv2.weight)" = "$(tensor pretrained initial:visual.layer1.0.conv2.weight)" ]'
+check "... and reset_bn_stats forgets the loaded statistics: every layer has the same ones, as if drawn" eval '
+    pulled_back reset --set relearn.reset_bn_stats=true &&
+    for which in mean var; do
+        [ "$(tensor reset visual.bn1.running_$which)" = "$(tensor reset visual.layer1.0.bn2.running_$which)" ] &&
+        [ "$(tensor reset visual.bn1.running_$which)" = "$(tensor reset audio.bn1.running_$which)" ] &&
+        [ "$(tensor hard visual.bn1.running_$which)" != "$(tensor reset visual.bn1.running_$which)" ] || return 1
+    done && [ "$(tensor reset visual.bn1.running_mean)" != "$(tensor reset visual.bn1.running_var)" ]'
+
 check "another number of channels" fails 1 'conv1.weight. is 16x3x7x7, the encoder of audio needs 16x1x7x7' \
     train config.yaml --data store --out x --init-from "$weights" --only audio
 check "a shallower encoder" fails 1 'layer2.*which the encoder of visual has not.*encoder.blocks' \
