@@ -1,10 +1,12 @@
 #!/bin/bash
 # Runs every test and counts every test case: tools/run_tests.sh BUILD [PATTERN]
 #
-# Tests are BUILD/tests/{unit,golden}/test_* (cmocka) and tests/{cli,e2e}/*.sh; with PATTERN only
-# those whose path contains it, and without those whose path contains $TEST_SKIP. A shell test prints
-# a line per case: `ok NAME`, `not ok NAME` or `skip NAME: REASON`, and finds in its environment RELEARN (the program), TOOLS (folder of the small
-# test programs) and TEST_TMP (an empty folder of its own). Logs stand in BUILD/test-logs/.
+# Tests are BUILD/tests/{unit,golden}/test_* (cmocka) and tests/{cli,e2e}/*.sh; with PATTERN, an
+# extended regular expression, only those whose path it matches, and without those whose path contains
+# $TEST_SKIP. $TEST_ENVIRONMENT, words NAME=VALUE, is added to their environment. A shell test prints a
+# line per case: `ok NAME`, `not ok NAME` or `skip NAME: REASON`, and finds in its environment RELEARN
+# (the program), TOOLS (folder of the small test programs) and TEST_TMP (an empty folder of its own).
+# Logs stand in BUILD/test-logs/.
 # Ends with `N passed, N failed, N skipped`; fails when anything failed or nothing passed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -16,7 +18,9 @@ logs=$build/test-logs
 mkdir -p "$logs"
 
 export RELEARN=$absolute/relearn TOOLS=$absolute/tests/tools LC_ALL=C.UTF-8 TZ=UTC
-unset NO_COLOR COLUMNS RELEARN_ISA
+unset NO_COLOR COLUMNS RELEARN_ISA RELEARN_KERNELS
+read -r -a forced <<<"${TEST_ENVIRONMENT:-}"
+[ ${#forced[@]} -eq 0 ] || export "${forced[@]?}"
 passed=0 failed=0 skipped=0
 [ -x "$RELEARN" ] || {
     echo "run_tests: $RELEARN is missing (run \`make check\`)" >&2
@@ -38,7 +42,7 @@ count_cases() {
 run() { # NAME COMMAND...
     local name=$1 log start status p f s
     shift
-    case "$name" in *"$pattern"*) ;; *) return ;; esac
+    [[ $name =~ $pattern ]] || return
     if [ -n "${TEST_SKIP:-}" ]; then
         case "$name" in *"$TEST_SKIP"*) return ;; esac
     fi
