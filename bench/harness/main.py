@@ -2,7 +2,7 @@
 import argparse
 import json
 
-from harness import clustering, machine, networks, preparing, training
+from harness import clustering, growth, machine, networks, preparing, scaling, training
 from harness.measure import BenchError, Settings, note, wait_for_quiet
 
 BENCHMARKS = {
@@ -10,6 +10,8 @@ BENCHMARKS = {
     **clustering.BENCHMARKS,
     **preparing.BENCHMARKS,
     **training.BENCHMARKS,
+    **growth.BENCHMARKS,
+    **scaling.BENCHMARKS,
 }
 
 
@@ -57,7 +59,7 @@ def main(root, build):
             continue
         for what, value in row["checks"].items():
             if not value["ok"]:
-                note(f"{name}: {what} differs by {value['difference']} (limit {value['limit']}): not the same work")
+                note(f"{name}: {what}: {value['difference']} is over the limit of {value['limit']}")
                 failed += 1
         if not row["trusted"]:
             note(f"{name}: others used up to {row['foreign_cpus']['max']:.2f} CPUs, or results differ: "

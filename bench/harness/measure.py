@@ -168,20 +168,26 @@ class Comparison:
                 for side in ("ours", "peer")}
 
 
-def interleave(settings, run_ours, run_peer):
-    """Rounds of A B; each function returns a Block. Rounds in which others used the machine are made
-    again, up to twice as many in all; if too few quiet ones remain, all count and the result is not trusted."""
-    rounds = []
+def quiet_rounds(settings, turn):
+    """Rounds of turn() -> blocks, in settings.rounds of which nobody else used the machine: (rounds to count,
+    CPUs that others used in every round made, whether those that count were quiet). Disturbed rounds are made
+    again, up to twice as many in all; if too few quiet ones remain, all count."""
+    rounds, foreign = [], []
     while len(rounds) < 2 * settings.rounds:
-        rounds.append((run_ours(), run_peer()))
-        quiet = [pair for pair in rounds if max(block.foreign for block in pair) <= QUIET]
+        rounds.append(turn())
+        foreign.append(max(block.foreign for block in rounds[-1]))
+        quiet = [blocks for blocks, busy in zip(rounds, foreign) if busy <= QUIET]
         # On a machine known to be busy there is no use in trying again.
         if len(quiet) >= settings.rounds or (settings.anyway and len(rounds) >= settings.rounds):
             break
     trusted = len(quiet) >= settings.rounds
-    kept = quiet if trusted else rounds
-    return Comparison([pair[0] for pair in kept], [pair[1] for pair in kept],
-                      [max(block.foreign for block in pair) for pair in rounds], trusted)
+    return quiet if trusted else rounds, foreign, trusted
+
+
+def interleave(settings, run_ours, run_peer):
+    """Rounds of A B; each function returns a Block."""
+    rounds, foreign, trusted = quiet_rounds(settings, lambda: (run_ours(), run_peer()))
+    return Comparison([pair[0] for pair in rounds], [pair[1] for pair in rounds], foreign, trusted)
 
 
 def result(name, settings, comparison, *, peer_name, unit, goal, work=None, checks, details=None):
