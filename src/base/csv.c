@@ -2,6 +2,8 @@
 
 #include "base/fs.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The text of one table while it is taken apart. */
@@ -127,6 +129,20 @@ void csv_release(struct csv_table *table) {
     rel_free(table->rows);
     rel_arena_release(&table->arena);
     *table = (struct csv_table){0};
+}
+
+bool csv_number(const char *field, float *value) {
+    char *end;
+    double number = strtod(field, &end);
+    *value = (float)number;
+    return *field && *end == 0 && isfinite(*value);
+}
+
+bool csv_is_header(const struct csv_row *row) {
+    float value;
+    for (int c = 0; c < row->count; c++)
+        if (csv_number(row->fields[c], &value)) return false;
+    return true;
 }
 
 rel_status csv_append_field(struct rel_text *text, const char *field) {

@@ -25,6 +25,11 @@ rel_status csv_read(const char *path, size_t limit, struct csv_table *table);
 rel_status csv_parse(const char *name, const char *text, size_t size, struct csv_table *table);
 void csv_release(struct csv_table *table);
 
+/* Whether the whole of a field is a number that float32 can hold, and which. */
+bool csv_number(const char *field, float *value);
+/* A first row without one number in it names the columns. */
+bool csv_is_header(const struct csv_row *row);
+
 /* Appends `field` to a line being composed, quoted when it has to be. */
 rel_status csv_append_field(struct rel_text *text, const char *field);
 

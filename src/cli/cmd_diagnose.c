@@ -1,53 +1,70 @@
 #include "cli/command.h"
-#include "io/io.h"
-#include "learn/learn.h"
+#include "cli/diagnose_input.h"
+#include "cli/diagnose_table.h"
 #include "train/train.h"
 
 #include <string.h>
 
-static const size_t file_max = (size_t)64 << 30; /* bytes of one .npy file */
-
 struct diagnose_options {
-    char *train, *train_labels, *val, *val_labels;
-    char *name;
-    char *data;
-    int checkpoint; /* index into checkpoint_names */
-    int64_t classes, n_init, seed, draws, threads;
+    struct option_texts train, val, only;
+    char *train_labels, *val_labels, *label, *name, *data;
+    int checkpoint; /* enum checkpoint_choice */
+    int64_t classes, clusters, n_init, seed, repeats, draws, silhouette_samples, threads;
     double lambda;
     bool match_size;
 };
 
+enum checkpoint_choice { CHECKPOINT_BEST, CHECKPOINT_LAST, CHECKPOINT_ALL };
 static const char *const checkpoint_names[] = {"best", "last"};
 
 #define FIELD(field) offsetof(struct diagnose_options, field)
 static const struct rel_option options[] = {
     {.key = "train",
-     .type = OPTION_TEXT,
+     .type = OPTION_TEXTS,
      .offset = FIELD(train),
-     .unit = "FILE.npy",
-     .help = "Training features, [samples][dimensions]."},
+     .unit = "[NAME=]FILE",
+     .help = "Training features: .npy, .npz, .csv, .safetensors or .pt. May be repeated, a file "
+             "for each modality."},
     {.key = "train_labels",
      .type = OPTION_TEXT,
      .offset = FIELD(train_labels),
-     .unit = "FILE.npy",
-     .help = "Their classes, integers from 0."},
+     .unit = "FILE",
+     .help = "Their classes, integers from 0 or, in a .csv, words. Without it they are taken from "
+             "the files of features."},
     {.key = "val",
-     .type = OPTION_TEXT,
+     .type = OPTION_TEXTS,
      .offset = FIELD(val),
-     .unit = "FILE.npy",
-     .help = "Validation features."},
+     .unit = "[NAME=]FILE",
+     .help = "Validation features, in the same form."},
     {.key = "val_labels",
      .type = OPTION_TEXT,
      .offset = FIELD(val_labels),
-     .unit = "FILE.npy",
+     .unit = "FILE",
      .help = "Their classes."},
+    {.key = "label",
+     .type = OPTION_TEXT,
+     .offset = FIELD(label),
+     .unit = "NAME",
+     .help = "Array or column that holds the labels, instead of label, labels or y."},
+    {.key = "only",
+     .type = OPTION_TEXTS,
+     .offset = FIELD(only),
+     .unit = "NAME",
+     .help = "Diagnose this modality alone; may be repeated."},
     {.key = "classes",
      .type = OPTION_INT,
      .offset = FIELD(classes),
      .default_value = "0",
      .minimum = 0,
      .maximum = 1e6,
-     .help = "Number of classes and of clusters; 0: the largest label and one."},
+     .help = "Number of classes; 0: the largest label and one."},
+    {.key = "clusters",
+     .type = OPTION_INT,
+     .offset = FIELD(clusters),
+     .default_value = "0",
+     .minimum = 0,
+     .maximum = 1e6,
+     .help = "Number of clusters; 0: one for each class."},
     {.key = "lambda",
      .type = OPTION_REAL,
      .offset = FIELD(lambda),
@@ -61,7 +78,15 @@ static const struct rel_option options[] = {
      .default_value = "0",
      .minimum = 0,
      .maximum = 9e15,
-     .help = "Seed of the clustering."},
+     .help = "Seed of the first clustering."},
+    {.key = "repeats",
+     .type = OPTION_INT,
+     .offset = FIELD(repeats),
+     .default_value = "5",
+     .minimum = 1,
+     .maximum = 10000,
+     .help = "Diagnoses with seed, seed + 1, ...: their mean and standard deviation are the "
+             "result."},
     {.key = "n_init",
      .type = OPTION_INT,
      .offset = FIELD(n_init),
@@ -82,6 +107,13 @@ static const struct rel_option options[] = {
      .minimum = 1,
      .maximum = 1000,
      .help = "Draws of --match-size, averaged."},
+    {.key = "silhouette_samples",
+     .type = OPTION_INT,
+     .offset = FIELD(silhouette_samples),
+     .default_value = "2000",
+     .minimum = 0,
+     .maximum = 1e9,
+     .help = "Samples drawn for the silhouette, whose time grows with their square; 0: all."},
     {.key = "threads",
      .type = OPTION_INT,
      .offset = FIELD(threads),
@@ -94,13 +126,13 @@ static const struct rel_option options[] = {
      .offset = FIELD(name),
      .default_value = "features",
      .unit = "NAME",
-     .help = "What to call the modality in the result."},
+     .help = "What to call a single modality that its file does not name."},
     {.key = "checkpoint",
      .type = OPTION_CHOICE,
      .offset = FIELD(checkpoint),
      .default_value = "best",
-     .choices = "best|last",
-     .help = "Of a run: weights of the best epoch, or of the last one."},
+     .choices = "best|last|all",
+     .help = "Of a run: weights of the best epoch, of the last one, or one after the other."},
     {.key = "data",
      .type = OPTION_TEXT,
      .offset = FIELD(data),
@@ -109,160 +141,183 @@ static const struct rel_option options[] = {
 };
 static const size_t option_count = sizeof options / sizeof *options;
 
-/* Features and labels of one split, owned. */
-struct split_arrays {
-    float *features; /* [samples][dims] */
-    int32_t *labels; /* [samples] */
-    size_t samples, dims;
-};
-
-static rel_status split_read(struct split_arrays *split, const char *features, const char *labels) {
-    struct npy_array array = {0};
-    size_t count = 0;
-    rel_status status;
-    *split = (struct split_arrays){0};
-    REL_TRY_CLEANUP(npy_read(features, file_max, &array));
-    REL_TRY_CLEANUP(npy_as_floats(&array, &split->features, &split->samples, &split->dims));
-    npy_release(&array);
-    REL_TRY_CLEANUP(npy_read(labels, file_max, &array));
-    REL_TRY_CLEANUP(npy_as_labels(&array, &split->labels, &count));
-    if (count != split->samples)
-        status = rel_fail(REL_ERR_FORMAT, "%s: %zu labels for the %zu samples of %s", labels, count,
-                          split->samples, features);
-cleanup:
-    npy_release(&array);
-    return status;
-}
-
-static void split_release(struct split_arrays *split) {
-    rel_free(split->features);
-    rel_free(split->labels);
-}
-
-static int32_t largest_label(const struct split_arrays *split) {
-    int32_t largest = 0;
-    for (size_t i = 0; i < split->samples; i++)
-        if (split->labels[i] > largest) largest = split->labels[i];
-    return largest;
-}
-
-/* One entry {"name", "purity_train", ...} per modality. */
-static rel_status print_modalities(const struct invocation *invocation, json_t *modalities) {
-    size_t i;
-    json_t *one;
-    if (!modalities) return rel_fail(REL_ERR_MEMORY, "cannot compose the result");
-    if (invocation->json) return output_json(json_pack("{s:o}", "modalities", modalities));
-    output_text("%-12s %12s %10s %14s %12s %8s %8s\n", "modality", "purity train", "purity val",
-                "inertia train", "inertia val", "gap", "alpha");
-    json_array_foreach(modalities, i, one)
-        output_text("%-12s %12.4f %10.4f %14.6g %12.6g %8.4f %8.4f\n",
-                    json_string_value(json_object_get(one, "name")),
-                    json_real_value(json_object_get(one, "purity_train")),
-                    json_real_value(json_object_get(one, "purity_val")),
-                    json_real_value(json_object_get(one, "inertia_train")),
-                    json_real_value(json_object_get(one, "inertia_val")),
-                    json_real_value(json_object_get(one, "gap")),
-                    json_real_value(json_object_get(one, "alpha")));
-    json_decref(modalities);
-    return REL_OK;
-}
-
-static struct diagnose_config config_from(const struct diagnose_options *wanted) {
-    struct diagnose_config config = diagnose_config_default();
-    config.classes = (int)wanted->classes;
-    config.lambda = wanted->lambda;
-    config.n_init = (int)wanted->n_init;
-    config.seed = (uint64_t)wanted->seed;
-    config.match_size = wanted->match_size;
-    config.draws = (int)wanted->draws;
-    config.threads = (int)wanted->threads;
+static struct survey_config config_from(const struct diagnose_options *wanted) {
+    struct survey_config config = {.diagnose = diagnose_config_default(),
+                                   .repeats = (int)wanted->repeats,
+                                   .silhouette_samples = (size_t)wanted->silhouette_samples};
+    config.diagnose.classes = (int)wanted->classes;
+    config.diagnose.clusters = (int)wanted->clusters;
+    config.diagnose.lambda = wanted->lambda;
+    config.diagnose.n_init = (int)wanted->n_init;
+    config.diagnose.seed = (uint64_t)wanted->seed;
+    config.diagnose.match_size = wanted->match_size;
+    config.diagnose.draws = (int)wanted->draws;
+    config.diagnose.threads = (int)wanted->threads;
     return config;
 }
 
-static rel_status diagnose_run(const struct invocation *invocation, const char *path) {
-    const struct diagnose_options *wanted = invocation->options;
-    const struct diagnose_config config = config_from(wanted);
+/* Where results go: one of the two. */
+struct output {
+    json_t *json;
+    struct rel_text *text;
+};
+
+/* Diagnoses the modalities and puts the result into the text or, as "modalities", into the JSON. */
+static rel_status diagnose(const struct survey_modality *modalities, int count,
+                           const struct survey_config *config, char *const *class_names,
+                           const struct output *output) {
+    struct survey surveys[DIAGNOSE_MODALITIES_MAX];
+    const struct diagnose_view view = {modalities, surveys, count, config, class_names};
+    REL_TRY(survey_run(modalities, count, config, surveys));
+    rel_status status = REL_OK;
+    if (output->json) {
+        json_t *list = json_array();
+        for (int m = 0; m < count; m++)
+            json_array_append_new(list, survey_json(modalities[m].name, &surveys[m],
+                                                    config->diagnose.seed,
+                                                    (const char *const *)class_names));
+        json_object_set_new(output->json, "modalities", list);
+    } else {
+        status = diagnose_append(&view, output->text);
+    }
+    for (int m = 0; m < count; m++) survey_release(&surveys[m]);
+    return status;
+}
+
+/* --- a run --- */
+
+static rel_status run_loaded(struct run *run, const struct diagnose_options *wanted,
+                             const struct output *output) {
+    struct survey_modality list[MODEL_MODALITIES_MAX];
+    struct survey_config config = config_from(wanted);
+    int all, count = 0;
+    config.diagnose.classes = run->session.info->classes;
+    REL_TRY(run_features(run, list, &all));
+    REL_TRY(diagnose_only_check(&wanted->only, list, all));
+    for (int m = 0; m < all; m++)
+        if (diagnose_wanted(&wanted->only, list[m].name)) list[count++] = list[m];
+    return diagnose(list, count, &config, run->session.info->class_names, output);
+}
+
+/* One checkpoint: {"checkpoint", "epoch", "modalities"}. */
+static rel_status run_checkpoint(struct run *run, const char *checkpoint,
+                                 const struct diagnose_options *wanted,
+                                 const struct output *output) {
+    if (output->json) {
+        json_object_set_new(output->json, "checkpoint", json_string(checkpoint));
+        json_object_set_new(output->json, "epoch", json_integer(run->epoch));
+    } else {
+        REL_TRY(rel_text_append(output->text, "%s%s, checkpoint %s: after epoch %u\n",
+                                output->text->length ? "\n" : "", run->path, checkpoint,
+                                run->epoch));
+    }
+    return run_loaded(run, wanted, output);
+}
+
+static rel_status run_checkpoints(struct run *run, const struct run_history *history,
+                                  const struct diagnose_options *wanted,
+                                  const struct output *output) {
+    json_t *list = output->json ? json_array() : NULL;
+    rel_status status = REL_OK;
+    for (size_t i = 0; i < history->checkpoints.count && status == REL_OK; i++) {
+        const char *checkpoint = history->checkpoints.names[i];
+        const struct output one = {list ? json_object() : NULL, output->text};
+        status = run_load(run, checkpoint);
+        if (status == REL_OK) status = run_checkpoint(run, checkpoint, wanted, &one);
+        if (list) json_array_append_new(list, one.json);
+    }
+    if (list) json_object_set_new(output->json, "checkpoints", list);
+    return status;
+}
+
+static rel_status diagnose_run(const struct diagnose_options *wanted, const char *path,
+                               const struct output *output) {
     struct run opened;
-    json_t *modalities = NULL;
-    if (wanted->train || wanted->train_labels || wanted->val || wanted->val_labels)
+    struct run_history history = {0};
+    bool all = wanted->checkpoint == CHECKPOINT_ALL;
+    if (wanted->train.count || wanted->train_labels || wanted->val.count || wanted->val_labels)
         return rel_fail(REL_ERR_USAGE,
                         "%s: a run brings its own features (leave out --train, --val "
                         "and their labels)",
                         path);
-    REL_TRY(run_open(path, wanted->data, checkpoint_names[wanted->checkpoint], &opened));
-    rel_status status = run_diagnose(&opened, &config, &modalities);
+    const char *checkpoint = checkpoint_names[all ? CHECKPOINT_BEST : wanted->checkpoint];
+    REL_TRY(run_open(path, wanted->data, checkpoint, &opened));
+    rel_status status = run_history_read(path, &history);
+    if (status == REL_OK && output->json)
+        json_object_set_new(output->json, "run", json_string(path));
+    if (status == REL_OK)
+        status = all ? run_checkpoints(&opened, &history, wanted, output)
+                     : run_checkpoint(&opened, checkpoint, wanted, output);
+    if (status == REL_OK && output->json)
+        json_object_set(output->json, "history", history.diagnoses);
+    else if (status == REL_OK)
+        status = diagnose_append_history(history.diagnoses, output->text);
+    run_history_release(&history);
     run_close(&opened);
-    return status == REL_OK ? print_modalities(invocation, modalities) : status;
+    return status;
 }
 
-static rel_status files_named(const struct diagnose_options *wanted) {
-    const struct {
-        const char *flag, *value;
-    } files[] = {{"train", wanted->train},
-                 {"train-labels", wanted->train_labels},
-                 {"val", wanted->val},
-                 {"val-labels", wanted->val_labels}};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        if (!files[i].value)
-            return rel_fail(REL_ERR_USAGE,
-                            "--%s FILE.npy is missing (name all four files, or a run)",
-                            files[i].flag);
-    return REL_OK;
-}
+/* --- files --- */
 
-static rel_status diagnose_files(const struct invocation *invocation) {
-    const struct diagnose_options *wanted = invocation->options;
-    struct split_arrays train = {0}, val = {0};
-    struct diagnosis diagnosis;
-    rel_status status;
-    REL_TRY(files_named(wanted));
-    REL_TRY_CLEANUP(split_read(&train, wanted->train, wanted->train_labels));
-    REL_TRY_CLEANUP(split_read(&val, wanted->val, wanted->val_labels));
-    if (train.dims != val.dims) {
-        status = rel_fail(REL_ERR_FORMAT, "%s: %zu dimensions, but %s has %zu", wanted->val,
-                          val.dims, wanted->train, train.dims);
-        goto cleanup;
-    }
-    struct diagnose_config config = config_from(wanted);
-    int32_t in_train = largest_label(&train), in_val = largest_label(&val);
-    if (config.classes == 0) config.classes = 1 + (in_train > in_val ? in_train : in_val);
-    const struct diagnose_split splits[] = {
-        {train.features, train.labels, train.samples, wanted->train},
-        {val.features, val.labels, val.samples, wanted->val},
+static rel_status diagnose_files(const struct diagnose_options *wanted,
+                                 const struct output *output) {
+    const struct diagnose_sources sources = {
+        .features = {&wanted->train, &wanted->val},
+        .labels = {wanted->train_labels, wanted->val_labels},
+        .label = wanted->label,
+        .only = &wanted->only,
+        .name = wanted->name,
+        .classes = (int)wanted->classes,
     };
-    REL_TRY_CLEANUP(diagnose_features(&splits[0], &splits[1], train.dims, &config, &diagnosis));
-    status =
-        print_modalities(invocation, json_pack("[o]", diagnosis_json(wanted->name, &diagnosis)));
-cleanup:
-    split_release(&train);
-    split_release(&val);
+    struct survey_config config = config_from(wanted);
+    struct diagnose_input input;
+    REL_TRY(diagnose_input_read(&sources, &input));
+    config.diagnose.classes = input.classes;
+    rel_status status = diagnose(input.list, input.count, &config, input.class_names, output);
+    diagnose_input_release(&input);
     return status;
 }
 
 static rel_status run(const struct invocation *invocation) {
-    if (invocation->positional_count > 0)
-        return diagnose_run(invocation, invocation->positionals[0]);
-    return diagnose_files(invocation);
+    const struct diagnose_options *wanted = invocation->options;
+    struct rel_text text = {0};
+    const struct output output = {invocation->json ? json_object() : NULL, &text};
+    rel_status status = invocation->positional_count > 0
+                            ? diagnose_run(wanted, invocation->positionals[0], &output)
+                            : diagnose_files(wanted, &output);
+    if (status == REL_OK && output.json) {
+        status = output_json(json_incref(output.json));
+    } else if (status == REL_OK) {
+        output_text("%s", text.data);
+    }
+    json_decref(output.json);
+    rel_text_release(&text);
+    return status;
 }
 
 const struct command cmd_diagnose = {
     .name = "diagnose",
     .summary = "measure how over- or under-trained an encoder is, from its features",
-    .usage =
-        "RUN | --train F.npy --train-labels L.npy --val G.npy --val-labels M.npy [--FLAG VALUE]...",
+    .usage = "RUN | --train [NAME=]FILE... --val [NAME=]FILE... [--FLAG VALUE]...",
     .description =
         "Clusters the features of the training and of the validation samples, each scaled to "
         "[-1, 1] by column, with one cluster per class; purity is the share of samples that belong "
         "to the largest class of their cluster. gap = |purity train - purity val|; alpha = "
         "tanh(lambda * gap) is how far Diagnosing & Re-learning pulls the encoder back to its "
-        "initial weights.\n\n"
+        "initial weights. NMI, ARI and silhouette are further measures of the same clusters; the "
+        "purity of a class is the share of its samples that lie in clusters whose largest class it "
+        "is. All is repeated with several seeds.\n\n"
         "Of a run every encoder is diagnosed, on the store that it was trained on, without "
-        "augmentation.\n\n"
-        "The files are NumPy arrays: features of any real type in two dimensions, labels of any "
-        "integer type in one.",
+        "augmentation; beside that stand the diagnoses that it made while it trained. --checkpoint "
+        "all diagnoses each of its checkpoints.\n\n"
+        "Files hold a row per sample. An .npy or a .csv is one modality; of .npz, .safetensors and "
+        ".pt every array [samples][features] is one, under its own name. Labels stand in an array "
+        "or a column called label, labels or y (or as --label says), in the last column of a .csv "
+        "without a header, or in files of their own.",
     .examples = "relearn diagnose runs/relearn --lambda 6\n"
-                "relearn diagnose --train audio.npy --train-labels y.npy --val audio_val.npy "
-                "--val-labels y_val.npy --classes 6 --lambda 3 --seed 0 --json",
+                "relearn diagnose --train audio=a.npy --train visual=v.npy --train-labels y.npy "
+                "--val audio=a_val.npy --val visual=v_val.npy --val-labels y_val.npy\n"
+                "relearn diagnose --train train.npz --val val.npz --label target --json",
     .options = options,
     .option_count = &option_count,
     .options_size = sizeof(struct diagnose_options),

@@ -10,7 +10,6 @@
 #include "io/io.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +33,7 @@ static const struct rel_option option_table[] = {
 };
 
 /* One file, taken apart. */
-struct feature_file {
+struct feature_source {
     const char *path, *shown; /* shown: relative to DIR */
     char name[DATA_NAME_MAX]; /* modality */
     enum data_split split;
@@ -49,7 +48,7 @@ struct feature_file {
 struct features {
     struct prepare_plan *plan;
     const struct features_options *options;
-    struct feature_file files[FILES_MAX];
+    struct feature_source files[FILES_MAX];
     int count;
     bool label_files;
 };
@@ -97,7 +96,7 @@ static rel_status add_file(struct features *features, const char *folder, const 
     if (features->count == FILES_MAX)
         return rel_fail(REL_ERR_LIMIT, "%s: more than %d files of features", plan->folder,
                         FILES_MAX);
-    struct feature_file *file = &features->files[features->count++];
+    struct feature_source *file = &features->files[features->count++];
     file->shown = folder ? prepare_path(plan, folder, name) : rel_arena_strdup(&plan->arena, name);
     file->path = file->shown ? prepare_path(plan, plan->folder, file->shown) : NULL;
     if (!file->path) return REL_ERR_MEMORY;
@@ -146,23 +145,7 @@ static rel_status find_files(struct features *features) {
 
 /* --- .csv --- */
 
-static bool parse_value(const char *text, float *value) {
-    char *end;
-    errno = 0;
-    double number = strtod(text, &end);
-    *value = (float)number;
-    return *text && *end == '\0' && number - number == 0 && *value - *value == 0;
-}
-
-/* A first row without one number in it names the columns. */
-static bool is_header(const struct csv_row *row) {
-    float value;
-    for (int c = 0; c < row->count; c++)
-        if (parse_value(row->fields[c], &value)) return false;
-    return true;
-}
-
-static rel_status allot(struct features *features, struct feature_file *file, float **values) {
+static rel_status allot(struct features *features, struct feature_source *file, float **values) {
     struct rel_arena *arena = &features->plan->arena;
     size_t count;
     if (file->columns < 1 || file->columns > FEATURES_MAX ||
@@ -175,25 +158,26 @@ static rel_status allot(struct features *features, struct feature_file *file, fl
     return *values && file->problems ? REL_OK : REL_ERR_MEMORY;
 }
 
-static const char *row_problem(struct features *features, const struct feature_file *file,
+static const char *row_problem(struct features *features, const struct feature_source *file,
                                const struct csv_row *row, size_t columns, float *values) {
     if ((size_t)row->count != columns)
         return prepare_text(features->plan, "%s:%d: %d columns, but the first row has %zu",
                             file->shown, row->line, row->count, columns);
     for (size_t c = 0; c < file->columns; c++)
-        if (!parse_value(row->fields[c], &values[c]))
+        if (!csv_number(row->fields[c], &values[c]))
             return prepare_text(features->plan, "%s:%d: column %zu: '%.40s' is no finite number",
                                 file->shown, row->line, c + 1, row->fields[c]);
     return NULL;
 }
 
 /* The last column holds labels, when `with_labels`. */
-static rel_status read_csv(struct features *features, struct feature_file *file, bool with_labels) {
+static rel_status read_csv(struct features *features, struct feature_source *file,
+                           bool with_labels) {
     struct rel_arena *arena = &features->plan->arena;
     const struct csv_table *table;
     float *values = NULL;
     REL_TRY(prepare_read_table(features->plan, file->path, false, &table));
-    size_t first = table->count > 0 && is_header(&table->rows[0]);
+    size_t first = table->count > 0 && csv_is_header(&table->rows[0]);
     if (file->is_labels && table->count > 0) /* labels may be words: a header says so by its name */
         first = is_label_word(table->rows[0].fields[0]);
     if (table->count == first) return rel_fail(REL_ERR_FORMAT, "%s: no rows", file->path);
@@ -217,7 +201,7 @@ static rel_status read_csv(struct features *features, struct feature_file *file,
 
 /* --- .npy --- */
 
-static rel_status read_label_array(struct features *features, struct feature_file *file,
+static rel_status read_label_array(struct features *features, struct feature_source *file,
                                    const struct npy_array *array) {
     int32_t *numbers = NULL;
     size_t count = 0;
@@ -233,7 +217,7 @@ static rel_status read_label_array(struct features *features, struct feature_fil
     return status;
 }
 
-static rel_status read_value_array(struct features *features, struct feature_file *file,
+static rel_status read_value_array(struct features *features, struct feature_source *file,
                                    struct npy_array *array) {
     float *values = NULL, *kept = NULL;
     if (array->ndims == 1) { /* one feature */
@@ -248,7 +232,7 @@ static rel_status read_value_array(struct features *features, struct feature_fil
     return status;
 }
 
-static rel_status read_npy(struct features *features, struct feature_file *file) {
+static rel_status read_npy(struct features *features, struct feature_source *file) {
     struct npy_array array = {0};
     REL_TRY(npy_read(file->path, array_bytes_max, &array));
     rel_status status = file->is_labels ? read_label_array(features, file, &array)
@@ -268,7 +252,7 @@ static rel_status read_files(struct features *features) {
         return rel_fail(REL_ERR_USAGE, "%s: no file of labels (call it labels_train.csv or .npy)",
                         features->plan->folder);
     for (int f = 0; f < features->count; f++) {
-        struct feature_file *file = &features->files[f];
+        struct feature_source *file = &features->files[f];
         if (last && file->is_labels) continue;
         rel_status status = fs_has_extension(file->path, "npy")
                                 ? read_npy(features, file)
@@ -280,8 +264,8 @@ static rel_status read_files(struct features *features) {
 
 /* --- together --- */
 
-static const struct feature_file *file_of(const struct features *features, const char *name,
-                                          enum data_split split) {
+static const struct feature_source *file_of(const struct features *features, const char *name,
+                                            enum data_split split) {
     for (int f = 0; f < features->count; f++)
         if (features->files[f].split == split && strcmp(features->files[f].name, name) == 0)
             return &features->files[f];
@@ -290,8 +274,8 @@ static const struct feature_file *file_of(const struct features *features, const
 
 static rel_status check_twice(const struct features *features) {
     for (int f = 0; f < features->count; f++) {
-        const struct feature_file *file = &features->files[f];
-        const struct feature_file *first = file_of(features, file->name, file->split);
+        const struct feature_source *file = &features->files[f];
+        const struct feature_source *first = file_of(features, file->name, file->split);
         if (first != file)
             return rel_fail(REL_ERR_FORMAT,
                             "%s: %s is there too: two files of %s for %s (keep one)", file->path,
@@ -300,7 +284,7 @@ static rel_status check_twice(const struct features *features) {
     return REL_OK;
 }
 
-static rel_status add_modality(struct prepare_plan *plan, const struct feature_file *file,
+static rel_status add_modality(struct prepare_plan *plan, const struct feature_source *file,
                                const struct prepare_options *options) {
     for (int m = 0; m < plan->modalities; m++)
         if (strcmp(plan->list[m].name, file->name) == 0) return REL_OK;
@@ -315,16 +299,16 @@ static rel_status add_modalities(struct features *features, const struct prepare
     struct prepare_plan *plan = features->plan;
     for (int split = 0; split < SPLIT_COUNT; split++)
         for (int f = 0; f < features->count; f++) {
-            const struct feature_file *file = &features->files[f];
+            const struct feature_source *file = &features->files[f];
             if (!file->is_labels && file->split == (enum data_split)split)
                 REL_TRY(add_modality(plan, file, options));
         }
     if (plan->modalities == 0)
         return rel_fail(REL_ERR_FORMAT, "%s: labels, but no features", plan->folder);
     for (int f = 0; f < features->count; f++) {
-        const struct feature_file *file = &features->files[f];
+        const struct feature_source *file = &features->files[f];
         for (int m = 0; m < plan->modalities; m++) {
-            const struct feature_file *other = file_of(features, plan->list[m].name, file->split);
+            const struct feature_source *other = file_of(features, plan->list[m].name, file->split);
             if (!other)
                 return rel_fail(REL_ERR_NOT_FOUND, "%s: no %s file of %s, as there is of %s",
                                 plan->folder, data_split_names[file->split], plan->list[m].name,
@@ -338,25 +322,25 @@ static rel_status add_modalities(struct features *features, const struct prepare
     return REL_OK;
 }
 
-static bool has_labels(const struct feature_file *file) { return file && file->labels; }
+static bool has_labels(const struct feature_source *file) { return file && file->labels; }
 
 /* The file that labels of a split are read from: its labels' own, else the first with a column of
  * them. */
-static const struct feature_file *labels_of(const struct features *features,
-                                            enum data_split split) {
-    const struct feature_file *own = file_of(features, "labels", split);
+static const struct feature_source *labels_of(const struct features *features,
+                                              enum data_split split) {
+    const struct feature_source *own = file_of(features, "labels", split);
     if (has_labels(own)) return own;
     for (int m = 0; m < features->plan->modalities; m++) {
-        const struct feature_file *file = file_of(features, features->plan->list[m].name, split);
+        const struct feature_source *file = file_of(features, features->plan->list[m].name, split);
         if (has_labels(file)) return file;
     }
     return NULL;
 }
 
-static rel_status check_rows(const struct features *features, const struct feature_file *labels) {
+static rel_status check_rows(const struct features *features, const struct feature_source *labels) {
     const struct prepare_plan *plan = features->plan;
     for (int m = 0; m < plan->modalities; m++) {
-        const struct feature_file *file = file_of(features, plan->list[m].name, labels->split);
+        const struct feature_source *file = file_of(features, plan->list[m].name, labels->split);
         if (file->rows != labels->rows)
             return rel_fail(REL_ERR_FORMAT, "%s: %zu rows, but %s has %zu", file->path, file->rows,
                             labels->shown, labels->rows);
@@ -374,7 +358,7 @@ static rel_status check_rows(const struct features *features, const struct featu
 static rel_status add_split(struct features *features, enum data_split split) {
     struct prepare_plan *plan = features->plan;
     if (!file_of(features, plan->list[0].name, split)) return REL_OK;
-    const struct feature_file *labels = labels_of(features, split);
+    const struct feature_source *labels = labels_of(features, split);
     if (!labels)
         return rel_fail(REL_ERR_NOT_FOUND,
                         "%s: no labels for %s (give labels_%s.npy or .csv, or --labels last)",
@@ -392,7 +376,7 @@ static rel_status add_split(struct features *features, enum data_split split) {
         if (!*item->label_name)
             return rel_fail(REL_ERR_FORMAT, "%s:%d: the label is empty", labels->path, item->line);
         for (int m = 0; m < plan->modalities; m++) {
-            const struct feature_file *file = file_of(features, plan->list[m].name, split);
+            const struct feature_source *file = file_of(features, plan->list[m].name, split);
             item->values[m] = file->values + r * file->columns;
             if (!item->problem) item->problem = file->problems[r];
         }

@@ -208,17 +208,19 @@ cleanup:
     return status;
 }
 
-rel_status npy_parse(const char *name, const void *bytes, size_t size, struct npy_array *array) {
-    *array = (struct npy_array){0};
-    rel_status status = REL_ERR_MEMORY;
-    array->path = rel_strdup(name);
-    array->buffer = rel_alloc(size > 0 ? size : 1, 1);
-    if (!array->path || !array->buffer) goto cleanup;
-    if (size > 0) memcpy(array->buffer, bytes, size);
-    status = parse_buffer(array, size);
-cleanup:
+rel_status npy_take(const char *name, char *bytes, size_t size, struct npy_array *array) {
+    *array = (struct npy_array){.path = rel_strdup(name), .buffer = bytes};
+    rel_status status = array->path ? parse_buffer(array, size) : REL_ERR_MEMORY;
     if (status != REL_OK) npy_release(array);
     return status;
+}
+
+rel_status npy_parse(const char *name, const void *bytes, size_t size, struct npy_array *array) {
+    *array = (struct npy_array){0};
+    char *copy = rel_alloc(size > 0 ? size : 1, 1);
+    if (!copy) return REL_ERR_MEMORY;
+    if (size > 0) memcpy(copy, bytes, size);
+    return npy_take(name, copy, size, array);
 }
 
 void npy_release(struct npy_array *array) {

@@ -40,6 +40,8 @@ struct npy_array {
 rel_status npy_read(const char *path, size_t limit, struct npy_array *array);
 /* The same for `size` bytes in memory, which are copied. */
 rel_status npy_parse(const char *name, const void *bytes, size_t size, struct npy_array *array);
+/* The same, taking over `bytes`, of rel_alloc: also when it fails. */
+rel_status npy_take(const char *name, char *bytes, size_t size, struct npy_array *array);
 void npy_release(struct npy_array *array);
 
 /* Converts a 2-D array of any type to float32 [*rows][*columns], row-major; rel_free it.

@@ -1,7 +1,9 @@
 #include "learn/diagnose.h"
 
+#include "learn/contingency.h"
 #include "learn/kmeans.h"
 #include "learn/purity.h"
+#include "learn/silhouette.h"
 
 #include <float.h>
 #include <math.h>
@@ -45,14 +47,16 @@ void features_scale(float *features, size_t samples, size_t dims) {
                       dims - begin < COLUMNS ? dims - begin : COLUMNS);
 }
 
-static rel_status check_split(const struct diagnose_split *split, size_t dims, int classes) {
-    rel_status status = labels_check(split->labels, split->samples, classes);
+static rel_status check_split(const struct diagnose_split *split, size_t dims,
+                              const struct diagnose_config *config) {
+    rel_status status = labels_check(split->labels, split->samples, config->classes);
     if (status != REL_OK) return rel_fail_in(status, "%s", split->name);
-    if (split->samples < (size_t)classes)
+    if (split->samples < (size_t)config->clusters)
         return rel_fail(REL_ERR_USAGE,
-                        "%s: %zu samples are fewer than the %d classes (k-means needs one sample "
+                        "%s: %zu samples are fewer than the %d %s (k-means needs one sample "
                         "for each cluster)",
-                        split->name, split->samples, classes);
+                        split->name, split->samples, config->clusters,
+                        config->clusters == config->classes ? "classes" : "clusters");
     for (size_t i = 0; i < split->samples * dims; i++)
         if (!isfinite(split->features[i]))
             return rel_fail(REL_ERR_NUMERIC,
@@ -61,90 +65,173 @@ static rel_status check_split(const struct diagnose_split *split, size_t dims, i
     return REL_OK;
 }
 
-/* Clusters the rows that `order` names (NULL: all) and adds purity and inertia to the totals. */
-static rel_status measure_split(const struct diagnose_split *split, size_t dims,
-                                const uint32_t *order, size_t samples,
-                                const struct diagnose_config *config, uint64_t stream,
-                                double *purity_total, double *inertia_total) {
+/* A split, or a sub-sample of it, on its way through the measures. */
+struct measured {
+    const struct diagnose_split *split;
+    const struct diagnose_config *config;
+    enum diagnose_part part;
+    size_t samples, dims;
+    float *features; /* [samples][dims], scaled */
+    int32_t *labels; /* [samples] */
+    uint64_t stream;
+    double purity, inertia;            /* sums over calls of measure_split */
+    struct diagnosis_details *details; /* its nmi, ari and silhouette likewise; NULL: not wanted */
+};
+
+static rel_status measure_details(const struct measured *measured,
+                                  const struct kmeans_result *result,
+                                  const struct contingency *table) {
+    struct diagnosis_details *details = measured->details;
+    enum diagnose_part part = measured->part;
+    const struct silhouette_config config = {
+        .sample_size = details->silhouette_samples,
+        .seed = measured->config->seed,
+        .stream = measured->stream,
+        .threads = measured->config->threads,
+    };
+    double silhouette;
+    REL_TRY(silhouette_measure(measured->features, measured->samples, measured->dims,
+                               result->labels, measured->config->clusters, &config, &silhouette));
+    details->silhouette[part] += silhouette;
+    details->nmi[part] += contingency_nmi(table);
+    details->ari[part] += contingency_ari(table);
+    contingency_add_class_purity(table, details->class_pure[part], details->class_sizes[part]);
+    return REL_OK;
+}
+
+static rel_status measure_clusters(struct measured *measured, const struct kmeans_result *result) {
+    const struct diagnose_config *config = measured->config;
+    struct contingency table;
+    REL_TRY(contingency_init(&table, result->labels, config->clusters, measured->labels,
+                             config->classes, measured->samples));
+    measured->purity += contingency_purity(&table);
+    measured->inertia += result->inertia;
+    rel_status status = measured->details ? measure_details(measured, result, &table) : REL_OK;
+    contingency_release(&table);
+    return status;
+}
+
+/* Clusters the rows that `order` names (NULL: all) and adds what is measured to the totals. */
+static rel_status measure_split(struct measured *measured, const uint32_t *order) {
+    const struct diagnose_split *split = measured->split;
+    const struct diagnose_config *config = measured->config;
+    const size_t dims = measured->dims, samples = measured->samples;
     struct kmeans_result result = {0};
     rel_status status = REL_ERR_MEMORY;
-    float *features = rel_alloc(samples * dims, sizeof *features);
-    int32_t *labels = rel_alloc(samples, sizeof *labels);
-    if (!features || !labels) goto cleanup;
+    measured->features = rel_alloc(samples * dims, sizeof *measured->features);
+    measured->labels = rel_alloc(samples, sizeof *measured->labels);
+    if (!measured->features || !measured->labels) goto cleanup;
     for (size_t i = 0; i < samples; i++) {
         size_t row = order ? order[i] : i;
-        memcpy(features + i * dims, split->features + row * dims, dims * sizeof *features);
-        labels[i] = split->labels[row];
+        memcpy(measured->features + i * dims, split->features + row * dims,
+               dims * sizeof *split->features);
+        measured->labels[i] = split->labels[row];
     }
-    features_scale(features, samples, dims);
+    features_scale(measured->features, samples, dims);
     struct kmeans_config kmeans = kmeans_config_default();
-    kmeans.clusters = config->classes;
+    kmeans.clusters = config->clusters;
     kmeans.n_init = config->n_init;
     kmeans.seed = config->seed;
-    kmeans.stream = stream;
+    kmeans.stream = measured->stream;
     kmeans.threads = config->threads;
-    double purity;
-    REL_TRY_CLEANUP(kmeans_fit(features, samples, dims, &kmeans, &result));
-    if (result.distinct_clusters < config->classes)
-        rel_log(REL_LOG_WARNING, "%s: features form only %d distinct clusters for %d classes",
-                split->name, result.distinct_clusters, config->classes);
-    REL_TRY_CLEANUP(
-        purity_measure(result.labels, config->classes, labels, config->classes, samples, &purity));
-    *purity_total += purity;
-    *inertia_total += result.inertia;
+    REL_TRY_CLEANUP(kmeans_fit(measured->features, samples, dims, &kmeans, &result));
+    if (result.distinct_clusters < config->clusters)
+        rel_log(REL_LOG_WARNING, "%s: features form only %d distinct clusters for %d %s",
+                split->name, result.distinct_clusters, config->clusters,
+                config->clusters == config->classes ? "classes" : "clusters");
+    status = measure_clusters(measured, &result);
 cleanup:
     kmeans_result_release(&result);
-    rel_free(features);
-    rel_free(labels);
+    rel_free(measured->features);
+    rel_free(measured->labels);
     return status == REL_OK || status == REL_ERR_INTERRUPTED
                ? status
                : rel_fail_in(status, "%s", split->name);
 }
 
 /* Means over random sub-samples of the training split. */
-static rel_status measure_matched(const struct diagnose_split *train, size_t samples, size_t dims,
-                                  const struct diagnose_config *config,
-                                  struct diagnosis *diagnosis) {
+static rel_status measure_matched(struct measured *train, size_t samples) {
+    const struct diagnose_config *config = train->config;
     uint32_t *order = rel_alloc(train->samples, sizeof *order);
     if (!order) return REL_ERR_MEMORY;
     rel_status status = REL_OK;
+    train->samples = samples;
     for (int draw = 0; status == REL_OK && draw < config->draws; draw++) {
         struct rel_random random;
-        uint64_t stream = config->modality * 2 + ((uint64_t)draw << 32);
-        rel_random_init(&random, config->seed, REL_RANDOM_KMEANS, draw_epoch, stream);
-        rel_random_permute(&random, order, train->samples);
-        status = measure_split(train, dims, order, samples, config, stream,
-                               &diagnosis->purity_train, &diagnosis->inertia_train);
+        train->stream = config->modality * 2 + ((uint64_t)draw << 32);
+        rel_random_init(&random, config->seed, REL_RANDOM_KMEANS, draw_epoch, train->stream);
+        rel_random_permute(&random, order, train->split->samples);
+        status = measure_split(train, order);
     }
-    diagnosis->purity_train /= config->draws;
-    diagnosis->inertia_train /= config->draws;
+    train->purity /= config->draws;
+    train->inertia /= config->draws;
+    if (train->details) {
+        train->details->nmi[DIAGNOSE_TRAIN] /= config->draws;
+        train->details->ari[DIAGNOSE_TRAIN] /= config->draws;
+        train->details->silhouette[DIAGNOSE_TRAIN] /= config->draws;
+    }
     rel_free(order);
     return status;
+}
+
+static rel_status check_config(const struct diagnose_config *config) {
+    if (config->classes < 1 || config->clusters < 1 || config->n_init < 1 ||
+        !(config->lambda >= 0) || !isfinite(config->lambda) ||
+        (config->match_size && config->draws < 1))
+        return rel_fail(REL_ERR_USAGE,
+                        "diagnose: %d classes, %d clusters, n_init %d, lambda %g, %d draws (at "
+                        "least 1 class, cluster, restart and draw; lambda not negative)",
+                        config->classes, config->clusters, config->n_init, config->lambda,
+                        config->draws);
+    return REL_OK;
+}
+
+void diagnosis_conclude(struct diagnosis *diagnosis, double lambda) {
+    diagnosis->gap = fabs(diagnosis->purity_train - diagnosis->purity_val);
+    diagnosis->alpha = tanh(lambda * diagnosis->gap);
+}
+
+rel_status diagnose_closely(const struct diagnose_split *train_split,
+                            const struct diagnose_split *val_split, size_t dims,
+                            const struct diagnose_config *wanted, struct diagnosis *diagnosis,
+                            struct diagnosis_details *details) {
+    struct diagnose_config config = *wanted;
+    if (config.clusters == 0) config.clusters = config.classes;
+    *diagnosis = (struct diagnosis){0};
+    for (int part = 0; details && part < DIAGNOSE_PARTS; part++)
+        details->nmi[part] = details->ari[part] = details->silhouette[part] = 0;
+    REL_TRY(check_config(&config));
+    REL_TRY(check_split(train_split, dims, &config));
+    REL_TRY(check_split(val_split, dims, &config));
+    struct measured train = {.split = train_split,
+                             .config = &config,
+                             .part = DIAGNOSE_TRAIN,
+                             .samples = train_split->samples,
+                             .dims = dims,
+                             .stream = config.modality * 2,
+                             .details = details};
+    struct measured val = train;
+    val.split = val_split;
+    val.part = DIAGNOSE_VAL;
+    val.samples = val_split->samples;
+    val.stream++;
+    if (config.match_size && train.samples > val.samples)
+        REL_TRY(measure_matched(&train, val.samples));
+    else
+        REL_TRY(measure_split(&train, NULL));
+    REL_TRY(measure_split(&val, NULL));
+    diagnosis->purity_train = train.purity;
+    diagnosis->purity_val = val.purity;
+    diagnosis->inertia_train = train.inertia;
+    diagnosis->inertia_val = val.inertia;
+    diagnosis_conclude(diagnosis, config.lambda);
+    return REL_OK;
 }
 
 rel_status diagnose_features(const struct diagnose_split *train, const struct diagnose_split *val,
                              size_t dims, const struct diagnose_config *config,
                              struct diagnosis *diagnosis) {
-    *diagnosis = (struct diagnosis){0};
-    if (config->classes < 1 || config->n_init < 1 || !(config->lambda >= 0) ||
-        !isfinite(config->lambda) || (config->match_size && config->draws < 1))
-        return rel_fail(REL_ERR_USAGE,
-                        "diagnose: %d classes, n_init %d, lambda %g, %d draws (at least 1 class, "
-                        "restart and draw; lambda not negative)",
-                        config->classes, config->n_init, config->lambda, config->draws);
-    REL_TRY(check_split(train, dims, config->classes));
-    REL_TRY(check_split(val, dims, config->classes));
-    uint64_t stream = config->modality * 2;
-    if (config->match_size && train->samples > val->samples)
-        REL_TRY(measure_matched(train, val->samples, dims, config, diagnosis));
-    else
-        REL_TRY(measure_split(train, dims, NULL, train->samples, config, stream,
-                              &diagnosis->purity_train, &diagnosis->inertia_train));
-    REL_TRY(measure_split(val, dims, NULL, val->samples, config, stream + 1, &diagnosis->purity_val,
-                          &diagnosis->inertia_val));
-    diagnosis->gap = fabs(diagnosis->purity_train - diagnosis->purity_val);
-    diagnosis->alpha = tanh(config->lambda * diagnosis->gap);
-    return REL_OK;
+    return diagnose_closely(train, val, dims, config, diagnosis, NULL);
 }
 
 json_t *diagnosis_json(const char *name, const struct diagnosis *diagnosis) {

@@ -6,7 +6,8 @@
 #include "base/base.h"
 
 struct diagnose_config {
-    int classes;   /* also the number of clusters */
+    int classes;
+    int clusters;  /* 0: one per class */
     double lambda; /* alpha = tanh(lambda * gap) */
     int n_init;    /* k-means restarts */
     uint64_t seed;
@@ -33,14 +34,32 @@ struct diagnosis {
     double alpha;                      /* strength of the re-initialisation, 0 .. 1 */
 };
 
+enum diagnose_part { DIAGNOSE_TRAIN, DIAGNOSE_VAL, DIAGNOSE_PARTS };
+
+/* What else may be measured on the same clusters; arrays by enum diagnose_part. */
+struct diagnosis_details {
+    size_t silhouette_samples; /* in: drawn for it, 0: all */
+    double nmi[DIAGNOSE_PARTS], ari[DIAGNOSE_PARTS];
+    double silhouette[DIAGNOSE_PARTS]; /* of the scaled features; NaN where it is not defined */
+    /* The caller's, [classes], added to: contingency_add_class_purity. */
+    size_t *class_pure[DIAGNOSE_PARTS], *class_sizes[DIAGNOSE_PARTS];
+};
+
 /* Per split: scales features to [-1, 1], k-means with one cluster per class, purity (
  * Diagnosing & Re-learning, "diagnose"). With match_size purity_train and inertia_train are means
  * over `draws` random sub-samples of the validation set's size (one whole set when it is not
  * larger). ERR_NUMERIC: a label out of range, a feature that is not finite; ERR_USAGE: fewer
- * samples than classes. Messages begin with the split's name. */
+ * samples than clusters. Messages begin with the split's name. */
 rel_status diagnose_features(const struct diagnose_split *train, const struct diagnose_split *val,
                              size_t dims, const struct diagnose_config *config,
                              struct diagnosis *diagnosis);
+/* The same, with details of the same clusters; means over the sub-samples, too. */
+rel_status diagnose_closely(const struct diagnose_split *train, const struct diagnose_split *val,
+                            size_t dims, const struct diagnose_config *config,
+                            struct diagnosis *diagnosis, struct diagnosis_details *details);
+
+/* gap and alpha from the two purities. */
+void diagnosis_conclude(struct diagnosis *diagnosis, double lambda);
 
 /* {"name", "purity_train", "purity_val", "inertia_train", "inertia_val", "gap", "alpha"}; NULL
  * without memory. */

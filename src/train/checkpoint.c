@@ -161,3 +161,11 @@ rel_status checkpoint_load(const char *path, struct model *model, bool training,
         json_decref(read);
     return status;
 }
+
+rel_status checkpoint_state(const char *path, json_t **state) {
+    struct safetensors_file file;
+    REL_TRY(safetensors_open(path, false, &file));
+    rel_status status = state_read(&file, state);
+    safetensors_close(&file);
+    return status;
+}

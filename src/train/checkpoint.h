@@ -28,5 +28,7 @@ rel_status checkpoint_save(const char *path, struct model *model, bool training,
 rel_status checkpoint_load(const char *path, struct model *model, bool training,
                            int optimizer_planes, const struct checkpoint_array *arrays,
                            int array_count, bool optional_arrays, json_t **state);
+/* The state alone: the weights are neither read nor verified. */
+rel_status checkpoint_state(const char *path, json_t **state);
 
 #endif

@@ -4,6 +4,7 @@
 #include "train/run_kernels.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static rel_status config_read(const char *path, struct settings *settings) {
@@ -26,10 +27,17 @@ static rel_status fingerprint_check(const struct run *run, const char *file, con
                     file);
 }
 
-static rel_status weights_read(struct run *run, const char *checkpoint, bool any_data) {
+/* Of the best checkpoint the epoch that was best, of others the epochs that were finished. */
+static uint32_t state_epoch(const json_t *state) {
+    const json_t *finished = json_object_get(state, "epoch");
+    const json_t *best = json_object_get(json_object_get(state, "best"), "epoch");
+    json_int_t epoch = finished ? json_integer_value(finished) : json_integer_value(best) + 1;
+    return epoch < 0 || epoch > UINT32_MAX ? 0 : (uint32_t)epoch;
+}
+
+rel_status run_load(struct run *run, const char *checkpoint) {
     struct session *session = &run->session;
     struct checkpoint_array arrays[MODEL_MODALITIES_MAX];
-    char name[64];
     json_t *state = NULL;
     int count = session->config.modalities;
     for (int m = 0; m < count; m++) {
@@ -40,13 +48,13 @@ static rel_status weights_read(struct run *run, const char *checkpoint, bool any
                  session->model.config.inputs[m].name);
         run->mask.values[m][0] = NAN;
     }
-    snprintf(name, sizeof name, "checkpoint/%s.safetensors", checkpoint);
-    char *file = fs_join(run->path, name);
+    char *file = rel_format("%s/checkpoint/%s.safetensors", run->path, checkpoint);
     if (!file) return REL_ERR_MEMORY;
     rel_status status =
         checkpoint_load(file, &session->model, false, 0, arrays, count, true, &state);
-    if (status == REL_OK && !any_data) status = fingerprint_check(run, file, state);
+    if (status == REL_OK && !run->any_data) status = fingerprint_check(run, file, state);
     run->mask_known = status == REL_OK && !isnan(run->mask.values[0][0]);
+    run->epoch = state_epoch(state);
     json_decref(state);
     rel_free(file);
     return status;
@@ -55,7 +63,7 @@ static rel_status weights_read(struct run *run, const char *checkpoint, bool any
 rel_status run_open(const char *path, const char *data, const char *checkpoint, struct run *run) {
     struct settings settings = {0};
     bool found;
-    *run = (struct run){.path = rel_strdup(path)};
+    *run = (struct run){.path = rel_strdup(path), .any_data = data != NULL};
     if (!run->path) return REL_ERR_MEMORY;
     rel_status status = config_read(path, &settings);
     struct setting *store = status == REL_OK ? settings_find(&settings, "data") : NULL;
@@ -66,7 +74,7 @@ rel_status run_open(const char *path, const char *data, const char *checkpoint, 
         status = session_open(&run->session, data ? data : store->items[0], &settings, false);
     if (status == REL_OK) status = run_kernels_follow(&run->session, path, &found);
     if (status == REL_OK) status = feature_mask_init(&run->mask, &run->session);
-    if (status == REL_OK) status = weights_read(run, checkpoint, data != NULL);
+    if (status == REL_OK) status = run_load(run, checkpoint);
     settings_release(&settings);
     if (status != REL_OK) run_close(run);
     return status;
@@ -103,32 +111,88 @@ rel_status run_probe(struct run *run, enum data_split split, struct evaluation *
     return evaluate_probes(&run->session, split, evaluation);
 }
 
-rel_status run_diagnose(struct run *run, const struct diagnose_config *wanted,
-                        json_t **modalities) {
+rel_status run_features(struct run *run, struct survey_modality *list, int *count) {
     struct session *session = &run->session;
-    struct diagnose_config config = *wanted;
-    REL_TRY(session_pass(session, SPLIT_TRAIN, "diagnose training"));
-    REL_TRY(session_pass(session, SPLIT_VAL, "diagnose validation"));
+    REL_TRY(session_pass(session, SPLIT_TRAIN, "training features"));
+    REL_TRY(session_pass(session, SPLIT_VAL, "validation features"));
     const struct feature_set *train = &session->features[SPLIT_TRAIN].set;
     const struct feature_set *val = &session->features[SPLIT_VAL].set;
-    config.classes = session->info->classes;
-    json_t *list = json_array();
-    rel_status status = REL_OK;
-    for (int m = 0; m < session->config.modalities && status == REL_OK; m++) {
-        const struct diagnose_split splits[] = {
-            {train->features[m], train->labels, (size_t)train->samples, "training"},
-            {val->features[m], val->labels, (size_t)val->samples, "validation"},
+    *count = session->config.modalities;
+    for (int m = 0; m < *count; m++)
+        list[m] = (struct survey_modality){
+            .name = session->model.config.inputs[m].name,
+            .train = {train->features[m], train->labels, (size_t)train->samples, "training"},
+            .val = {val->features[m], val->labels, (size_t)val->samples, "validation"},
+            .dims = (size_t)session->model.dimensions[m],
+            .number = (uint64_t)m,
         };
-        const char *name = session->model.config.inputs[m].name;
-        struct diagnosis diagnosis;
-        config.modality = (uint64_t)m;
-        status = diagnose_features(&splits[0], &splits[1], (size_t)session->model.dimensions[m],
-                                   &config, &diagnosis);
-        if (status == REL_OK) json_array_append_new(list, diagnosis_json(name, &diagnosis));
+    return REL_OK;
+}
+
+/* --- history --- */
+
+struct dated {
+    char *name;
+    uint32_t epoch;
+};
+
+static int by_epoch(const void *a, const void *b) {
+    const struct dated *x = a, *y = b;
+    return x->epoch != y->epoch ? (x->epoch > y->epoch) - (x->epoch < y->epoch)
+                                : strcmp(x->name, y->name);
+}
+
+/* Takes the ending from a checkpoint's name and finds its epoch; what is no checkpoint is left out.
+ */
+static rel_status checkpoint_date(const char *folder, char *name, struct run_history *history,
+                                  struct dated *dated, size_t *count) {
+    json_t *state = NULL;
+    if (!fs_has_extension(name, "safetensors")) return REL_OK;
+    char *path = fs_join(folder, name);
+    if (!path) return REL_ERR_MEMORY;
+    rel_status status = checkpoint_state(path, &state);
+    rel_free(path);
+    REL_TRY(status);
+    json_t *diagnoses = json_object_get(state, "diagnoses");
+    if (json_is_array(diagnoses) &&
+        json_array_size(diagnoses) > json_array_size(history->diagnoses)) {
+        json_decref(history->diagnoses);
+        history->diagnoses = json_incref(diagnoses);
     }
-    if (status == REL_OK)
-        *modalities = list;
-    else
-        json_decref(list);
+    dated[*count] = (struct dated){rel_strdup(name), state_epoch(state)};
+    json_decref(state);
+    if (!dated[*count].name) return REL_ERR_MEMORY;
+    *strrchr(dated[(*count)++].name, '.') = 0;
+    return REL_OK;
+}
+
+rel_status run_history_read(const char *path, struct run_history *history) {
+    struct fs_names files = {0};
+    struct dated *dated = NULL;
+    size_t count = 0;
+    rel_status status = REL_ERR_MEMORY;
+    *history = (struct run_history){.diagnoses = json_array()};
+    char *folder = fs_join(path, "checkpoint");
+    if (!folder || !history->diagnoses) goto cleanup;
+    REL_TRY_CLEANUP(fs_list(folder, &files));
+    dated = rel_alloc(files.count + 1, sizeof *dated);
+    history->checkpoints.names = rel_alloc(files.count + 1, sizeof(char *));
+    if (!dated || !history->checkpoints.names) status = REL_ERR_MEMORY;
+    for (size_t i = 0; i < files.count && status == REL_OK; i++)
+        status = checkpoint_date(folder, files.names[i], history, dated, &count);
+    if (count > 1) qsort(dated, count, sizeof *dated, by_epoch);
+    for (size_t i = 0; i < count; i++) history->checkpoints.names[i] = dated[i].name;
+    history->checkpoints.count = count;
+cleanup:
+    fs_names_release(&files);
+    rel_free(dated);
+    rel_free(folder);
+    if (status != REL_OK) run_history_release(history);
     return status;
+}
+
+void run_history_release(struct run_history *history) {
+    fs_names_release(&history->checkpoints);
+    json_decref(history->diagnoses);
+    *history = (struct run_history){0};
 }

@@ -11,6 +11,8 @@ struct run {
     struct feature_mask
         mask; /* as training left it in best.safetensors, else computed when asked for */
     bool mask_known;
+    bool any_data;  /* the store was given: it may be another than the run was trained on */
+    uint32_t epoch; /* epochs that the weights were trained for */
 };
 
 /* Reads RUN/config.yaml, opens the store it names (or `data`), and the weights of
@@ -18,6 +20,18 @@ struct run {
  * the run was trained on, unless `data` was given. */
 rel_status run_open(const char *path, const char *data, const char *checkpoint, struct run *run);
 void run_close(struct run *run);
+/* Takes the weights of another checkpoint. */
+rel_status run_load(struct run *run, const char *checkpoint);
+
+/* The run's checkpoints, without folder and ending, in the order of their epochs, and the diagnoses
+ * that training made: an array of {"epoch", "strategy", "modalities": [diagnosis_json, with what
+ * followed]}, empty where the method makes none. */
+struct run_history {
+    struct fs_names checkpoints;
+    json_t *diagnoses;
+};
+rel_status run_history_read(const char *path, struct run_history *history);
+void run_history_release(struct run_history *history);
 
 /* Measures a split. A run that did not finish has no mask yet: a pass over the training split makes
  * it. */
@@ -26,8 +40,8 @@ rel_status run_evaluate(struct run *run, enum data_split split, struct evaluatio
 /* Adds linear probes, fitted to the training split, to what run_evaluate measured on `split`. */
 rel_status run_probe(struct run *run, enum data_split split, struct evaluation *evaluation);
 
-/* Diagnoses every encoder on the training and the validation split: an array of diagnosis_json. The
- * number of classes is the store's. */
-rel_status run_diagnose(struct run *run, const struct diagnose_config *config, json_t **modalities);
+/* Passes the training and the validation split through the encoders: the features of each
+ * modality into list [MODEL_MODALITIES_MAX], good until the next pass. *count is their number. */
+rel_status run_features(struct run *run, struct survey_modality *list, int *count);
 
 #endif

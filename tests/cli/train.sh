@@ -45,6 +45,18 @@ check "one modality alone: one row" eval 'succeeds evaluate alone --quiet && pri
 check "one modality alone: diagnosed" eval 'succeeds diagnose alone --json --quiet && json_is audio modalities 0 name && ! json modalities 1 >/dev/null 2>&1'
 check "one modality alone: compared" eval 'succeeds compare alone run && prints "^  joint modalities=audio"'
 check "diagnose of the run" eval 'succeeds diagnose run --json --quiet && json_is visual modalities 1 name'
+check "diagnose of the run: what it was and what it found while it trained" eval '
+    json_is run run && json_is best checkpoint && json_is 2 history 0 epoch && json_is visual history 0 modalities 1 name && ! json history 1 >/dev/null 2>&1 &&
+    [ "$(json history 0)" = "$("$TOOLS/json_get" diagnoses 0 <summary)" ]'
+check "diagnose of the run as text" eval 'succeeds diagnose run --quiet && prints "^run, checkpoint best: after epoch [12]$" && prints "^  visual +val +" &&
+    prints "^while it trained, before each re-learning$" && prints "^  2 +audio +[0-9.]+ +[0-9.]+ +"'
+check "diagnose of every checkpoint, in order" eval 'succeeds diagnose run --checkpoint all --json --quiet && json_is 2 checkpoints 1 epoch &&
+    json_is last checkpoints 1 checkpoint && cp out all && succeeds diagnose run --checkpoint last --json --quiet &&
+    [ "$(json modalities)" = "$("$TOOLS/json_get" checkpoints 1 modalities <all)" ] && [ "$(json epoch)" = 2 ]'
+check "diagnose --only of a run" eval 'succeeds diagnose run --only visual --json --quiet && json_is visual modalities 0 name && ! json modalities 1 >/dev/null 2>&1'
+check "the first repeat is what training found" eval '
+    succeeds train run/config.yaml --out same --quiet --json --set relearn.lambda=0 --set select=last && succeeds diagnose same --checkpoint last --json --quiet &&
+    [ "$(json modalities 1 each 0 purity_val)" = "$("$TOOLS/json_get" diagnoses 0 modalities 1 purity_val <same/summary.json)" ]'
 check "the resolved configuration trains the same" eval '
     succeeds train run/config.yaml --out again --quiet --json && cmp -s run/checkpoint/last.safetensors again/checkpoint/last.safetensors'
 
