@@ -13,28 +13,28 @@ from harness.measure import BenchError, Block, Comparison, check, note, quiet_ro
 SMALL, MIDDLE, LARGE = 1000, 3000, 10000  # training samples; a tenth as many validate
 VALIDATION_SHARE = 10
 # So many epochs that each size is timed for about as long; the first of a run does not count.
-EPOCHS = {SMALL: 7, MIDDLE: 3, LARGE: 2}
-RSS_GROWTH = 0.05  # that ten times the data may bring
+EPOCHS = {SMALL: 5, MIDDLE: 2, LARGE: 2}
+RSS_GOAL = 0.05  # growth that ten times the data may bring
 
 MODALITIES = """modalities:
   audio: {kind: logmel, mel_bins: 32, frames: 32}
-  visual: {kind: frames, clip_frames: 1, height: 32, width: 32, crop: resized, flip: 0.5}
+  visual: {kind: frames, clip_frames: 1, height: 64, width: 64, crop: resized, flip: 0.5}
 """
 # Diagnosing keeps the features of every sample: memory is taken with it, after the second epoch.
 CONFIG = """method: relearn
-batch: 50
+batch: 100
 encoder: {width: 16, blocks: [1, 1]}
 relearn: {period: 1, times: 1}
 """
 
 
 def make_media(settings):
-    """Sounds of 0.3 s and pictures of 40 x 40."""
+    """Sounds of 0.3 s and pictures of 72 x 72."""
     folder = settings.data / "growth-media"
     if not folder.exists():
         note(f"generating {LARGE + LARGE // VALIDATION_SHARE} samples")
         relearn(settings, "synth", "--out", folder, "--classes", 8, "--train", LARGE, "--val", LARGE // VALIDATION_SHARE,
-                "--test", 0, "--seconds", 0.3, "--frames", 1, "--picture-size", 40)
+                "--test", 0, "--seconds", 0.3, "--frames", 1, "--picture-size", 72)
     return folder
 
 
@@ -99,7 +99,7 @@ def same_kind_of_work(runs):
 
 
 def growth(name, settings):
-    """Seconds of an epoch per 1,000 samples at 10,000 against those at 1,000, and peak memory of both."""
+    """Seconds of an epoch per 1,000 samples at 10,000 against those at 1,000; met when peak memory does not grow either."""
     sizes = LARGE, MIDDLE, SMALL
     for samples in sizes:
         make_store(settings, samples)
@@ -111,15 +111,16 @@ def growth(name, settings):
     # What a further 1,000 samples take: an epoch's fixed costs, which flatter large data, are in neither.
     epoch = {samples: rates[samples] * samples / 1000 for samples in rates}
     marginal = [1000 * (epoch[b] - epoch[a]) / (b - a) for a, b in ((SMALL, MIDDLE), (MIDDLE, LARGE))]
+    growing = rss[LARGE] / rss[SMALL] - 1
     details = {"seconds_per_epoch": {str(samples): round(value, 4) for samples, value in epoch.items()},
                "seconds_per_1000_more_samples": [round(value, 4) for value in marginal],
                "peak_rss_mib": {str(samples): round(value, 1) for samples, value in rss.items()},
-               "rss_growth": round(rss[LARGE] / rss[SMALL] - 1, 4)}
-    note(f"  epoch: {details['seconds_per_epoch']} s; peak: {details['peak_rss_mib']} MiB")
-    checks = {"runs that did other work": check(same_kind_of_work(runs), 0),
-              "growth of peak memory": check(rss[LARGE] / rss[SMALL] - 1, RSS_GROWTH)}
-    return result(name, settings, comparison, peer_name=f"ours, {SMALL} samples", unit="s/1000", goal=0.95,
-                  checks=checks, details=details)
+               "memory": {"growth": round(growing, 4), "goal": RSS_GOAL, "met": growing <= RSS_GOAL,
+                          "bytes_per_sample": round((rss[LARGE] - rss[SMALL]) * 2**20 / (LARGE - SMALL))}}
+    note(f"  epoch: {details['seconds_per_epoch']} s; peak: {details['peak_rss_mib']} MiB, {100 * growing:.1f} % more")
+    row = result(name, settings, comparison, peer_name=f"ours, {SMALL} samples", unit="s/1000", goal=0.95,
+                 checks={"runs that did other work": check(same_kind_of_work(runs), 0)}, details=details)
+    return row | {"met": row["met"] and growing <= RSS_GOAL}
 
 
 BENCHMARKS = {"growth": growth}
