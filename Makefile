@@ -159,7 +159,7 @@ bench: deps
 
 oracle: deps
 	@tools/deps.sh oracle
-	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/tools/media_dump
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/tools/media_dump $(BUILD)/tests/tools/run_logits $(BUILD)/relearn
 	@tools/oracle.sh "$(BUILD)"
 
 # --- lint ---
@@ -200,7 +200,7 @@ install: all
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/doc/relearn"
 	install -m 755 $(BUILD)/relearn "$(DESTDIR)$(PREFIX)/bin/relearn"
 	install -m 644 $(BUILD)/relearn.1 "$(DESTDIR)$(PREFIX)/share/man/man1/relearn.1"
-	install -m 644 README.md LICENSE docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/relearn"
+	install -m 644 README.md LICENSE docs/*.md docs/*.py "$(DESTDIR)$(PREFIX)/share/doc/relearn"
 uninstall:
 	rm -f "$(DESTDIR)$(PREFIX)/bin/relearn" "$(DESTDIR)$(PREFIX)/share/man/man1/relearn.1"
 	rm -rf "$(DESTDIR)$(PREFIX)/share/doc/relearn"

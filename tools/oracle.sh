@@ -71,7 +71,7 @@ for script in tests/oracle/make_*.py; do
 done
 
 # Other scripts compare the program itself with its peers, on files too large to be golden.
-export RELEARN_BUILD=${work%/oracle}
+export RELEARN_BUILD=${work%/oracle} RELEARN_ROOT=$root
 for script in tests/oracle/check_*.py; do
     log=$work/$(basename "$script" .py).log
     if ! (cd "$tree" && timeout 1200 "$python" "$script") >"$log" 2>&1 </dev/null; then

@@ -19,6 +19,8 @@ const struct command *const command_table[] = {
     &cmd_evaluate,
     &cmd_diagnose,
     &cmd_reinit,
+    &cmd_export,
+    &cmd_import,
     &cmd_compare,
     &cmd_info,
     &cmd_help,

@@ -87,26 +87,35 @@ static rel_status pickle_compose(const struct weights_source *source, struct rel
 
 /* --- the archive --- */
 
+/* What passes through memory: one tensor at a time. */
+struct stream {
+    const struct weights_source *source;
+    char *data;              /* room for the largest */
+    bool taken;              /* by a member that is open */
+    struct rel_error failed; /* the first error of a tensor, for whoever closes the archive */
+};
+
 /* One tensor as libzip asks for it, while it writes the archive. */
 struct member {
-    const struct weights_source *source;
+    struct stream *stream;
     size_t index, bytes, at;
-    char *data;               /* between open and close */
-    struct rel_error *failed; /* the first error of a source, for whoever closes the archive */
     zip_error_t error;
 };
 
 static zip_int64_t member_open(struct member *member) {
+    struct stream *stream = member->stream;
+    rel_status status = REL_OK;
+    if (stream->taken)
+        status = rel_fail(REL_ERR_INTERNAL, "two members of an archive are open at once");
+    else
+        status = stream->source->produce(stream->source->context, member->index, stream->data,
+                                         member->bytes);
     member->at = 0;
-    member->data = rel_alloc(member->bytes + 1, 1);
-    rel_status status = member->data
-                            ? member->source->produce(member->source->context, member->index,
-                                                      member->data, member->bytes)
-                            : REL_ERR_MEMORY;
-    if (status == REL_OK) return 0;
-    if (member->failed->code == REL_OK) rel_error_save(member->failed, status);
-    rel_free(member->data);
-    member->data = NULL;
+    if (status == REL_OK) {
+        stream->taken = true;
+        return 0;
+    }
+    if (stream->failed.code == REL_OK) rel_error_save(&stream->failed, status);
     zip_error_set(&member->error, ZIP_ER_READ, 0);
     return -1;
 }
@@ -119,12 +128,11 @@ static zip_int64_t member_source(void *context, void *data, zip_uint64_t size,
         return member_open(member);
     case ZIP_SOURCE_READ:
         if (size > member->bytes - member->at) size = member->bytes - member->at;
-        memcpy(data, member->data + member->at, size);
+        memcpy(data, member->stream->data + member->at, size);
         member->at += size;
         return (zip_int64_t)size;
     case ZIP_SOURCE_CLOSE:
-        rel_free(member->data);
-        member->data = NULL;
+        member->stream->taken = false;
         return 0;
     case ZIP_SOURCE_STAT: {
         zip_stat_t *stat = data;
@@ -180,7 +188,7 @@ static rel_status members_add(zip_t *archive, const char *path, const struct rel
 
 static rel_status archive_write(const char *partial, const char *path,
                                 const struct rel_text *pickle, struct member *members, size_t count,
-                                struct rel_error *failed) {
+                                const struct stream *stream) {
     int code = 0;
     zip_t *archive = zip_open(partial, ZIP_CREATE | ZIP_EXCL, &code);
     if (!archive) {
@@ -194,36 +202,45 @@ static rel_status archive_write(const char *partial, const char *path,
     rel_status status = members_add(archive, path, pickle, members, count);
     if (status == REL_OK && zip_close(archive) == 0) return REL_OK;
     if (status == REL_OK)
-        status = failed->code != REL_OK
-                     ? rel_error_restore(failed)
+        status = stream->failed.code != REL_OK
+                     ? rel_error_restore(&stream->failed)
                      : rel_fail(REL_ERR_IO, "%s: cannot write: %s", path, zip_strerror(archive));
     zip_discard(archive);
     return status;
 }
 
+static rel_status members_make(struct stream *stream, struct member *members) {
+    size_t most = 0;
+    for (size_t i = 0; i < stream->source->count; i++) {
+        const struct weights_entry *entry = &stream->source->entries[i];
+        size_t count;
+        REL_TRY(element_count(&entry->shape, entry->dtype, &count));
+        members[i] = (struct member){
+            .stream = stream, .index = i, .bytes = count * safetensors_dtype_size(entry->dtype)};
+        zip_error_init(&members[i].error);
+        if (members[i].bytes > most) most = members[i].bytes;
+    }
+    stream->data = rel_alloc(most + 1, 1);
+    return stream->data ? REL_OK : REL_ERR_MEMORY;
+}
+
 rel_status torch_write(const char *path, const struct weights_source *source) {
     struct rel_text pickle = {0};
-    struct rel_error failed = {.code = REL_OK};
+    struct stream stream = {.source = source};
     struct member *members = rel_alloc(source->count + 1, sizeof *members);
     char *partial = rel_format("%s.%ld.tmp", path, (long)getpid());
     rel_status status = members && partial ? REL_OK : REL_ERR_MEMORY;
     if (status == REL_OK) status = pickle_compose(source, &pickle);
-    for (size_t i = 0; i < source->count && status == REL_OK; i++) {
-        const struct weights_entry *entry = &source->entries[i];
-        size_t count;
-        status = element_count(&entry->shape, entry->dtype, &count);
-        members[i] = (struct member){.source = source, .index = i, .failed = &failed};
-        if (status == REL_OK) members[i].bytes = count * safetensors_dtype_size(entry->dtype);
-        zip_error_init(&members[i].error);
-    }
+    if (status == REL_OK) status = members_make(&stream, members);
     if (status == REL_OK) {
-        fs_remove(partial); /* of a process of this number that was killed */
-        status = archive_write(partial, path, &pickle, members, source->count, &failed);
+        unlink(partial); /* of a process of this number that was killed */
+        status = archive_write(partial, path, &pickle, members, source->count, &stream);
     }
     if (status == REL_OK) status = fs_rename_synced(partial, path);
     if (status != REL_OK && partial) unlink(partial);
     rel_free(partial);
     rel_free(members);
+    rel_free(stream.data);
     rel_text_release(&pickle);
     return status;
 }

@@ -21,6 +21,7 @@ struct plan {
     struct weights_state weights, initial;
     struct task *tasks;            /* [weights.count] */
     struct weights_entry *entries; /* [weights.count] */
+    void *buffer;                  /* initial values of one tensor: as many as the largest has */
     uint64_t done;
 };
 
@@ -215,19 +216,25 @@ static rel_status produce(void *context, size_t i, void *data, size_t bytes) {
     REL_TRY(
         weights_file_read_stored(&plan->weights.file, plan->weights.tensors[i].index, data, bytes));
     if (!task->changes) return REL_OK;
-    void *initial = rel_alloc(bytes + 1, 1);
-    if (!initial) return REL_ERR_MEMORY;
-    rel_status status =
-        weights_file_read_stored(&plan->initial.file, task->initial_at, initial, bytes);
+    REL_TRY(weights_file_read_stored(&plan->initial.file, task->initial_at, plan->buffer, bytes));
     enum safetensors_dtype dtype = plan->entries[i].dtype;
-    if (status == REL_OK)
-        status = mix(dtype, data, initial, bytes / safetensors_dtype_size(dtype),
-                     plan->request->rules[task->rule].alpha);
-    rel_free(initial);
-    return status;
+    return mix(dtype, data, plan->buffer, bytes / safetensors_dtype_size(dtype),
+               plan->request->rules[task->rule].alpha);
+}
+
+static rel_status buffer_make(struct plan *plan) {
+    size_t most = 0;
+    for (size_t i = 0; i < plan->weights.count; i++) {
+        size_t bytes =
+            weights_file_tensor(&plan->weights.file, plan->weights.tensors[i].index).bytes;
+        if (plan->tasks[i].changes && bytes > most) most = bytes;
+    }
+    plan->buffer = rel_alloc(most + 1, 1);
+    return plan->buffer ? REL_OK : REL_ERR_MEMORY;
 }
 
 static rel_status plan_carry_out(struct plan *plan) {
+    REL_TRY(buffer_make(plan));
     /* What transformers and others ask of a file that PyTorch's tensors went into. */
     json_t *pytorch = json_pack("{s:s}", "format", "pt");
     const json_t *metadata = weights_file_metadata(&plan->weights.file);
@@ -304,6 +311,7 @@ rel_status reinit_weights(const struct reinit_request *request, json_t **report)
         json_decref(*report);
         *report = NULL;
     }
+    rel_free(plan.buffer);
     rel_free(plan.tasks);
     rel_free(plan.entries);
     weights_state_close(&plan.initial);

@@ -1,8 +1,7 @@
 #include "train/init_from.h"
 
-#include "io/io.h"
+#include "train/weights_load.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { PREFIX_MAX = 512, PREFIXES_SHOWN = 4 };
@@ -133,33 +132,15 @@ static rel_status leftovers_check(const struct target *target) {
 }
 
 static rel_status tensor_load(const struct target *target, struct param_arena *arena, size_t i) {
-    const struct param *param = &arena->params[i];
-    char full[PREFIX_MAX + 128];
+    char full[PREFIX_MAX + 128], owner[MODEL_NAME_MAX + 32], hint[MODEL_NAME_MAX + 48];
     size_t index = 0;
-    REL_TRY(full_name(target, target->prefix, param->name, full, sizeof full));
+    REL_TRY(full_name(target, target->prefix, arena->params[i].name, full, sizeof full));
     if (!weights_file_find(target->file, full, &index))
         return rel_fail(REL_ERR_INTERNAL, "%s: \"%s\" has gone", target->path, full);
-    const struct weights_tensor tensor = weights_file_tensor(target->file, index);
-    if (!rel_shape_equal(&tensor.shape, &param->shape)) {
-        char there[64], here[64];
-        rel_shape_text(&tensor.shape, there, sizeof there);
-        rel_shape_text(&param->shape, here, sizeof here);
-        return rel_fail(REL_ERR_FORMAT,
-                        "%s: \"%s\" is %s, the encoder of %s needs %s (see encoders.%s and "
-                        "init.only)",
-                        target->path, full, there, target->modality, here, target->modality);
-    }
-    if (tensor.dtype > SAFETENSORS_BF16)
-        return rel_fail(REL_ERR_FORMAT, "%s: \"%s\" holds %s, not real numbers", target->path, full,
-                        safetensors_dtype_name(tensor.dtype));
-    float *values = param_data(arena, PLANE_VALUE, i);
-    REL_TRY(weights_file_read(target->file, index, values, param->count));
-    for (size_t v = 0; v < param->count; v++)
-        if (!isfinite(values[v]))
-            return rel_fail(REL_ERR_NUMERIC,
-                            "%s: \"%s\" holds %g (weights of a run that diverged?)", target->path,
-                            full, (double)values[v]);
-    return REL_OK;
+    snprintf(owner, sizeof owner, "the encoder of %s", target->modality);
+    snprintf(hint, sizeof hint, "see encoders.%s and init.only", target->modality);
+    const struct weights_target one = {target->file, target->path, owner, hint};
+    return weights_load(&one, index, arena, PLANE_VALUE, i);
 }
 
 static rel_status encoder_load(struct target *target, json_t *found) {

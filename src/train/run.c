@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static rel_status config_read(const char *path, struct settings *settings) {
+rel_status run_settings(const char *path, struct settings *settings) {
     char *file = fs_join(path, "config.yaml");
     if (!file) return REL_ERR_MEMORY;
     rel_status status = fs_exists(file) ? settings_read_yaml(settings, file)
@@ -65,7 +65,7 @@ rel_status run_open(const char *path, const char *data, const char *checkpoint, 
     bool found;
     *run = (struct run){.path = rel_strdup(path), .any_data = data != NULL};
     if (!run->path) return REL_ERR_MEMORY;
-    rel_status status = config_read(path, &settings);
+    rel_status status = run_settings(path, &settings);
     struct setting *store = status == REL_OK ? settings_find(&settings, "data") : NULL;
     if (status == REL_OK && !data && (!store || store->count != 1))
         status =

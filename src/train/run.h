@@ -15,6 +15,9 @@ struct run {
     uint32_t epoch; /* epochs that the weights were trained for */
 };
 
+/* RUN/config.yaml; ERR_NOT_FOUND for what is no run. */
+rel_status run_settings(const char *path, struct settings *settings);
+
 /* Reads RUN/config.yaml, opens the store it names (or `data`), and the weights of
  * checkpoint/NAME.safetensors (NAME "best" or "last"). ERR_STATE when the store is not the one that
  * the run was trained on, unless `data` was given. */

@@ -14,6 +14,7 @@
  *   init_from.h      first weights from a file
  *   trainer.h        the loop
  *   seeds.h          one configuration with several seeds
+ *   exchange.h       whole models from and to PyTorch
  *   run.h            a finished or stopped run, opened to evaluate or diagnose it
  *
  * A run folder holds config.yaml, kernels.json, log.jsonl, checkpoint/last.safetensors,
@@ -23,6 +24,7 @@
 
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
+#include "train/exchange.h"
 #include "train/init_from.h"
 #include "train/metrics.h"
 #include "train/protocol.h"

@@ -1,3 +1,4 @@
+#include "train/exchange.h"
 #include "train/init_from.h"
 #include "train/precision.h"
 #include "train/run_kernels.h"
@@ -255,6 +256,18 @@ static rel_status kernels_begin(struct trainer *trainer) {
     return run_kernels_settle(&trainer->session, folder);
 }
 
+static rel_status weights_import(struct trainer *trainer) {
+    const struct import_source *weights = trainer->request->weights;
+    size_t tensors;
+    if (trainer_options(trainer)->init_from)
+        return rel_fail(REL_ERR_USAGE, "init.from: the weights come from %s already",
+                        weights->path);
+    REL_TRY(import_weights(&trainer->session.model, weights, &tensors));
+    trainer->initialised = json_pack("[{s:s, s:s?, s:I}]", "weights", weights->path, "initial",
+                                     weights->initial, "tensors", (json_int_t)tensors);
+    return trainer->initialised ? REL_OK : rel_fail(REL_ERR_MEMORY, "cannot begin the run");
+}
+
 /* First weights, before anything is written: a file that they come from may be refused. */
 static rel_status weights_draw(struct trainer *trainer) {
     const struct train_options *options = trainer_options(trainer);
@@ -263,6 +276,7 @@ static rel_status weights_draw(struct trainer *trainer) {
     size_t i;
     if (trainer->going_on) return REL_OK;
     model_draw(model, (uint64_t)options->seed);
+    if (trainer->request->weights) return weights_import(trainer);
     if (!options->init_from) return REL_OK;
     REL_TRY(init_from_file(model, options->init_from, &options->init_only, &trainer->initialised));
     json_array_foreach(trainer->initialised, i, one)

@@ -9,15 +9,18 @@
 
 #include "base/base.h"
 
+struct import_source; /* exchange.h */
+
 struct train_request {
     const char *config;      /* YAML file, or NULL: defaults */
     const char *const *sets; /* [set_count] "key=value" */
     int set_count;
-    const char *kernels;      /* over both: the option `kernels`; NULL: as they say */
-    const char *data;         /* store; NULL: the configuration's `data` */
-    const char *out;          /* run folder */
-    const char *init_from;    /* over the option init.from; NULL: as that says */
-    struct option_texts only; /* over init.only; empty: as that says */
+    const char *kernels;                 /* over both: the option `kernels`; NULL: as they say */
+    const char *data;                    /* store; NULL: the configuration's `data` */
+    const char *out;                     /* run folder */
+    const char *init_from;               /* over the option init.from; NULL: as that says */
+    struct option_texts only;            /* over init.only; empty: as that says */
+    const struct import_source *weights; /* of a whole model, to begin with; NULL: none */
     bool resume;         /* go on where `out` stopped; begins anew when it has no checkpoint yet,
     is done when the run is finished */
     uint64_t stop_after; /* steps of this call, then stop as on an interrupt; 0: never */

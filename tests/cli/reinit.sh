@@ -12,6 +12,7 @@ pair=(--weights w.pt --initial w0.pt)
 tensor() { "$TOOLS/tensor_get" "$1" "$2"; }
 # same FILE FILE TENSOR: both hold equal bytes for it.
 same() { [ "$(tensor "$1" "$3")" = "$(tensor "$2" "$3")" ]; }
+# shellcheck disable=SC2034  # used in eval
 audio=module.audio_net.f32.weight visual=module.visual_net.f16.weight
 
 check "changes two encoders" eval '
