@@ -2,13 +2,14 @@
 import argparse
 import json
 
-from harness import clustering, growth, machine, networks, preparing, scaling, training
+from harness import clustering, growth, machine, networks, preparing, reiniting, scaling, training
 from harness.measure import BenchError, Settings, note, wait_for_quiet
 
 BENCHMARKS = {
     **networks.BENCHMARKS,
     **clustering.BENCHMARKS,
     **preparing.BENCHMARKS,
+    **reiniting.BENCHMARKS,
     **training.BENCHMARKS,
     **growth.BENCHMARKS,
     **scaling.BENCHMARKS,
