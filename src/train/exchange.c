@@ -6,8 +6,7 @@ static bool starts(const char *text, const char *start, size_t length) {
     return strncmp(text, start, length) == 0 && text[length] == '.';
 }
 
-/* Which of the modalities the name's first component is; -1: none. */
-static int modality_of(const struct exchange_model *model, const char *name) {
+int exchange_modality(const struct exchange_model *model, const char *name) {
     for (int m = 0; m < model->count; m++)
         if (starts(name, model->modalities[m], strlen(model->modalities[m]))) return m;
     return -1;
@@ -16,7 +15,7 @@ static int modality_of(const struct exchange_model *model, const char *name) {
 static int sum_name(const struct exchange_model *model, const char *rest, char *theirs,
                     size_t size) {
     static const char *const both[] = {"x", "y"};
-    int m = modality_of(model, rest);
+    int m = exchange_modality(model, rest);
     const char *modality = m < 0 ? NULL : model->modalities[m];
     if (!modality) return snprintf(theirs, size, "fusion_module.%s", rest);
     return snprintf(theirs, size, "fusion_module.fc_%s%s", model->count == 2 ? both[m] : modality,
@@ -27,7 +26,7 @@ rel_status exchange_name(const struct exchange_model *model, const char *ours, c
                          size_t size) {
     static const char head[] = "head";
     const char *rest = ours + sizeof head;
-    int length, m = modality_of(model, ours);
+    int length, m = exchange_modality(model, ours);
     if (m >= 0)
         length = snprintf(theirs, size, "%s_net%s", model->modalities[m],
                           ours + strlen(model->modalities[m]));

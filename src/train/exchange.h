@@ -9,7 +9,7 @@
 
 /* What a name means depends on them. */
 struct exchange_model {
-    const char *modalities[MODEL_MODALITIES_MAX];
+    const char *modalities[MODEL_MODALITIES_MAX]; /* export: the one that acts on the other first */
     int count;
     int fusion; /* enum fusion_kind */
 };
@@ -24,6 +24,9 @@ struct exchange_model {
  * ERR_LIMIT when it does not fit `size`. */
 rel_status exchange_name(const struct exchange_model *model, const char *ours, char *theirs,
                          size_t size);
+
+/* Which of the modalities is the first component of a name in our checkpoints; -1: none. */
+int exchange_modality(const struct exchange_model *model, const char *name);
 
 enum export_plane { EXPORT_BEST, EXPORT_LAST, EXPORT_INITIAL };
 /* Writes a run's weights to a .safetensors or .pth file. EXPORT_INITIAL: those that it began with,

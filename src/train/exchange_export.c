@@ -35,6 +35,13 @@ static rel_status model_find(const char *run, struct settings *settings,
     model->fusion = options.fusion;
     model->count = count;
     for (int m = 0; m < count; m++) model->modalities[m] = names[m];
+    /* The order tells whoever reads the file which of two acts on the other. */
+    const struct setting *by = settings_find(settings, "fusion_by");
+    bool directed = options.fusion == FUSION_GATED || options.fusion == FUSION_FILM;
+    if (directed && count == 2 && by && by->count == 1 && strcmp(by->items[0], names[1]) == 0) {
+        model->modalities[0] = names[1];
+        model->modalities[1] = names[0];
+    }
     return REL_OK;
 }
 
@@ -43,22 +50,32 @@ static bool is_statistic(const char *name) {
     return dot && strncmp(dot, ".running_", strlen(".running_")) == 0;
 }
 
-/* Every tensor of the plane: a colon marks what a checkpoint holds besides values. */
+static rel_status tensor_add(struct export *export, const struct safetensors_entry *entry,
+                             const char *ours) {
+    char *name = rel_arena_alloc(&export->arena, NAME_MAX_BYTES, 1);
+    if (!name) return REL_ERR_MEMORY;
+    REL_TRY(exchange_name(&export->model, ours, name, NAME_MAX_BYTES));
+    export->tensors[export->count] = entry;
+    export->entries[export->count++] = (struct weights_entry){name, entry->dtype, entry->shape};
+    if (!is_statistic(name))
+        export->parameters += entry->bytes / safetensors_dtype_size(entry->dtype);
+    return REL_OK;
+}
+
+/* Every tensor of the plane, modality by modality, then the heads. A colon marks what a checkpoint
+ * holds besides values. */
 static rel_status tensors_list(struct export *export, enum export_plane plane) {
     static const char initial[] = "initial:";
     size_t prefix = plane == EXPORT_INITIAL ? sizeof initial - 1 : 0;
-    for (size_t i = 0; i < export->checkpoint.count; i++) {
-        const struct safetensors_entry *entry = &export->checkpoint.entries[i];
-        if (strncmp(entry->name, initial, prefix) != 0 || strchr(entry->name + prefix, ':'))
-            continue;
-        char *name = rel_arena_alloc(&export->arena, NAME_MAX_BYTES, 1);
-        if (!name) return REL_ERR_MEMORY;
-        REL_TRY(exchange_name(&export->model, entry->name + prefix, name, NAME_MAX_BYTES));
-        export->tensors[export->count] = entry;
-        export->entries[export->count++] = (struct weights_entry){name, entry->dtype, entry->shape};
-        if (!is_statistic(name))
-            export->parameters += entry->bytes / safetensors_dtype_size(entry->dtype);
-    }
+    for (int step = 0; step <= export->model.count; step++)
+        for (size_t i = 0; i < export->checkpoint.count; i++) {
+            const struct safetensors_entry *entry = &export->checkpoint.entries[i];
+            if (strncmp(entry->name, initial, prefix) != 0) continue;
+            const char *ours = entry->name + prefix;
+            int m = exchange_modality(&export->model, ours);
+            if (strchr(ours, ':') || (m < 0 ? export->model.count : m) != step) continue;
+            REL_TRY(tensor_add(export, entry, ours));
+        }
     if (export->count > 0) return REL_OK;
     return rel_fail(REL_ERR_FORMAT, "%s: has no %s weights", export->checkpoint.input.path,
                     prefix ? "initial" : "");

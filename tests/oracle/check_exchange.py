@@ -88,7 +88,8 @@ def check_files(work):
 
 RUNS = {  # fusion and method: a head of each kind, and the heads beside
     "concat": ["fusion=concat"], "sum": ["fusion=sum"], "gated": ["fusion=gated"],
-    "film": ["fusion=film"], "auxiliary": ["method=mmpareto"], "alone": ["modalities=[visual]", "encoder.stem=small"],
+    "film": ["fusion=film"], "film by visual": ["fusion=film", "fusion_by=visual"],
+    "auxiliary": ["method=mmpareto"], "alone": ["modalities=[visual]", "encoder.stem=small"],
 }
 SETTINGS = ["method=joint", "epochs=1", "batch=8", "encoder.width=16", "encoder.blocks=[2,1,1]", "kernels=fixed", "threads=1"]
 
