@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { WRITE_BACK_BYTES = 4 << 20 };
+
 static rel_status fail_errno(const char *path, const char *what) {
     rel_status code = errno == ENOENT || errno == ENOTDIR ? REL_ERR_NOT_FOUND : REL_ERR_IO;
     const char *hint = errno == ENOSPC ? " (free some space and try again)" : "";
@@ -108,6 +110,15 @@ rel_status fs_atomic_open(struct fs_atomic *atomic, const char *path) {
     }
     if (status != REL_OK) fs_atomic_abort(atomic);
     return status;
+}
+
+void fs_atomic_write_back(struct fs_atomic *atomic) {
+    off_t end = ftello(atomic->file);
+    if (end - atomic->handed_over < WRITE_BACK_BYTES || fflush(atomic->file) != 0) return;
+    /* No more than a hint: the commit syncs in any case. */
+    sync_file_range(fileno(atomic->file), atomic->handed_over, end - atomic->handed_over,
+                    SYNC_FILE_RANGE_WRITE);
+    atomic->handed_over = end;
 }
 
 rel_status fs_atomic_commit(struct fs_atomic *atomic) {

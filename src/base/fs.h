@@ -19,8 +19,12 @@ rel_status fs_write_atomic(const char *path, const void *data, size_t size);
 struct fs_atomic {
     FILE *file;
     char *path, *temporary; /* of this struct */
+    int64_t handed_over;    /* bytes whose writing has begun */
 };
 rel_status fs_atomic_open(struct fs_atomic *atomic, const char *path);
+/* Lets the kernel begin to write what is there, so that the commit waits less. For large files,
+ * every now and then. */
+void fs_atomic_write_back(struct fs_atomic *atomic);
 rel_status fs_atomic_commit(struct fs_atomic *atomic); /* aborts when it fails */
 void fs_atomic_abort(struct fs_atomic *atomic); /* a no-op when committed, aborted or zeroed */
 

@@ -125,8 +125,8 @@ static rel_status header_put(FILE *file, const struct rel_text *header, const ch
 }
 
 /* Writes the data of every source; what was declared passes through one buffer. */
-static rel_status data_put(struct safetensors_writer *writer, FILE *file, const char *path,
-                           uint64_t *checksum) {
+static rel_status data_put(struct safetensors_writer *writer, struct fs_atomic *atomic,
+                           const char *path, uint64_t *checksum) {
     XXH3_state_t *hash = XXH3_createState();
     size_t most = 0;
     for (size_t i = 0; i < writer->count; i++)
@@ -142,7 +142,8 @@ static rel_status data_put(struct safetensors_writer *writer, FILE *file, const 
         const void *data = source->data ? source->data : buffer;
         if (status == REL_OK) {
             XXH3_64bits_update(hash, data, source->bytes);
-            status = put(file, data, source->bytes, path);
+            status = put(atomic->file, data, source->bytes, path);
+            fs_atomic_write_back(atomic);
         }
     }
     if (status == REL_OK) *checksum = XXH3_64bits_digest(hash);
@@ -159,7 +160,7 @@ rel_status safetensors_write(struct safetensors_writer *writer, const char *path
     REL_TRY_CLEANUP(header_compose(writer, 0, &header));
     REL_TRY_CLEANUP(fs_atomic_open(&atomic, path));
     REL_TRY_CLEANUP(header_put(atomic.file, &header, path));
-    REL_TRY_CLEANUP(data_put(writer, atomic.file, path, &checksum));
+    REL_TRY_CLEANUP(data_put(writer, &atomic, path, &checksum));
     REL_TRY_CLEANUP(header_compose(writer, checksum, &header)); /* of the same length */
     REL_TRY_CLEANUP(header_put(atomic.file, &header, path));
     status = fs_atomic_commit(&atomic);

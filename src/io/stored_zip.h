@@ -1,6 +1,7 @@
 /* Zip archives whose members lie in them uncompressed, as torch.save writes them: where each member
- * lies, so that a part of it can be read without the rest. (libzip, which writes ours, does not say
- * where members lie, nor whether two of them share bytes.) */
+ * lies, so that a part of it can be read without the rest, and the writing of such archives with
+ * every member aligned. (libzip does not say where members lie, nor whether two of them share
+ * bytes, and cannot align them.) */
 #ifndef REL_IO_STORED_ZIP_H
 #define REL_IO_STORED_ZIP_H
 
@@ -28,5 +29,21 @@ const struct stored_member *stored_zip_find(const struct stored_zip *archive,
  * none). */
 bool stored_member_is_whole(const struct stored_member *member, const void *data);
 void stored_zip_close(struct stored_zip *archive);
+
+/* --- writing --- */
+
+enum { STORED_ZIP_ALIGNMENT = 64 }; /* of every member's data: PyTorch maps them */
+
+struct stored_zip_writer {
+    FILE *file;
+    const char *path; /* for messages */
+    uint64_t offset, members;
+    struct rel_text table;
+};
+/* Writes one member. Times are the first day that the format knows: equal data, equal archives. */
+rel_status stored_zip_add(struct stored_zip_writer *writer, const char *name, const void *data,
+                          size_t bytes);
+/* Writes the table; closing the file is the caller's. */
+rel_status stored_zip_finish(struct stored_zip_writer *writer);
 
 #endif

@@ -1,10 +1,9 @@
 #include "io/torch_writer.h"
 
 #include "io/element.h"
+#include "io/stored_zip.h"
 
 #include <string.h>
-#include <unistd.h>
-#include <zip.h>
 
 enum { PICKLE_INT1_MAX = 255, PICKLE_INT2_MAX = 65535 };
 
@@ -87,160 +86,46 @@ static rel_status pickle_compose(const struct weights_source *source, struct rel
 
 /* --- the archive --- */
 
-/* What passes through memory: one tensor at a time. */
-struct stream {
-    const struct weights_source *source;
-    char *data;              /* room for the largest */
-    bool taken;              /* by a member that is open */
-    struct rel_error failed; /* the first error of a tensor, for whoever closes the archive */
-};
-
-/* One tensor as libzip asks for it, while it writes the archive. */
-struct member {
-    struct stream *stream;
-    size_t index, bytes, at;
-    zip_error_t error;
-};
-
-static zip_int64_t member_open(struct member *member) {
-    struct stream *stream = member->stream;
-    rel_status status = REL_OK;
-    if (stream->taken)
-        status = rel_fail(REL_ERR_INTERNAL, "two members of an archive are open at once");
-    else
-        status = stream->source->produce(stream->source->context, member->index, stream->data,
-                                         member->bytes);
-    member->at = 0;
-    if (status == REL_OK) {
-        stream->taken = true;
-        return 0;
+static rel_status tensors_add(struct stored_zip_writer *writer, struct fs_atomic *atomic,
+                              const struct weights_source *source) {
+    size_t most = 0, count;
+    for (size_t i = 0; i < source->count; i++) {
+        REL_TRY(element_count(&source->entries[i].shape, source->entries[i].dtype, &count));
+        size_t bytes = count * safetensors_dtype_size(source->entries[i].dtype);
+        if (bytes > most) most = bytes;
     }
-    if (stream->failed.code == REL_OK) rel_error_save(&stream->failed, status);
-    zip_error_set(&member->error, ZIP_ER_READ, 0);
-    return -1;
-}
-
-static zip_int64_t member_source(void *context, void *data, zip_uint64_t size,
-                                 zip_source_cmd_t command) {
-    struct member *member = context;
-    switch (command) {
-    case ZIP_SOURCE_OPEN:
-        return member_open(member);
-    case ZIP_SOURCE_READ:
-        if (size > member->bytes - member->at) size = member->bytes - member->at;
-        memcpy(data, member->stream->data + member->at, size);
-        member->at += size;
-        return (zip_int64_t)size;
-    case ZIP_SOURCE_CLOSE:
-        member->stream->taken = false;
-        return 0;
-    case ZIP_SOURCE_STAT: {
-        zip_stat_t *stat = data;
-        zip_stat_init(stat);
-        stat->size = member->bytes;
-        stat->valid = ZIP_STAT_SIZE;
-        return sizeof *stat;
-    }
-    case ZIP_SOURCE_ERROR:
-        return zip_error_to_data(&member->error, data, size);
-    case ZIP_SOURCE_SUPPORTS:
-        return zip_source_make_command_bitmap(ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE,
-                                              ZIP_SOURCE_STAT, ZIP_SOURCE_ERROR, ZIP_SOURCE_FREE,
-                                              -1);
-    case ZIP_SOURCE_FREE:
-        return 0;
-    default:
-        zip_error_set(&member->error, ZIP_ER_OPNOTSUPP, 0);
-        return -1;
-    }
-}
-
-/* Takes the source over. Uncompressed, and at the first day that a zip archive knows: equal weights
- * are equal files. */
-static rel_status member_add(zip_t *archive, const char *name, zip_source_t *source,
-                             const char *path) {
-    if (source) {
-        zip_int64_t index = zip_file_add(archive, name, source, ZIP_FL_ENC_UTF_8);
-        if (index >= 0 &&
-            zip_set_file_compression(archive, (zip_uint64_t)index, ZIP_CM_STORE, 0) == 0 &&
-            zip_file_set_dostime(archive, (zip_uint64_t)index, 0, 1 << 5 | 1, 0) == 0)
-            return REL_OK;
-        if (index < 0) zip_source_free(source);
-    }
-    return rel_fail(REL_ERR_MEMORY, "%s: cannot compose the archive: %s", path,
-                    zip_strerror(archive));
-}
-
-static rel_status members_add(zip_t *archive, const char *path, const struct rel_text *pickle,
-                              struct member *members, size_t count) {
-    REL_TRY(member_add(archive, "archive/data.pkl",
-                       zip_source_buffer(archive, pickle->data, pickle->length, 0), path));
-    REL_TRY(
-        member_add(archive, "archive/byteorder", zip_source_buffer(archive, "little", 6, 0), path));
-    for (size_t i = 0; i < count; i++) {
-        char name[48];
+    char *data = rel_alloc(most + 1, 1), name[48];
+    rel_status status = data ? REL_OK : REL_ERR_MEMORY;
+    for (size_t i = 0; i < source->count && status == REL_OK; i++) {
+        const struct weights_entry *entry = &source->entries[i];
         snprintf(name, sizeof name, "archive/data/%zu", i);
-        REL_TRY(member_add(archive, name, zip_source_function(archive, member_source, &members[i]),
-                           path));
+        status = element_count(&entry->shape, entry->dtype, &count);
+        size_t bytes = count * safetensors_dtype_size(entry->dtype);
+        if (status == REL_OK) status = source->produce(source->context, i, data, bytes);
+        if (status == REL_OK) status = stored_zip_add(writer, name, data, bytes);
+        fs_atomic_write_back(atomic);
     }
-    return member_add(archive, "archive/version", zip_source_buffer(archive, "3\n", 2, 0), path);
-}
-
-static rel_status archive_write(const char *partial, const char *path,
-                                const struct rel_text *pickle, struct member *members, size_t count,
-                                const struct stream *stream) {
-    int code = 0;
-    zip_t *archive = zip_open(partial, ZIP_CREATE | ZIP_EXCL, &code);
-    if (!archive) {
-        zip_error_t error;
-        zip_error_init_with_code(&error, code);
-        rel_status status =
-            rel_fail(REL_ERR_IO, "%s: cannot write: %s", path, zip_error_strerror(&error));
-        zip_error_fini(&error);
-        return status;
-    }
-    rel_status status = members_add(archive, path, pickle, members, count);
-    if (status == REL_OK && zip_close(archive) == 0) return REL_OK;
-    if (status == REL_OK)
-        status = stream->failed.code != REL_OK
-                     ? rel_error_restore(&stream->failed)
-                     : rel_fail(REL_ERR_IO, "%s: cannot write: %s", path, zip_strerror(archive));
-    zip_discard(archive);
+    rel_free(data);
     return status;
-}
-
-static rel_status members_make(struct stream *stream, struct member *members) {
-    size_t most = 0;
-    for (size_t i = 0; i < stream->source->count; i++) {
-        const struct weights_entry *entry = &stream->source->entries[i];
-        size_t count;
-        REL_TRY(element_count(&entry->shape, entry->dtype, &count));
-        members[i] = (struct member){
-            .stream = stream, .index = i, .bytes = count * safetensors_dtype_size(entry->dtype)};
-        zip_error_init(&members[i].error);
-        if (members[i].bytes > most) most = members[i].bytes;
-    }
-    stream->data = rel_alloc(most + 1, 1);
-    return stream->data ? REL_OK : REL_ERR_MEMORY;
 }
 
 rel_status torch_write(const char *path, const struct weights_source *source) {
     struct rel_text pickle = {0};
-    struct stream stream = {.source = source};
-    struct member *members = rel_alloc(source->count + 1, sizeof *members);
-    char *partial = rel_format("%s.%ld.tmp", path, (long)getpid());
-    rel_status status = members && partial ? REL_OK : REL_ERR_MEMORY;
-    if (status == REL_OK) status = pickle_compose(source, &pickle);
-    if (status == REL_OK) status = members_make(&stream, members);
-    if (status == REL_OK) {
-        unlink(partial); /* of a process of this number that was killed */
-        status = archive_write(partial, path, &pickle, members, source->count, &stream);
-    }
-    if (status == REL_OK) status = fs_rename_synced(partial, path);
-    if (status != REL_OK && partial) unlink(partial);
-    rel_free(partial);
-    rel_free(members);
-    rel_free(stream.data);
+    struct fs_atomic atomic = {0};
+    struct stored_zip_writer writer = {.path = path};
+    rel_status status = REL_OK;
+    REL_TRY_CLEANUP(pickle_compose(source, &pickle));
+    REL_TRY_CLEANUP(fs_atomic_open(&atomic, path));
+    writer.file = atomic.file;
+    REL_TRY_CLEANUP(stored_zip_add(&writer, "archive/data.pkl", pickle.data, pickle.length));
+    REL_TRY_CLEANUP(stored_zip_add(&writer, "archive/byteorder", "little", 6));
+    REL_TRY_CLEANUP(tensors_add(&writer, &atomic, source));
+    REL_TRY_CLEANUP(stored_zip_add(&writer, "archive/version", "3\n", 2));
+    REL_TRY_CLEANUP(stored_zip_finish(&writer));
+    status = fs_atomic_commit(&atomic);
+cleanup:
+    fs_atomic_abort(&atomic);
+    rel_text_release(&writer.table);
     rel_text_release(&pickle);
     return status;
 }
