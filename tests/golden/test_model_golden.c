@@ -27,8 +27,9 @@
 
 static struct nn_runtime *runtime;
 
-static void runtime_start(int threads) {
-    const struct nn_runtime_config config = {.threads = threads, .kernels = NN_KERNELS_FIXED};
+static void runtime_start(int threads, enum nn_precision precision) {
+    const struct nn_runtime_config config = {
+        .threads = threads, .precision = precision, .kernels = NN_KERNELS_FIXED};
     OK(nn_runtime_init(&runtime, &config));
 }
 
@@ -174,20 +175,26 @@ static void compare_buffers(struct comparison *comparison, struct model *model) 
 }
 
 /* A single tensor's ratio hangs on which side of a ReLU one sum falls, ours or PyTorch's, and so on
- * the compiler's order of operations: the mean over all tensors is held to half the limit, a single
- * one to 16 times it. A wrong formula is off by thousands. */
-static void comparison_check(const struct comparison *comparison, int tensors, double limit) {
+ * the compiler's order of operations: the mean over all tensors is held to a lower limit than a
+ * single one. A wrong formula is off by thousands. */
+static void comparison_check(const struct comparison *comparison, int tensors, double mean_limit,
+                             double worst_limit) {
     double mean = exp(comparison->log_sum / comparison->tensors);
     printf("%s: %d tensors, %.2f times PyTorch's error (geometric mean), at most %.2f (%s)\n",
            comparison->kind, comparison->tensors, mean, comparison->worst, comparison->worst_name);
     assert_int_equal(comparison->tensors, tensors);
-    if (!(mean <= limit / 2 && comparison->worst <= 16 * limit))
+    if (!(mean <= mean_limit && comparison->worst <= worst_limit))
         fail_msg("%s of %s: %.2f times PyTorch's error", comparison->kind, comparison->worst_name,
                  comparison->worst);
 }
 
-static void two_resnet18_towers(void **state) {
-    (void)state;
+struct towers {
+    struct model model;
+    float *inputs[2];
+    int32_t labels[BATCH];
+};
+
+static void towers_start(struct towers *towers, enum nn_precision precision) {
     struct model_config config = {
         .modalities = 2, .classes = CLASSES, .training = true, .extra_planes = NN_SGD_PLANES};
     config.inputs[0] = (struct model_input){
@@ -195,47 +202,84 @@ static void two_resnet18_towers(void **state) {
     config.inputs[1] = (struct model_input){
         .name = "visual", .frames = 2, .channels = 3, .height = 224, .width = 224};
     config.encoders[0] = config.encoders[1] = default_options();
+    runtime_start(2, precision);
+    model_make(&towers->model, &config);
+    towers->inputs[0] = input_make(&config.inputs[0], "input.audio", BATCH);
+    towers->inputs[1] = input_make(&config.inputs[1], "input.visual", BATCH);
+    model_fill_labels("labels", towers->labels, BATCH, CLASSES);
+}
+
+static void towers_stop(struct towers *towers) {
+    model_stop(&towers->model);
+    rel_free(towers->inputs[0]);
+    rel_free(towers->inputs[1]);
+}
+
+static void two_resnet18_towers(void **state) {
+    (void)state;
     const struct nn_sgd sgd = {.learning_rate = 0.0005, .momentum = 0.9, .weight_decay = 1e-4};
-    struct model model;
+    struct towers towers;
     struct model_plan *plan;
-    int32_t labels[BATCH];
-    runtime_start(2);
-    model_make(&model, &config);
-    float *audio = input_make(&config.inputs[0], "input.audio", BATCH);
-    float *visual = input_make(&config.inputs[1], "input.visual", BATCH);
-    const float *inputs[] = {audio, visual};
-    model_fill_labels("labels", labels, BATCH, CLASSES);
+    towers_start(&towers, NN_F32);
+    const float *inputs[] = {towers.inputs[0], towers.inputs[1]};
     golden_open("model_towers.safetensors");
     const double *losses = golden_doubles("losses", STEPS);
 
-    OK(model_plan_get(&model, NN_TRAINING, BATCH, &plan));
+    OK(model_plan_get(&towers.model, NN_TRAINING, BATCH, &plan));
     for (int step = 0; step < STEPS; step++) {
-        double loss = model_pass(plan, inputs, labels, CLASSES, 3);
+        double loss = model_pass(plan, inputs, towers.labels, CLASSES, 3);
         if (step == 0) {
             struct comparison gradients = {.kind = "gradient", .projections = GRADIENT_PROJECTIONS};
             near(model_logits(plan), golden_doubles("logits", BATCH * CLASSES), BATCH * CLASSES,
                  1e-4, "logit");
-            compare_parameters(&gradients, &model, PLANE_GRADIENT, false);
-            comparison_check(&gradients, 2 * 60 + 2, 4);
+            compare_parameters(&gradients, &towers.model, PLANE_GRADIENT, false);
+            comparison_check(&gradients, 2 * 60 + 2, 2, 64);
         }
         if (!(fabs(loss - losses[step]) < 1e-4))
             fail_msg("loss of step %d: %.9g instead of %.9g", step, loss, losses[step]);
-        model_step(&model, &sgd);
+        model_step(&towers.model, &sgd);
     }
     struct comparison updates = {.kind = "update", .projections = OTHER_PROJECTIONS};
-    compare_parameters(&updates, &model, PLANE_VALUE, true);
-    comparison_check(&updates, 2 * 60 + 2, 4);
+    compare_parameters(&updates, &towers.model, PLANE_VALUE, true);
+    comparison_check(&updates, 2 * 60 + 2, 2, 64);
     struct comparison buffers = {.kind = "buffer", .projections = OTHER_PROJECTIONS};
-    compare_buffers(&buffers, &model);
-    comparison_check(&buffers, 2 * 40, 4);
+    compare_buffers(&buffers, &towers.model);
+    comparison_check(&buffers, 2 * 40, 2, 64);
 
-    OK(model_plan_get(&model, NN_INFERENCE, BATCH, &plan));
+    OK(model_plan_get(&towers.model, NN_INFERENCE, BATCH, &plan));
     OK(model_forward(plan, inputs, 3));
     near(model_logits(plan), golden_doubles("eval_logits", BATCH * CLASSES), BATCH * CLASSES, 1e-3,
          "inference logit");
-    model_stop(&model);
-    rel_free(audio);
-    rel_free(visual);
+    towers_stop(&towers);
+}
+
+/* Maps stored as bf16 leave errors that no fixed tolerance describes: of up to 2^-8 at every map,
+ * whereupon ReLUs fall the other way, so that with a batch of 4 a third of a gradient is noise.
+ * PyTorch's bf16 autocast rounds the same maps, and weights besides: ours may not be further from
+ * double than that. Ratios vary little, as each sums up many such falls: 0.88 and 0.89 were seen
+ * for all, by kernels, and 1.3 for one. */
+static void two_resnet18_towers_in_bf16(void **state) {
+    (void)state;
+    struct towers towers;
+    struct model_plan *plan;
+    double wrong = 0;
+    towers_start(&towers, NN_BF16);
+    const float *inputs[] = {towers.inputs[0], towers.inputs[1]};
+    golden_open("model_bf16.safetensors");
+    OK(model_plan_get(&towers.model, NN_TRAINING, BATCH, &plan));
+    double loss = model_pass(plan, inputs, towers.labels, CLASSES, 3);
+    const double *logits = golden_doubles("logits", BATCH * CLASSES);
+    for (int i = 0; i < BATCH * CLASSES; i++) wrong += pow(model_logits(plan)[i] - logits[i], 2);
+    double ratio = sqrt(wrong) / *golden_doubles("spread.output.logits", 1);
+    printf("logits: %.2f times PyTorch's error\n", ratio);
+    if (!(ratio <= 1.25)) fail_msg("logits: %.2f times PyTorch's error", ratio);
+    /* A mean of 4 differences of logits, which are off by less than 0.8 % of 2 or so. */
+    double expected = *golden_doubles("losses", 1);
+    if (!(fabs(loss - expected) < 0.01)) fail_msg("loss %.6f instead of %.6f", loss, expected);
+    struct comparison gradients = {.kind = "gradient", .projections = GRADIENT_PROJECTIONS};
+    compare_parameters(&gradients, &towers.model, PLANE_GRADIENT, false);
+    comparison_check(&gradients, 2 * 60 + 2, 1, 2);
+    towers_stop(&towers);
 }
 
 /* --- two MLPs --- */
@@ -253,7 +297,7 @@ static void two_mlps(void **state) {
     struct model_plan *plan;
     struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
     int32_t labels[SAMPLES];
-    runtime_start(2);
+    runtime_start(2, NN_F32);
     model_make(&model, &config);
     float *text = input_make(&config.inputs[0], "input.text", SAMPLES);
     float *sensor = input_make(&config.inputs[1], "input.sensor", SAMPLES);
@@ -299,7 +343,7 @@ static void loss_curve_stays_in_its_envelope(void **state) {
     struct model model;
     struct model_plan *plan;
     int32_t labels[SAMPLES * BATCHES];
-    runtime_start(1); /* many short operations: threads would mostly wait for each other */
+    runtime_start(1, NN_F32); /* many short operations: threads would mostly wait for each other */
     model_make(&model, &config);
     float *pictures = input_make(&config.inputs[0], "curve", SAMPLES * BATCHES);
     model_fill_labels("curve.labels", labels, SAMPLES * BATCHES, KINDS);
@@ -334,6 +378,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(two_mlps),
         cmocka_unit_test(loss_curve_stays_in_its_envelope),
         cmocka_unit_test(two_resnet18_towers),
+        cmocka_unit_test(two_resnet18_towers_in_bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,7 +40,7 @@ def projections(name, array, number):
 # --- two ResNet-18 towers ---
 
 
-def tower_run(dtype, memory_format=torch.contiguous_format, library=True):
+def tower_run(dtype, memory_format=torch.contiguous_format, library=True, autocast=False, steps=STEPS):
     torch.backends.mkldnn.enabled = library
     model = Model({"audio": ResNet(1), "visual": ResNet(3)}, CLASSES)
     fill_model(model)
@@ -51,9 +51,10 @@ def tower_run(dtype, memory_format=torch.contiguous_format, library=True):
     start = {c_name(n): p.detach().double().numpy().copy() for n, p in model.named_parameters()}
     optimizer = torch.optim.SGD(model.parameters(), **SGD)
     result = {"losses": []}
-    for step in range(STEPS):
+    for step in range(steps):
         optimizer.zero_grad()
-        logits = model(inputs)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            logits = model(inputs).to(dtype)
         loss = F.cross_entropy(logits, target)
         loss.backward()
         result["losses"].append(loss.item())
