@@ -271,7 +271,8 @@ static void network_like_in_f32(void **state) {
     nn_check_release(&narrow);
 }
 
-/* Kept memory: half, but for the places that max-pooling notes, a byte each. */
+/* Kept memory: half, but for the places that max-pooling notes, a byte each; less where f32 is made
+ * to use the library's kernels, which keep what ours leave to their readers. */
 static void half_the_memory(void **state) {
     (void)state;
     struct nn_check wide, narrow;
@@ -280,7 +281,7 @@ static void half_the_memory(void **state) {
     network_make(&narrow, NN_BF16, &out);
     double share =
         (double)nn_graph_kept_bytes(narrow.graph) / (double)nn_graph_kept_bytes(wide.graph);
-    if (!(share > 0.49 && share < 0.54)) fail_msg("kept: %g of what f32 keeps", share);
+    if (!(share > 0.4 && share < 0.54)) fail_msg("kept: %g of what f32 keeps", share);
     nn_check_release(&wide);
     nn_check_release(&narrow);
 }
