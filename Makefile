@@ -7,7 +7,7 @@
 #                 address and undefined behaviour sanitizers
 # make bench      sets up the peers, builds and measures against them; BENCH=NAME measures one (bench/run --help)
 # make oracle     remakes every golden file with PyTorch and friends and compares
-# make install    PREFIX=/usr/local DESTDIR=; make uninstall undoes it
+# make install    PREFIX=/usr/local LIBDIR=PREFIX/lib DESTDIR=; make uninstall undoes it
 #
 # BUILD=DIR builds elsewhere; OPT replaces -O3; EXTRA adds to compiler and linker flags;
 # DNNL_CFLAGS and DNNL_LIBS name another oneDNN than the system's (docs/building.md).
@@ -18,13 +18,14 @@ EXTRA   ?=
 DNNL_CFLAGS ?=
 DNNL_LIBS   ?= -ldnnl
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
 
 PKGS    := libavformat libavcodec libavutil libswresample libswscale libpng libjpeg cairo sqlite3 yaml-0.1 jansson libxxhash libzip zlib
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Wstrict-prototypes -Wmissing-prototypes
 HARDEN  ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 # Absolute paths stay out of the program.
-CFLAGS_ALL := -std=c17 -D_GNU_SOURCE $(OPT) -g -fopenmp -pthread -fPIE -ffile-prefix-map=$(CURDIR)=. $(HARDEN) $(WARN) \
+CFLAGS_ALL := -std=c17 -D_GNU_SOURCE $(OPT) -g -fopenmp -pthread -fPIC -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. $(HARDEN) $(WARN) \
               -Isrc $(DNNL_CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA)
 LDFLAGS_ALL := -fopenmp -pthread -pie -Wl,-z,relro,-z,now $(EXTRA)
 LDLIBS_ALL  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(DNNL_LIBS) -lm
@@ -46,11 +47,15 @@ ISA_FLAGS_avx512   := -march=x86-64-v4 -mprefer-vector-width=512
 
 ALL_SRC  := $(sort $(wildcard src/*/*.c src/*/*/*.c))
 CLI_SRC  := $(filter src/cli/%,$(ALL_SRC))
-LIB_SRC  := $(filter-out src/cli/%,$(ALL_SRC))
+API_SRC  := $(filter src/api/%,$(ALL_SRC))
+LIB_SRC  := $(filter-out src/cli/% src/api/%,$(ALL_SRC))
 ISA_SRC  := $(filter %.isa.c,$(LIB_SRC))
 LIB_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %.isa.c,$(LIB_SRC))) \
             $(foreach isa,$(ISAS),$(patsubst %.isa.c,$(BUILD)/%.$(isa).o,$(ISA_SRC)))
 CLI_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(CLI_SRC))
+API_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(API_SRC))
+VERSION  := $(shell sed -n 's/.*REL_VERSION *"\(.*\)".*/\1/p' src/base/version.h)
+SONAME   := librelearn.so.0
 TEST_SRC := $(sort $(wildcard tests/unit/test_*.c tests/golden/test_*.c))
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_SRC))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
@@ -66,7 +71,7 @@ BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bench/support/*.c
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/relearn $(BUILD)/relearn.1
+all: $(BUILD)/relearn $(BUILD)/relearn.1 $(BUILD)/librelearn.so
 
 $(BUILD)/relearn: $(CLI_OBJ) $(BUILD)/librelearn.a
 	@$(call SAY,LINK,$@)
@@ -81,6 +86,13 @@ $(BUILD)/librelearn.a: $(LIB_OBJ)
 	@$(call SAY,AR,$@)
 	$(Q)$(AR) rcs $@ $^
 
+# The library for programs of others exports what relearn.map lists, and needs what it uses.
+$(BUILD)/librelearn.so: $(API_OBJ) $(BUILD)/librelearn.a src/api/relearn.map
+	@$(call SAY,LINK,$@)
+	$(Q)$(CC) $(filter-out -pie,$(LDFLAGS_ALL)) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=src/api/relearn.map \
+	  -Wl,--as-needed -o $@ $(API_OBJ) $(BUILD)/librelearn.a $(LDLIBS_ALL)
+	$(Q)ln -sf librelearn.so $(BUILD)/$(SONAME)
+
 # The commands without main: for unit tests of the terminal.
 $(BUILD)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
 	@rm -f $@
@@ -92,14 +104,15 @@ Q   := $(if $(V),,@)
 SAY  = $(if $(V),:,printf '  %-5s %s\n' $(1) $(2))
 
 define isa_rule
-$(BUILD)/%.$(1).o: %.isa.c
+$(BUILD)/%.$(1).o: %.isa.c Makefile
 	@mkdir -p $$(@D)
 	@$(call SAY,CC,$$@)
 	$(Q)$$(CC) $$(CFLAGS_ALL) $$(ISA_FLAGS_$(1)) -ffp-contract=fast -fno-math-errno -Wno-psabi -DREL_ISA=$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
-$(BUILD)/%.o: %.c
+# Flags stand in the Makefile.
+$(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@$(call SAY,CC,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
@@ -108,6 +121,9 @@ $(BUILD)/tests/%.o: CFLAGS_ALL += -Itests
 $(BUILD)/tests/unit/test_cli_%: $(BUILD)/tests/unit/test_cli_%.o $(TEST_SUPPORT) $(BUILD)/libcli.a $(BUILD)/librelearn.a
 	@$(call SAY,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
+$(BUILD)/tests/unit/test_api: $(BUILD)/tests/unit/test_api.o $(TEST_SUPPORT) $(BUILD)/librelearn.so $(BUILD)/librelearn.a
+	@$(call SAY,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,-rpath,'$$ORIGIN/../..' -o $@ $^ $(LDLIBS_ALL) -lcmocka
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_SUPPORT) $(BUILD)/librelearn.a
 	@$(call SAY,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
@@ -159,7 +175,7 @@ bench: deps
 
 oracle: deps
 	@tools/deps.sh oracle
-	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/tools/media_dump $(BUILD)/tests/tools/run_logits $(BUILD)/relearn
+	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/tests/tools/media_dump $(BUILD)/tests/tools/run_logits
 	@tools/oracle.sh "$(BUILD)"
 
 # --- lint ---
@@ -169,7 +185,7 @@ lint: deps
 	@$(MAKE) --no-print-directory lint-run
 lint-run: lint-format lint-layers lint-banned lint-links lint-shell lint-tidy
 
-FORMATTED = $(wildcard $(addsuffix .[ch],src/*/* src/*/*/* tests/*/* demo/* bench/* bench/*/*))
+FORMATTED = $(wildcard $(addsuffix .[ch],src/*/* src/*/*/* tests/*/* demo/* bench/* bench/*/* examples/*))
 lint-format:
 	@clang-format --dry-run -Werror $(FORMATTED)
 	@echo "clang-format: $(words $(FORMATTED)) files clean"
@@ -198,15 +214,23 @@ lint-tidy:
 
 install: all
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/doc/relearn"
+	install -d "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(PREFIX)/include"
 	install -m 755 $(BUILD)/relearn "$(DESTDIR)$(PREFIX)/bin/relearn"
+	install -m 644 $(BUILD)/librelearn.so "$(DESTDIR)$(LIBDIR)/librelearn.so.$(VERSION)"
+	ln -sf librelearn.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/$(SONAME)"
+	ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/librelearn.so"
+	install -m 644 src/api/relearn.h "$(DESTDIR)$(PREFIX)/include/relearn.h"
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' src/api/relearn.pc.in \
+	  >"$(DESTDIR)$(LIBDIR)/pkgconfig/relearn.pc"
 	install -m 644 $(BUILD)/relearn.1 "$(DESTDIR)$(PREFIX)/share/man/man1/relearn.1"
 	install -m 644 README.md LICENSE docs/*.md docs/*.py "$(DESTDIR)$(PREFIX)/share/doc/relearn"
 uninstall:
 	rm -f "$(DESTDIR)$(PREFIX)/bin/relearn" "$(DESTDIR)$(PREFIX)/share/man/man1/relearn.1"
+	rm -f "$(DESTDIR)$(LIBDIR)"/librelearn.so* "$(DESTDIR)$(LIBDIR)/pkgconfig/relearn.pc" "$(DESTDIR)$(PREFIX)/include/relearn.h"
 	rm -rf "$(DESTDIR)$(PREFIX)/share/doc/relearn"
 
 clean:
 	rm -rf $(BUILD)
 
--include $(patsubst %.o,%.d,$(LIB_OBJ) $(CLI_OBJ) $(TEST_SUPPORT)) \
+-include $(patsubst %.o,%.d,$(LIB_OBJ) $(CLI_OBJ) $(API_OBJ) $(TEST_SUPPORT)) \
          $(BENCH_SUPPORT:.o=.d) $(patsubst %,%.d,$(TEST_BIN) $(TOOL_BIN) $(BENCH_BIN))

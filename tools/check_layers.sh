@@ -6,10 +6,10 @@ cd "$(dirname "$0")/.."
 
 find src -name '*.[ch]' | LC_ALL=C sort | xargs awk '
 BEGIN {
-    count = split("base tensor comm io media data nn model learn train report cli", order, " ")
+    count = split("base tensor comm io media data nn model learn train api report cli", order, " ")
     for (i = 1; i <= count; i++) rank[order[i]] = i
     # The order is one line, the knowledge is not: these pairs do not know each other though one stands above.
-    split("nn:data nn:media nn:io model:data model:media model:io learn:data learn:media data:comm media:comm media:io", pairs, " ")
+    split("nn:data nn:media nn:io model:data model:media model:io learn:data learn:media data:comm media:comm media:io report:api cli:api", pairs, " ")
     for (i in pairs) forbidden[pairs[i]] = 1
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {

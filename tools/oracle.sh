@@ -42,6 +42,7 @@ rm -rf "$tree"
 mkdir -p "$tree/tests/golden/data"
 cp -R tests/oracle "$tree/tests/oracle"
 ln -s "$root/src" "$tree/src"
+ln -s "$root/examples" "$tree/examples"
 rm -f "$work/shared"
 [ -d ../shared ] && ln -s "$(cd ../shared && pwd)" "$work/shared"
 

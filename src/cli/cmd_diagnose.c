@@ -199,19 +199,20 @@ static rel_status run_loaded(struct run *run, const struct diagnose_options *wan
     return diagnose(list, count, &config, run->session.info->class_names, output);
 }
 
-/* One checkpoint: {"checkpoint", "epoch", "modalities"}. */
+/* One checkpoint: {"modalities", "checkpoint", "epoch"}. */
 static rel_status run_checkpoint(struct run *run, const char *checkpoint,
                                  const struct diagnose_options *wanted,
                                  const struct output *output) {
-    if (output->json) {
-        json_object_set_new(output->json, "checkpoint", json_string(checkpoint));
-        json_object_set_new(output->json, "epoch", json_integer(run->epoch));
-    } else {
+    if (!output->json)
         REL_TRY(rel_text_append(output->text, "%s%s, checkpoint %s: after epoch %u\n",
                                 output->text->length ? "\n" : "", run->path, checkpoint,
                                 run->epoch));
+    REL_TRY(run_loaded(run, wanted, output));
+    if (output->json) {
+        json_object_set_new(output->json, "checkpoint", json_string(checkpoint));
+        json_object_set_new(output->json, "epoch", json_integer(run->epoch));
     }
-    return run_loaded(run, wanted, output);
+    return REL_OK;
 }
 
 static rel_status run_checkpoints(struct run *run, const struct run_history *history,
@@ -241,17 +242,17 @@ static rel_status diagnose_run(const struct diagnose_options *wanted, const char
                         "and their labels)",
                         path);
     const char *checkpoint = checkpoint_names[all ? CHECKPOINT_BEST : wanted->checkpoint];
-    REL_TRY(run_open(path, wanted->data, checkpoint, &opened));
+    REL_TRY(run_open(path, wanted->data, checkpoint, (int)wanted->threads, &opened));
     rel_status status = run_history_read(path, &history);
-    if (status == REL_OK && output->json)
-        json_object_set_new(output->json, "run", json_string(path));
     if (status == REL_OK)
         status = all ? run_checkpoints(&opened, &history, wanted, output)
                      : run_checkpoint(&opened, checkpoint, wanted, output);
-    if (status == REL_OK && output->json)
+    if (status == REL_OK && output->json) {
+        json_object_set_new(output->json, "run", json_string(path));
         json_object_set(output->json, "history", history.diagnoses);
-    else if (status == REL_OK)
+    } else if (status == REL_OK) {
         status = diagnose_append_history(history.diagnoses, output->text);
+    }
     run_history_release(&history);
     run_close(&opened);
     return status;

@@ -243,7 +243,7 @@ static rel_status run(const struct invocation *invocation) {
     struct run opened;
     struct evaluation evaluation;
     REL_TRY(run_open(invocation->positionals[0], flags->data, checkpoint_names[flags->checkpoint],
-                     &opened));
+                     0, &opened));
     rel_status status = run_evaluate(&opened, (enum data_split)flags->split, &evaluation);
     if (status == REL_OK) {
         if (flags->probe) status = run_probe(&opened, (enum data_split)flags->split, &evaluation);

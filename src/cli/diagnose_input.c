@@ -130,9 +130,6 @@ static rel_status split_read(const struct diagnose_sources *sources, enum diagno
     const struct option_texts *features = sources->features[part];
     const struct feature_options options = {.label = sources->label,
                                             .last_column_is_label = !sources->labels[part]};
-    if (features->count == 0)
-        return rel_fail(REL_ERR_USAGE, "--%s FILE is missing (give features for both, or a run)",
-                        flags[part]);
     for (int f = 0; f < features->count; f++)
         REL_TRY(file_add(split, features->values[f], &options));
     REL_TRY(labels_find(split, sources->labels[part], sources->label, flags[part]));
@@ -290,6 +287,10 @@ rel_status diagnose_input_read(const struct diagnose_sources *sources,
                                struct diagnose_input *input) {
     *input = (struct diagnose_input){0};
     rel_status status = REL_OK;
+    for (int part = 0; part < DIAGNOSE_PARTS; part++)
+        if (sources->features[part]->count == 0)
+            return rel_fail(REL_ERR_USAGE,
+                            "--%s FILE is missing (give features for both, or a run)", flags[part]);
     for (int part = 0; part < DIAGNOSE_PARTS && status == REL_OK; part++) {
         input->splits[part] = rel_alloc(1, sizeof *input->splits[part]);
         status = input->splits[part]

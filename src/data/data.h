@@ -47,6 +47,9 @@ extern const size_t transform_option_count;
 /* The rows of the table that mean something for a kind, with the kind's defaults; count is 0 for
  * spectrograms. */
 void transform_options_of(int kind, const struct rel_option **table, size_t *count);
+/* What a pixel of channel `c` becomes: (level / 255 - mean) / deviation. */
+void transform_normalization(const struct transform_options *options, int c, float *mean,
+                             float *deviation);
 /* ERR_USAGE for options that do not fit together; `name` is the modality's, for the message. */
 rel_status transform_check(int kind, const struct transform_options *options, const char *name);
 

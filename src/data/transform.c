@@ -231,11 +231,17 @@ static float channel_value(const struct option_reals *list, int64_t channels, in
     return (float)((list->values[0] + list->values[1] + list->values[2]) / 3);
 }
 
+void transform_normalization(const struct transform_options *options, int c, float *mean,
+                             float *deviation) {
+    *mean = channel_value(&options->mean, options->channels, c);
+    *deviation = channel_value(&options->deviation, options->channels, c);
+}
+
 void transform_levels_init(struct transform_levels *levels, int kind,
                            const struct transform_options *options) {
     for (int c = 0; c < (int)options->channels; c++) {
-        float mean = channel_value(&options->mean, options->channels, c);
-        float deviation = channel_value(&options->deviation, options->channels, c);
+        float mean, deviation;
+        transform_normalization(options, c, &mean, &deviation);
         for (int v = 0; v < 256; v++) levels->value[c][v] = ((float)v / 255.0f - mean) / deviation;
         /* What moves to the left moves to the right in a mirror. */
         bool negated = kind == DATA_FLOW && c == 0;

@@ -60,7 +60,14 @@ rel_status run_load(struct run *run, const char *checkpoint) {
     return status;
 }
 
-rel_status run_open(const char *path, const char *data, const char *checkpoint, struct run *run) {
+static rel_status threads_set(struct settings *settings, int threads) {
+    char assignment[32];
+    snprintf(assignment, sizeof assignment, "threads=%d", threads);
+    return settings_set(settings, assignment, "threads");
+}
+
+rel_status run_open(const char *path, const char *data, const char *checkpoint, int threads,
+                    struct run *run) {
     struct settings settings = {0};
     bool found;
     *run = (struct run){.path = rel_strdup(path), .any_data = data != NULL};
@@ -70,6 +77,7 @@ rel_status run_open(const char *path, const char *data, const char *checkpoint, 
     if (status == REL_OK && !data && (!store || store->count != 1))
         status =
             rel_fail(REL_ERR_FORMAT, "%s/config.yaml: names no store (give one with --data)", path);
+    if (status == REL_OK && threads > 0) status = threads_set(&settings, threads);
     if (status == REL_OK)
         status = session_open(&run->session, data ? data : store->items[0], &settings, false);
     if (status == REL_OK) status = run_kernels_follow(&run->session, path, &found);

@@ -19,9 +19,11 @@ struct run {
 rel_status run_settings(const char *path, struct settings *settings);
 
 /* Reads RUN/config.yaml, opens the store it names (or `data`), and the weights of
- * checkpoint/NAME.safetensors (NAME "best" or "last"). ERR_STATE when the store is not the one that
+ * checkpoint/NAME.safetensors (NAME "best" or "last"). Computes with so many threads; 0: as the
+ * configuration says. ERR_STATE when the store is not the one that
  * the run was trained on, unless `data` was given. */
-rel_status run_open(const char *path, const char *data, const char *checkpoint, struct run *run);
+rel_status run_open(const char *path, const char *data, const char *checkpoint, int threads,
+                    struct run *run);
 void run_close(struct run *run);
 /* Takes the weights of another checkpoint. */
 rel_status run_load(struct run *run, const char *checkpoint);

@@ -141,4 +141,4 @@ diagnosed_run() {
 }
 check "diagnoses a run" diagnosed_run
 check "a run and files do not go together" refuses 2 features "$RELEARN" diagnose whole --train x.npy
-check "neither a run nor files" refuses 2 train-labels "$RELEARN" diagnose --train x.npy
+check "neither a run nor files" refuses 2 "val FILE is missing" "$RELEARN" diagnose --train x.npy

@@ -39,7 +39,7 @@ static rel_status logits_write(const char *folder, const char *path) {
     struct run run;
     struct loader *loader = NULL;
     const struct batch *batch = NULL;
-    REL_TRY(run_open(folder, NULL, "best", &run));
+    REL_TRY(run_open(folder, NULL, "best", 0, &run));
     rel_status status = session_loader(&run.session, SPLIT_TEST, false, &loader);
     if (status == REL_OK) status = loader_start(loader, 0, 0);
     if (status == REL_OK) status = loader_next(loader, &batch);

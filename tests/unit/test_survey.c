@@ -1,6 +1,7 @@
 /* A diagnosis repeated over seeds: every repeat is the diagnosis with its seed, and what is said of
  * all follows from them. */
 #include "learn/learn.h"
+#include "support/class_features.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -22,14 +23,8 @@ static int make(void **state) {
     (void)state;
     struct rel_random random;
     rel_random_init(&random, 3, REL_RANDOM_TEST, 0, 0);
-    for (size_t s = 0; s < 2; s++)
-        for (size_t i = 0; i < TRAIN; i++) {
-            labels[s][i] = (int32_t)(i % CLASSES);
-            for (size_t d = 0; d < DIMS; d++)
-                features[s][i * DIMS + d] =
-                    (float)(rel_random_normal(&random) +
-                            (d == i % CLASSES ? (s == 0 ? 2.0 : 1.0) : 0.0));
-        }
+    class_features(&random, 2, CLASSES, TRAIN, DIMS, features[0], labels[0]);
+    class_features(&random, 1, CLASSES, TRAIN, DIMS, features[1], labels[1]);
     train = (struct diagnose_split){features[0], labels[0], TRAIN, "train"};
     val = (struct diagnose_split){features[1], labels[1], VAL, "val"};
     config = diagnose_config_default();
