@@ -472,8 +472,9 @@ static void yaml_comes_back(void **state) {
     assert_int_equal(rel_alloc_live_bytes(), live);
 }
 
-/* glibc's newlocale never frees its copy of LOCPATH: the leak sanitizer asks here. */
-const char *__lsan_default_suppressions(void);
+/* glibc's newlocale never frees its copy of LOCPATH: the leak sanitizer asks here, from its own
+ * library. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) { return "leak:__argz_add_sep"; }
 
 /* With a decimal comma in the user's locale nothing changes. The locale is compiled here: few
