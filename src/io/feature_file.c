@@ -145,11 +145,6 @@ static rel_status npz_file(const struct feature_options *options, struct feature
 
 /* --- .safetensors and .pt --- */
 
-static bool is_integer(enum safetensors_dtype dtype) {
-    return dtype != SAFETENSORS_F32 && dtype != SAFETENSORS_F64 && dtype != SAFETENSORS_F16 &&
-           dtype != SAFETENSORS_BF16;
-}
-
 static rel_status tensor_floats(struct weights_file *weights, size_t index, size_t rows,
                                 size_t columns, float **values) {
     size_t count;
@@ -173,7 +168,7 @@ static rel_status tensor_labels(struct weights_file *weights, size_t index, cons
     const struct weights_tensor tensor = weights_file_tensor(weights, index);
     size_t count = (size_t)tensor.shape.dims[0];
     float *values;
-    if (tensor.shape.ndims != 1 || !is_integer(tensor.dtype))
+    if (tensor.shape.ndims != 1 || safetensors_dtype_is_real(tensor.dtype))
         return rel_fail(REL_ERR_FORMAT,
                         "labels of type %s in %d dimensions (wanted: one integer per sample)",
                         safetensors_dtype_name(tensor.dtype), tensor.shape.ndims);

@@ -24,6 +24,8 @@ size_t safetensors_dtype_size(enum safetensors_dtype dtype) { return dtypes[dtyp
 
 const char *safetensors_dtype_name(enum safetensors_dtype dtype) { return dtypes[dtype].name; }
 
+bool safetensors_dtype_is_real(enum safetensors_dtype dtype) { return dtype <= SAFETENSORS_BF16; }
+
 /* --- writing --- */
 
 struct safetensors_source {

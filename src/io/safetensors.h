@@ -76,5 +76,7 @@ void safetensors_close(struct safetensors_file *file);
 
 size_t safetensors_dtype_size(enum safetensors_dtype dtype);
 const char *safetensors_dtype_name(enum safetensors_dtype dtype);
+/* Floating point; the others are whole numbers or truth values. */
+bool safetensors_dtype_is_real(enum safetensors_dtype dtype);
 
 #endif

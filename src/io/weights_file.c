@@ -111,3 +111,14 @@ void weights_file_close(struct weights_file *file) {
     rel_free(file->names);
     *file = (struct weights_file){0};
 }
+
+static bool ends_in(const char *name, const char *component) {
+    const char *dot = strrchr(name, '.');
+    return strcmp(dot ? dot + 1 : name, component) == 0;
+}
+
+bool weights_is_statistic(const char *name) {
+    return ends_in(name, "running_mean") || ends_in(name, "running_var");
+}
+
+bool weights_is_counter(const char *name) { return ends_in(name, "num_batches_tracked"); }

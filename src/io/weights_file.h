@@ -36,4 +36,9 @@ rel_status weights_file_read_stored(struct weights_file *file, size_t index, voi
 const json_t *weights_file_metadata(const struct weights_file *file);
 void weights_file_close(struct weights_file *file);
 
+/* What batch norm collects and nobody learns, by the last component of a tensor's name:
+ * running_mean and running_var; num_batches_tracked, which only PyTorch has. */
+bool weights_is_statistic(const char *name);
+bool weights_is_counter(const char *name);
+
 #endif

@@ -46,15 +46,6 @@ static int rule_of(const struct reinit_request *request, const char *plain) {
     return rule;
 }
 
-/* Batch-norm statistics, which training collects and nobody learns. */
-static bool is_buffer(const char *name) {
-    static const char *const buffers[] = {"running_mean", "running_var", "num_batches_tracked"};
-    const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
-    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
-        if (strcmp(last, buffers[i]) == 0) return true;
-    return false;
-}
-
 /* Prefixes of names, each once while they stand near each other. */
 struct prefixes {
     struct rel_arena arena;
@@ -138,8 +129,9 @@ static rel_status task_plan(struct plan *plan, size_t i) {
     struct task *task = &plan->tasks[i];
     plan->entries[i] = (struct weights_entry){named->name, tensor.dtype, tensor.shape};
     task->rule = rule_of(plan->request, named->plain);
-    if (task->rule < 0 || tensor.dtype > SAFETENSORS_BF16) return REL_OK;
-    if (is_buffer(named->plain) && !plan->request->buffers) return REL_OK;
+    if (task->rule < 0 || !safetensors_dtype_is_real(tensor.dtype)) return REL_OK;
+    bool is_buffer = weights_is_statistic(named->plain) || weights_is_counter(named->plain);
+    if (is_buffer && !plan->request->buffers) return REL_OK;
     REL_TRY(initial_find(plan, named, &tensor, task));
     task->changes = plan->request->rules[task->rule].alpha > 0;
     return REL_OK;

@@ -14,6 +14,8 @@ struct exchange_model {
     int fusion; /* enum fusion_kind */
 };
 
+enum { EXCHANGE_NAME_BYTES = 256 }; /* of a name in PyTorch, its end included */
+
 /* The name in PyTorch of a tensor of our checkpoints:
  *   NAME.rest              NAME_net.rest
  *   head.weight            fusion_module.fc_out.weight            fusion concat

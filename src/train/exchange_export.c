@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 256 };
-
 struct export {
     struct exchange_model model;
     struct safetensors_file checkpoint;
@@ -45,19 +43,14 @@ static rel_status model_find(const char *run, struct settings *settings,
     return REL_OK;
 }
 
-static bool is_statistic(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot && strncmp(dot, ".running_", strlen(".running_")) == 0;
-}
-
 static rel_status tensor_add(struct export *export, const struct safetensors_entry *entry,
                              const char *ours) {
-    char *name = rel_arena_alloc(&export->arena, NAME_MAX_BYTES, 1);
+    char *name = rel_arena_alloc(&export->arena, EXCHANGE_NAME_BYTES, 1);
     if (!name) return REL_ERR_MEMORY;
-    REL_TRY(exchange_name(&export->model, ours, name, NAME_MAX_BYTES));
+    REL_TRY(exchange_name(&export->model, ours, name, EXCHANGE_NAME_BYTES));
     export->tensors[export->count] = entry;
     export->entries[export->count++] = (struct weights_entry){name, entry->dtype, entry->shape};
-    if (!is_statistic(name))
+    if (!weights_is_statistic(name))
         export->parameters += entry->bytes / safetensors_dtype_size(entry->dtype);
     return REL_OK;
 }

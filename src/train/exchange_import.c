@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 256 };
-
 struct import {
     struct exchange_model names;
     const char *path;
@@ -17,9 +15,9 @@ struct import {
 
 static rel_status tensor_find(const struct import *import, const char *arena, const char *param,
                               char *theirs, const struct weights_state_tensor **found) {
-    char ours[NAME_MAX_BYTES];
+    char ours[EXCHANGE_NAME_BYTES];
     snprintf(ours, sizeof ours, "%s.%s", arena, param);
-    REL_TRY(exchange_name(&import->names, ours, theirs, NAME_MAX_BYTES));
+    REL_TRY(exchange_name(&import->names, ours, theirs, EXCHANGE_NAME_BYTES));
     *found = weights_state_find(&import->state, theirs);
     if (!*found) *found = weights_state_find(&import->state, ours);
     return REL_OK;
@@ -28,7 +26,7 @@ static rel_status tensor_find(const struct import *import, const char *arena, co
 /* One arena; its parameters stand behind `name`. With `optional` a missing one is left alone. */
 static rel_status arena_import(struct import *import, struct param_arena *arena, const char *name,
                                enum param_plane plane, bool optional) {
-    char theirs[NAME_MAX_BYTES];
+    char theirs[EXCHANGE_NAME_BYTES];
     const struct weights_target target = {&import->state.file, import->path, "the model",
                                           "see encoders, fusion and the store's classes"};
     for (size_t i = 0; i < arena->count; i++) {
@@ -51,11 +49,9 @@ static rel_status arena_import(struct import *import, struct param_arena *arena,
 /* Of tensors that nobody asked for only counters may be left: a deeper network has every tensor of
  * a shallower one. What stands behind a colon in our own checkpoints is no value. */
 static rel_status leftovers_check(const struct import *import) {
-    static const char counter[] = "num_batches_tracked";
     for (size_t i = 0; i < import->state.count; i++) {
-        const char *name = import->state.tensors[i].plain, *dot = strrchr(name, '.');
-        if (import->used[i] || strchr(name, ':') || strcmp(dot ? dot + 1 : name, counter) == 0)
-            continue;
+        const char *name = import->state.tensors[i].plain;
+        if (import->used[i] || strchr(name, ':') || weights_is_counter(name)) continue;
         return rel_fail(REL_ERR_FORMAT,
                         "%s: has \"%s\", which the model has not (another network than the "
                         "configuration's: see encoders and fusion)",

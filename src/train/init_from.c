@@ -111,17 +111,12 @@ static bool part_is_mine(const struct target *target, const char *name) {
 
 /* A deeper network has every tensor of a shallower one: what is left over tells. */
 static rel_status leftovers_check(const struct target *target) {
-    static const char counter[] = "num_batches_tracked";
     size_t front = strlen(target->prefix);
     for (size_t i = 0; i < weights_file_count(target->file); i++) {
         const char *full = weights_file_tensor(target->file, i).name, *name = full + front;
         if (strncmp(full, target->prefix, front) != 0 || strchr(full, ':') ||
             !part_is_mine(target, name) || param_find(target->arenas[0], name) ||
-            param_find(target->arenas[1], name))
-            continue;
-        size_t length = strlen(name);
-        if (length >= sizeof counter - 1 &&
-            strcmp(name + length - (sizeof counter - 1), counter) == 0)
+            param_find(target->arenas[1], name) || weights_is_counter(name))
             continue;
         return rel_fail(REL_ERR_FORMAT,
                         "%s: has \"%s\", which the encoder of %s has not (a deeper network: see "

@@ -13,7 +13,7 @@ rel_status weights_load(const struct weights_target *target, size_t index,
         return rel_fail(REL_ERR_FORMAT, "%s: \"%s\" is %s, %s needs %s (%s)", target->path,
                         tensor.name, there, target->owner, here, target->hint);
     }
-    if (tensor.dtype > SAFETENSORS_BF16)
+    if (!safetensors_dtype_is_real(tensor.dtype))
         return rel_fail(REL_ERR_FORMAT, "%s: \"%s\" holds %s, not real numbers", target->path,
                         tensor.name, safetensors_dtype_name(tensor.dtype));
     float *values = param_data(arena, plane, i);
