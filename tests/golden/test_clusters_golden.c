@@ -152,18 +152,6 @@ static void sampled_silhouette(void **state) {
     rel_free(assignments);
 }
 
-static int open_golden(void **state) {
-    (void)state;
-    golden_open("clusters.safetensors");
-    return 0;
-}
-
-static int close_golden(void **state) {
-    (void)state;
-    golden_close();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ordinary),
@@ -171,5 +159,6 @@ int main(void) {
         cmocka_unit_test(ties),
         cmocka_unit_test(sampled_silhouette),
     };
-    return cmocka_run_group_tests(tests, open_golden, close_golden);
+    golden_choose("clusters.safetensors");
+    return cmocka_run_group_tests(tests, golden_set_up, golden_tear_down);
 }

@@ -97,23 +97,12 @@ static void degenerate(void **state) {
     check_case("one_sample");
 }
 
-static int open_golden(void **state) {
-    (void)state;
-    golden_open("metrics.safetensors");
-    return 0;
-}
-
-static int close_golden(void **state) {
-    (void)state;
-    golden_close();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_logits),
         cmocka_unit_test(ties),
         cmocka_unit_test(degenerate),
     };
-    return cmocka_run_group_tests(tests, open_golden, close_golden);
+    golden_choose("metrics.safetensors");
+    return cmocka_run_group_tests(tests, golden_set_up, golden_tear_down);
 }

@@ -94,23 +94,12 @@ static void refuses(void **state) {
     probe_release(&probe);
 }
 
-static int open_golden(void **state) {
-    (void)state;
-    golden_open("probe.safetensors");
-    return 0;
-}
-
-static int close_golden(void **state) {
-    (void)state;
-    golden_close();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees),
         cmocka_unit_test(same_bits_for_any_threads),
         cmocka_unit_test(refuses),
     };
-    return cmocka_run_group_tests(tests, open_golden, close_golden);
+    golden_choose("probe.safetensors");
+    return cmocka_run_group_tests(tests, golden_set_up, golden_tear_down);
 }

@@ -14,6 +14,7 @@ enum { TENSORS_MAX = 4096 };
 static struct safetensors_file golden;
 static void *tensors[TENSORS_MAX];
 static int tensor_count;
+static const char *chosen;
 
 void golden_open(const char *name) {
     char path[256];
@@ -24,6 +25,20 @@ void golden_open(const char *name) {
 void golden_close(void) {
     while (tensor_count) rel_free(tensors[--tensor_count]);
     safetensors_close(&golden);
+}
+
+void golden_choose(const char *name) { chosen = name; }
+
+int golden_set_up(void **state) {
+    (void)state;
+    golden_open(chosen);
+    return 0;
+}
+
+int golden_tear_down(void **state) {
+    (void)state;
+    golden_close();
+    return 0;
 }
 
 static const void *read_tensor(const char *name, enum safetensors_dtype dtype, size_t count) {

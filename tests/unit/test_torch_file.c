@@ -82,7 +82,7 @@ static void archive_write(const char *name, const struct part *parts, size_t cou
 }
 
 /* One pickle, and a storage "0" of 16 bytes. */
-static rel_status open_pickle(const void *pickle, size_t size) {
+static rel_status open_pickle(const char *pickle, size_t size) {
     static const float data[4] = {1, 2, 3, 4};
     const struct part parts[] = {{"a/data.pkl", pickle, size}, {"a/data/0", data, sizeof data}};
     size_t live = rel_alloc_live_bytes();
@@ -93,6 +93,22 @@ static rel_status open_pickle(const void *pickle, size_t size) {
     return status;
 }
 #define OPEN(text) open_pickle(text, sizeof(text) - 1)
+
+/* A file, and what opening it must answer. */
+struct crafted {
+    const char *what, *bytes;
+    size_t size;
+    rel_status status;
+};
+
+static void check_cases(rel_status (*open)(const char *bytes, size_t size),
+                        const struct crafted *cases, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        rel_status status = open(cases[i].bytes, cases[i].size);
+        if (status != cases[i].status)
+            fail_msg("%s: %s: %s", cases[i].what, rel_status_name(status), rel_error_message());
+    }
+}
 
 /* A tensor of this storage id, offset, size and stride. */
 #define STORAGE(type, key, count)                                                                  \
@@ -110,11 +126,7 @@ static void crafted_tensors(void **state) {
     (void)state;
     assert_int_equal(OPEN(TENSOR(FOUR, "K\0", "K\2K\2\x86", "K\2K\1\x86")), REL_OK);
     assert_int_equal(OPEN(TENSOR(FOUR, "K\1", "K\3\x85", "K\1\x85")), REL_OK);
-    static const struct {
-        const char *what, *bytes;
-        size_t size;
-        rel_status status;
-    } cases[] = {
+    static const struct crafted cases[] = {
 #define CASE(what, text, status) {what, text, sizeof(text) - 1, status}
         CASE("beyond its storage", TENSOR(FOUR, "K\1", "K\4\x85", "K\1\x85"), REL_ERR_FORMAT),
         CASE("stride beyond", TENSOR(FOUR, "K\0", "K\2K\2\x86", "K\4K\1\x86"), REL_ERR_FORMAT),
@@ -173,11 +185,7 @@ static void crafted_tensors(void **state) {
              REL_ERR_UNSUPPORTED),
 #undef CASE
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        rel_status status = open_pickle(cases[i].bytes, cases[i].size);
-        if (status != cases[i].status)
-            fail_msg("%s: %s: %s", cases[i].what, rel_status_name(status), rel_error_message());
-    }
+    check_cases(open_pickle, cases, sizeof cases / sizeof cases[0]);
 }
 
 static void nothing_is_called(void **state) {
@@ -310,11 +318,7 @@ static rel_status open_old(const char *bytes, size_t size) {
 
 static void crafted_old_files(void **state) {
     (void)state;
-    static const struct {
-        const char *what, *bytes;
-        size_t size;
-        rel_status status;
-    } cases[] = {
+    static const struct crafted cases[] = {
 #define CASE(what, text, status) {what, text, sizeof(text) - 1, status}
         CASE("good", OLD_START OLD_TENSOR OLD_KEYS OLD_DATA, REL_OK),
         CASE("no storage list", OLD_START OLD_TENSOR, REL_ERR_FORMAT),
@@ -339,11 +343,7 @@ static void crafted_old_files(void **state) {
         CASE("a plain pickle", OLD_TENSOR, REL_ERR_FORMAT),
 #undef CASE
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        rel_status status = open_old(cases[i].bytes, cases[i].size);
-        if (status != cases[i].status)
-            fail_msg("%s: %s: %s", cases[i].what, rel_status_name(status), rel_error_message());
-    }
+    check_cases(open_old, cases, sizeof cases / sizeof cases[0]);
 }
 
 /* What Python 2 wrote: texts as bytes, ordered dictionaries made of pairs, the first _rebuild. */
