@@ -25,7 +25,7 @@ void REL_ISA_NAME(silhouette_distances)(const float *block, const float *all, si
                                         size_t width, float *distances) {
     for (size_t i = 0; i < count; i++) {
         vfloat sums[SILHOUETTE_BLOCK][PARTS] = {0};
-        for (size_t d = 0; d < width; d += SILHOUETTE_LANES)
+        for (size_t d = 0; d < width; d += SILHOUETTE_LANES) {
 #pragma GCC unroll 4
             for (size_t p = 0; p < PARTS; p++) {
                 vfloat x = *(const vfloat *)(all + i * width + d + p * LANES);
@@ -35,6 +35,7 @@ void REL_ISA_NAME(silhouette_distances)(const float *block, const float *all, si
                     sums[b][p] += difference * difference;
                 }
             }
+        }
 #pragma GCC unroll 4
         for (size_t b = 0; b < SILHOUETTE_BLOCK; b++)
             distances[i * SILHOUETTE_BLOCK + b] = sum_lanes(sums[b]);
