@@ -12,6 +12,7 @@
 #ifndef REL_DATA_H
 #define REL_DATA_H
 
+#include "data/sample_chart.h"
 #include "media/media.h"
 
 enum { DATA_MODALITIES_MAX = 8, DATA_NAME_MAX = 48 };
@@ -169,6 +170,12 @@ void loader_close(struct loader *loader);
 rel_status store_load_sample(struct store *store, enum data_split split, uint64_t index,
                              int modality, bool training, uint64_t seed, uint32_t epoch,
                              float **values);
+/* Draws one frame, values [channels][height][width] after the transform: a picture with its
+ * normalisation undone; a spectrogram in shades of gray, the full range of its values, with axes
+ * (rate: of the source sound in Hz, 0 if unknown); flow in the colours of a wheel. Not for vectors.
+ */
+rel_status sample_draw(const struct data_modality *modality, const float *values, int rate,
+                       struct picture *picture);
 
 /* --- prepare --- */
 

@@ -1,6 +1,6 @@
 /* A picture with axes around it. */
-#ifndef REL_CLI_SAMPLE_CHART_H
-#define REL_CLI_SAMPLE_CHART_H
+#ifndef REL_DATA_SAMPLE_CHART_H
+#define REL_DATA_SAMPLE_CHART_H
 
 #include "base/base.h"
 #include "media/media.h"

@@ -1,4 +1,4 @@
-#include "cli/sample_chart.h"
+#include "data/sample_chart.h"
 
 #include <cairo.h>
 
