@@ -17,6 +17,8 @@ OPT     ?= -O3
 EXTRA   ?=
 DNNL_CFLAGS ?=
 DNNL_LIBS   ?= -ldnnl
+# Folder of chart.min.js, which is built into the program for the pages of `relearn report`.
+CHARTS  ?= /usr/share/javascript/chart.js
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
@@ -116,6 +118,10 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@$(call SAY,CC,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+# The assembler's .incbin is not seen by -MMD.
+$(BUILD)/src/report/assets.o: CFLAGS_ALL += -Wa,-I,$(CHARTS)
+$(BUILD)/src/report/assets.o: $(wildcard src/report/assets/*) $(CHARTS)/chart.min.js
 
 $(BUILD)/tests/%.o: CFLAGS_ALL += -Itests
 $(BUILD)/tests/unit/test_cli_%: $(BUILD)/tests/unit/test_cli_%.o $(TEST_SUPPORT) $(BUILD)/libcli.a $(BUILD)/librelearn.a

@@ -22,6 +22,7 @@ const struct command *const command_table[] = {
     &cmd_export,
     &cmd_import,
     &cmd_compare,
+    &cmd_report,
     &cmd_info,
     &cmd_help,
     NULL,

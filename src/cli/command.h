@@ -126,6 +126,7 @@ extern const struct command cmd_info;
 extern const struct command cmd_inspect;
 extern const struct command cmd_prepare;
 extern const struct command cmd_reinit;
+extern const struct command cmd_report;
 extern const struct command cmd_synth;
 extern const struct command cmd_train;
 

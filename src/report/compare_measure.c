@@ -82,10 +82,11 @@ struct compare_statistics compare_group_measure(const struct compare *compare, i
     return compare_statistics(values, count);
 }
 
-int compare_paired(const struct compare *compare, int group, int measure, double *differences) {
+int compare_paired_with(const struct compare *compare, int base, int group, int measure,
+                        double *differences) {
     int count = 0;
     for (int i = 0; i < compare->count; i++) {
-        if (compare->runs[i].group != 0) continue;
+        if (compare->runs[i].group != base) continue;
         for (int k = 0; k < compare->count; k++) {
             if (compare->runs[k].group != group || compare->runs[k].seed != compare->runs[i].seed)
                 continue;
@@ -95,6 +96,10 @@ int compare_paired(const struct compare *compare, int group, int measure, double
         }
     }
     return count;
+}
+
+int compare_paired(const struct compare *compare, int group, int measure, double *differences) {
+    return compare_paired_with(compare, 0, group, measure, differences);
 }
 
 /* --- bootstrap --- */

@@ -49,6 +49,9 @@ struct compare_statistics compare_group_measure(const struct compare *compare, i
 /* A measure minus the first group's, over seeds that both have: differences[count] in the order of
  * the first group's runs. Returns the count. */
 int compare_paired(const struct compare *compare, int group, int measure, double *differences);
+/* The same from group `base`. */
+int compare_paired_with(const struct compare *compare, int base, int group, int measure,
+                        double *differences);
 /* Accuracy that the test split allows with `name` ("audio", "joint"), NaN if unknown. */
 double compare_ceiling(const struct compare *compare, const char *name);
 
