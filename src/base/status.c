@@ -64,3 +64,8 @@ static int row(rel_status code) {
 const char *rel_status_name(rel_status code) { return table[row(code)].name; }
 const char *rel_status_text(rel_status code) { return table[row(code)].text; }
 int rel_status_exit_code(rel_status code) { return table[row(code)].exit_code; }
+
+bool rel_status_blames_file(rel_status code) {
+    return code == REL_ERR_FORMAT || code == REL_ERR_NOT_FOUND || code == REL_ERR_UNSUPPORTED ||
+           code == REL_ERR_LIMIT || code == REL_ERR_NUMERIC || code == REL_ERR_ABSENT;
+}

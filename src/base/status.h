@@ -5,6 +5,8 @@
 #ifndef REL_BASE_STATUS_H
 #define REL_BASE_STATUS_H
 
+#include <stdbool.h>
+
 #include <stdarg.h>
 #include <stddef.h>
 
@@ -65,6 +67,8 @@ rel_error_restore(const struct rel_error *error); /* sets the message, returns t
 const char *rel_status_name(rel_status code); /* "ERR_FORMAT" */
 const char *rel_status_text(rel_status code); /* "malformed or damaged data" */
 int rel_status_exit_code(rel_status code);
+/* Whether a failure lies in one file that was read, so that work on others can go on. */
+bool rel_status_blames_file(rel_status code);
 
 /* Returns from the function when `expression` fails. */
 #define REL_TRY(expression)                                                                        \

@@ -77,8 +77,9 @@ static rel_status run(const struct invocation *invocation) {
 static bool extend(const char *argument, struct command_extension *extension) {
     const struct prepare_recipe *recipe = prepare_recipe_find(argument);
     if (recipe)
-        *extension =
-            (struct command_extension){recipe->options, recipe->option_count, recipe->options_size};
+        *extension = (struct command_extension){.options = recipe->options,
+                                                .count = recipe->option_count,
+                                                .size = recipe->options_size};
     return recipe != NULL;
 }
 

@@ -17,6 +17,7 @@ const struct command *const command_table[] = {
     &cmd_inspect,
     &cmd_train,
     &cmd_evaluate,
+    &cmd_predict,
     &cmd_diagnose,
     &cmd_reinit,
     &cmd_export,
@@ -84,6 +85,7 @@ struct flags {
     void *values;
     void *extension;               /* inside values; NULL: none */
     struct common_options *common; /* inside values */
+    char note[sizeof((struct command_extension *)0)->note];
 };
 
 static size_t aligned(size_t size) { return (size + 15) / 16 * 16; }
@@ -140,6 +142,7 @@ static rel_status flags_init(struct flags *flags, const struct command *command,
     struct command_extension extension = {.count = 0};
     *flags = (struct flags){.table = NULL};
     find_extension(command, argc, argv, &extension);
+    memcpy(flags->note, extension.note, sizeof flags->note);
     REL_TRY(command_flag_table(command, &extension, &flags->table, &flags->count));
     size_t behind = aligned(command->options_size), common = behind + aligned(extension.size);
     flags->values = rel_alloc(1, common + sizeof(struct common_options));
@@ -181,9 +184,11 @@ rel_status command_run(const struct command *command, int argc, char **argv) {
     struct invocation invocation = {.command = command};
     rel_status status;
     REL_TRY_CLEANUP(flags_init(&flags, command, argc, argv));
-    REL_TRY_CLEANUP(options_parse_arguments(
-        flags.table, flags.count, argc, argv, command->divided, flags.values,
-        invocation.positionals, command->max_positionals, &invocation.positional_count));
+    status = options_parse_arguments(flags.table, flags.count, argc, argv, command->divided,
+                                     flags.values, invocation.positionals, command->max_positionals,
+                                     &invocation.positional_count);
+    if (status == REL_ERR_USAGE && flags.note[0]) rel_fail_in(status, "%s", flags.note);
+    REL_TRY_CLEANUP(status);
     REL_TRY_CLEANUP(check_positionals(command, invocation.positional_count));
     if (flags.common->quiet) terminal_set_quiet();
     invocation.json = flags.common->json;

@@ -54,6 +54,9 @@ struct command_extension {
     const struct rel_option *options; /* [count] */
     size_t count;
     size_t size; /* of the struct that they fill */
+    /* What stands before an error in the arguments: what was found, or why nothing was; "" for
+     * nothing. */
+    char note[256];
 };
 
 struct command {
@@ -124,6 +127,7 @@ extern const struct command cmd_help;
 extern const struct command cmd_import;
 extern const struct command cmd_info;
 extern const struct command cmd_inspect;
+extern const struct command cmd_predict;
 extern const struct command cmd_prepare;
 extern const struct command cmd_reinit;
 extern const struct command cmd_report;

@@ -4,6 +4,7 @@
  *   prepare    a recipe reads a source folder and writes a store (one file and one table row each)
  *   store      one SQLite file: samples, classes, splits, shapes, statistics, checksums
  *   transform  what happens to a sample between store and network: resize, crop, flip, normalise
+ *   raw        one sample from media that are in no store
  *   loader     threads that turn a split into batches, the same whatever their number
  *   synth      writes a data set of generated media whose information ceilings are known
  *
@@ -123,6 +124,28 @@ rel_status store_join_validation(struct store *store);
 rel_status store_sample_source(const struct store *store, enum data_split split, uint64_t index,
                                int modality, char **path);
 void store_close(struct store *store);
+
+/* What a store says of its data, without the media: recipe, classes, modalities with all options,
+ * training statistics of vectors. json_decref it. */
+rel_status store_describe(const struct store *store, json_t **document);
+/* Opens such a description, read from a file: a store without samples that raw media can be taken
+ * for. ERR_NOT_FOUND, ERR_FORMAT. */
+rel_status store_open_described(const char *path, struct store **store);
+
+/* --- raw media: samples that are in no store, made as `prepare` and the loader would --- */
+
+struct raw_reader;
+/* For the modalities in the bit set; `transforms` as in loader_config. The store, or its
+ * description, must stay open. For one thread. ERR_USAGE, ERR_STATE. */
+rel_status raw_reader_open(struct raw_reader **reader, const struct store *store,
+                           const struct transform_options *transforms, unsigned modalities);
+/* Reads what `path` names, a file or a folder of frames, as a sample's `modality` (of the store)
+ * under the test transform: values [sample shape]. Of a long sound no more is read than the
+ * features need, and of a long video no more is kept. ERR_NOT_FOUND, ERR_FORMAT, ERR_ABSENT,
+ * ERR_LIMIT ... name the file. */
+rel_status raw_reader_read(struct raw_reader *reader, int modality, const char *path,
+                           float *values);
+void raw_reader_close(struct raw_reader *reader); /* NULL is fine */
 
 /* --- loader --- */
 

@@ -167,12 +167,21 @@ struct prepare_decoder {
     float *features; // of the largest spectrogram
     struct picture picture, resized;
     struct resize_workspace resize;
+    /* For a sample that is used and not kept: no more of a sound is read than its features need,
+     * and of a video with more than `frames_bytes_max` of frames only those are kept that the test
+     * transform takes when it wants `frames_needed`. Hours are no limit then. */
+    bool needed_only;
+    size_t frames_bytes_max;
+    int64_t frames_needed;
 };
-rel_status prepare_decoder_init(struct prepare_decoder *decoder, const struct prepare_plan *plan);
+/* The limits under which a decoder reads videos. */
+struct video_options prepare_video_limits(const struct prepare_decoder *decoder);
+rel_status prepare_decoder_init(struct prepare_decoder *decoder, const struct data_modality *list,
+                                int modalities);
 void prepare_decoder_release(struct prepare_decoder *decoder);
 
-/* Reads what `path` names into `cell`; appends every file read to `sources`, named below
- * `shown`, the path as the list has it. */
+/* Reads what `path` names into `cell`; appends every file read to `sources` (NULL: they are not
+ * recorded, here and below), named below `shown`, the path as the list has it. */
 rel_status prepare_read_cell(struct prepare_decoder *decoder, const struct data_modality *modality,
                              int number, const char *path, const char *shown,
                              struct prepare_cell *cell, struct prepare_sources *sources);

@@ -226,14 +226,15 @@ static rel_status add_flow_video(struct prepare_decoder *decoder,
     const struct flow_source_options *options = &modality->flow_source;
     struct flow_taker taker = {
         .decoder = decoder, .flow = decoder->flow[number], .options = options, .cell = cell};
+    const struct video_options limits = prepare_video_limits(decoder);
     struct video_info info = {0};
-    REL_TRY(video_count_frames(path, NULL, &taker.frames));
+    REL_TRY(video_count_frames(path, &limits, &taker.frames));
     if (taker.frames < 2)
         return rel_fail(REL_ERR_FORMAT, "%s: a single frame shows no motion", path);
     taker.pairs = options->pairs_per_clip;
     if (taker.pairs == 0 || taker.pairs > taker.frames - 1) taker.pairs = taker.frames - 1;
     rel_status status =
-        video_frames_chosen(path, NULL, choose_pairs, take_flow_frame, &taker, &info);
+        video_frames_chosen(path, &limits, choose_pairs, take_flow_frame, &taker, &info);
     flow_taker_release(&taker);
     /* Errors of the decoder name the file already. */
     if (status != REL_OK)

@@ -1,6 +1,7 @@
 /* Media files to what a store keeps: pictures as they are, video frames as JPEG, sound as
  * spectrograms, vectors as float32. */
 #include "data/prepare.h"
+#include "data/transform.h"
 #include "io/io.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@ void prepare_hash_text(XXH128_hash_t hash, char text[STORE_HASH_MAX]) {
 
 static rel_status add_source(struct prepare_sources *sources, const char *shown, const char *name,
                              uint64_t bytes, XXH128_hash_t hash) {
+    if (!sources) return REL_OK;
     REL_TRY(rel_reserve((void **)&sources->list, &sources->capacity, sources->count,
                         sizeof *sources->list));
     char *path = NULL;
@@ -42,6 +44,7 @@ static rel_status add_source(struct prepare_sources *sources, const char *shown,
 rel_status prepare_add_source_file(struct prepare_sources *sources, const char *path,
                                    const char *shown) {
     enum { BLOCK = 1 << 16 };
+    if (!sources) return REL_OK;
     rel_status status = REL_OK;
     uint64_t bytes = 0;
     XXH3_state_t *state = XXH3_createState();
@@ -69,6 +72,13 @@ rel_status prepare_add_source_file(struct prepare_sources *sources, const char *
 }
 
 /* --- cells --- */
+
+static void clear_cell(struct prepare_cell *cell) {
+    cell->data.length = 0;
+    cell->items = 0;
+    cell->frames = 0;
+    cell->audio_seconds = 0;
+}
 
 rel_status prepare_add_item(struct prepare_cell *cell, const void *bytes, size_t size) {
     if (size > CELL_BYTES_MAX - cell->data.length)
@@ -114,10 +124,19 @@ static rel_status add_folder(struct prepare_decoder *decoder, const char *path, 
     return status;
 }
 
+struct video_options prepare_video_limits(const struct prepare_decoder *decoder) {
+    if (!decoder->needed_only) return (struct video_options){.max_seconds = 0};
+    return (struct video_options){
+        .max_seconds = 24 * 3600.0, .max_file_bytes = (uint64_t)1 << 40, .deadline = 6 * 3600.0};
+}
+
 struct video_taker {
     struct prepare_decoder *decoder;
     const struct frames_options *options;
     struct prepare_cell *cell;
+    int64_t frames; /* seen */
+    int64_t total;  /* of the video, once known; only those needed are kept then */
+    bool counting;  /* too many to keep: none is */
 };
 
 static int scaled(int side, int64_t wanted, int shorter) {
@@ -135,14 +154,11 @@ static bool choose_by_index(int64_t index, const struct video_info *info, void *
     return within % interval == 0 && (double)within < (double)interval * fps;
 }
 
-static rel_status take_video_frame(const struct video_frame *frame, int64_t number, void *context) {
-    struct video_taker *taker = context;
+static rel_status keep_video_frame(struct video_taker *taker, const struct video_frame *frame) {
     const struct picture *picture = &frame->picture;
     int shorter = picture->width < picture->height ? picture->width : picture->height;
     int64_t wanted = taker->options->stored_side;
     struct rel_text jpeg = {0};
-    (void)number;
-    if (interrupt_requested()) return rel_fail(REL_ERR_INTERRUPTED, "interrupted");
     if (wanted > 0 && wanted < shorter) {
         REL_TRY(picture_resize(&taker->decoder->resize, picture, NULL,
                                scaled(picture->width, wanted, shorter),
@@ -156,15 +172,43 @@ static rel_status take_video_frame(const struct video_frame *frame, int64_t numb
     return status;
 }
 
+static bool frame_is_needed(const struct video_taker *taker, int64_t number) {
+    int64_t wanted = taker->decoder->frames_needed;
+    for (int64_t i = 0; i < wanted; i++)
+        if (transform_frame_index(taker->total, wanted, i, NULL) == number) return true;
+    return false;
+}
+
+static rel_status take_video_frame(const struct video_frame *frame, int64_t number, void *context) {
+    struct video_taker *taker = context;
+    if (interrupt_requested()) return rel_fail(REL_ERR_INTERRUPTED, "interrupted");
+    taker->frames++;
+    if (taker->counting || (taker->total > 0 && !frame_is_needed(taker, number))) return REL_OK;
+    REL_TRY(keep_video_frame(taker, frame));
+    taker->counting = taker->decoder->needed_only && taker->total == 0 &&
+                      taker->cell->data.length > taker->decoder->frames_bytes_max;
+    return REL_OK;
+}
+
+static rel_status walk_video(struct video_taker *taker, const char *path, struct video_info *info) {
+    const struct video_options limits = prepare_video_limits(taker->decoder);
+    if (taker->options->rule == FRAMES_BY_INDEX)
+        return video_frames_chosen(path, &limits, choose_by_index, take_video_frame, taker, info);
+    return video_frames_at(path, &limits, taker->options->fps, take_video_frame, taker, info);
+}
+
 static rel_status add_video(struct prepare_decoder *decoder, const struct frames_options *options,
                             const char *path, const char *shown, struct prepare_cell *cell,
                             struct prepare_sources *sources) {
-    struct video_taker taker = {decoder, options, cell};
+    struct video_taker taker = {.decoder = decoder, .options = options, .cell = cell};
     struct video_info info = {0};
-    if (options->rule == FRAMES_BY_INDEX)
-        REL_TRY(video_frames_chosen(path, NULL, choose_by_index, take_video_frame, &taker, &info));
-    else
-        REL_TRY(video_frames_at(path, NULL, options->fps, take_video_frame, &taker, &info));
+    REL_TRY(walk_video(&taker, path, &info));
+    if (taker.counting) {
+        clear_cell(cell);
+        taker = (struct video_taker){
+            .decoder = decoder, .options = options, .cell = cell, .total = taker.frames};
+        REL_TRY(walk_video(&taker, path, &info));
+    }
     if (info.damaged > 0)
         rel_log(REL_LOG_WARNING, "%s: %d damaged packets were left out: %s", path, info.damaged,
                 info.complaint);
@@ -204,15 +248,27 @@ static rel_status add_clip(struct prepare_decoder *decoder, const struct data_mo
     return prepare_add_item(cell, decoder->features, values * sizeof *decoder->features);
 }
 
+/* How much of a clip its features are made of. */
+static double sound_seconds(const struct data_modality *modality) {
+    const struct logmel_options *options = &modality->logmel;
+    if (modality->kind == DATA_STFT) return modality->stft.seconds;
+    return (options->frame_length + options->frame_shift * (double)options->frames) / 1e3;
+}
+
 static rel_status add_sound(struct prepare_decoder *decoder, const struct data_modality *modality,
                             int number, const char *path, const char *shown,
                             struct prepare_cell *cell, struct prepare_sources *sources) {
     bool mel = modality->kind == DATA_LOGMEL;
-    const struct audio_options options = {
+    struct audio_options options = {
         .sample_rate = (int)(mel ? modality->logmel.sample_rate : modality->stft.sample_rate)};
     struct audio_clip clip = {0};
     if (prepare_file_type(path) == PREPARE_ARRAY)
         return prepare_add_array(modality, path, shown, cell, sources);
+    if (decoder->needed_only) {
+        /* What lies a second behind is beyond the reach of the resampler's filter. */
+        options.stop_after = sound_seconds(modality) + 1;
+        options.max_file_bytes = prepare_video_limits(decoder).max_file_bytes;
+    }
     REL_TRY(audio_read(path, &options, &clip));
     if (clip.damaged > 0)
         rel_log(REL_LOG_WARNING, "%s: %d damaged packets were left out: %s", path, clip.damaged,
@@ -273,13 +329,6 @@ static rel_status add_vector(const struct data_modality *modality, const char *p
     return status == REL_OK ? prepare_add_source_file(sources, path, shown) : status;
 }
 
-static void clear_cell(struct prepare_cell *cell) {
-    cell->data.length = 0;
-    cell->items = 0;
-    cell->frames = 0;
-    cell->audio_seconds = 0;
-}
-
 rel_status prepare_value_cell(const struct data_modality *modality, const float *values,
                               struct prepare_cell *cell) {
     clear_cell(cell);
@@ -292,15 +341,11 @@ rel_status prepare_value_cell(const struct data_modality *modality, const float 
 /* What a track of digital silence, as long as the features, would give. */
 static rel_status fill_sound(struct prepare_decoder *decoder, const struct data_modality *modality,
                              int number, struct prepare_cell *cell) {
-    const struct logmel_options *options = &modality->logmel;
-    int rate = options->sample_rate > 0 ? (int)options->sample_rate : 16000;
-    double seconds = (options->frame_length + options->frame_shift * (double)options->frames) / 1e3;
-    if (modality->kind == DATA_STFT) {
-        rate = (int)modality->stft.sample_rate;
-        seconds = modality->stft.seconds;
-    }
+    int64_t wanted =
+        modality->kind == DATA_STFT ? modality->stft.sample_rate : modality->logmel.sample_rate;
+    int rate = wanted > 0 ? (int)wanted : 16000;
     struct audio_clip clip = {.sample_rate = rate, .channels = 1};
-    clip.samples = (size_t)(seconds * rate) + 1;
+    clip.samples = (size_t)(sound_seconds(modality) * rate) + 1;
     clip.waveform = rel_alloc(clip.samples, sizeof *clip.waveform);
     if (!clip.waveform) return REL_ERR_MEMORY;
     rel_status status = add_clip(decoder, modality, number, &clip, cell);
@@ -334,7 +379,7 @@ rel_status prepare_read_cell(struct prepare_decoder *decoder, const struct data_
                              int number, const char *path, const char *shown,
                              struct prepare_cell *cell, struct prepare_sources *sources) {
     clear_cell(cell);
-    sources->modality = number;
+    if (sources) sources->modality = number;
     switch (modality->kind) {
     case DATA_LOGMEL:
     case DATA_STFT:
@@ -362,10 +407,11 @@ static rel_status make_front_end(struct prepare_decoder *decoder,
     }
 }
 
-rel_status prepare_decoder_init(struct prepare_decoder *decoder, const struct prepare_plan *plan) {
+rel_status prepare_decoder_init(struct prepare_decoder *decoder, const struct data_modality *list,
+                                int modalities) {
     size_t largest = 0;
-    for (int m = 0; m < plan->modalities; m++) {
-        const struct data_modality *modality = &plan->list[m];
+    for (int m = 0; m < modalities; m++) {
+        const struct data_modality *modality = &list[m];
         rel_status status = make_front_end(decoder, modality, m);
         if (status != REL_OK) return rel_fail_in(status, "modality %s", modality->name);
         size_t values = (size_t)modality->height * (size_t)modality->width;

@@ -111,11 +111,6 @@ static rel_status read_item(void *context, int worker, uint64_t job, int slot_nu
 }
 
 /* Whether a sample with this error may be left out: its media are bad, not the machine. */
-static bool is_excusable(rel_status code) {
-    return code == REL_ERR_FORMAT || code == REL_ERR_NOT_FOUND || code == REL_ERR_UNSUPPORTED ||
-           code == REL_ERR_LIMIT || code == REL_ERR_NUMERIC || code == REL_ERR_ABSENT;
-}
-
 static rel_status note(struct preparation *preparation, const struct prepare_item *item,
                        enum prepare_note note, const char *reason) {
     if (note != NOTE_FILLED) preparation->progress.missing++;
@@ -126,7 +121,7 @@ static rel_status note(struct preparation *preparation, const struct prepare_ite
 static rel_status leave_out(struct preparation *preparation, const struct prepare_item *item,
                             const struct rel_error *error) {
     bool told = error->code == REL_ERR_ABSENT && preparation->plan->absent != ABSENT_FAIL;
-    if (!is_excusable(error->code)) return rel_error_restore(error);
+    if (!rel_status_blames_file(error->code)) return rel_error_restore(error);
     rel_log(REL_LOG_WARNING, "%s: %s",
             told || preparation->options->allow_missing ? "left out" : "cannot be used",
             error->message);
@@ -170,7 +165,8 @@ static rel_status make_workers(struct preparation *preparation) {
     preparation->slots = rel_alloc((size_t)preparation->window, sizeof *preparation->slots);
     if (!preparation->decoders || !preparation->slots) return REL_ERR_MEMORY;
     for (int w = 0; w < preparation->workers; w++)
-        REL_TRY(prepare_decoder_init(&preparation->decoders[w], preparation->plan));
+        REL_TRY(prepare_decoder_init(&preparation->decoders[w], preparation->plan->list,
+                                     preparation->plan->modalities));
     return REL_OK;
 }
 

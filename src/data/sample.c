@@ -8,21 +8,17 @@
 
 static rel_status load_statistics(struct sample_plan *plan, const struct store *store, int m) {
     size_t features = (size_t)plan->modality->features;
-    sqlite3 *db = NULL;
     int64_t values;
     plan->mean = rel_alloc(features, sizeof *plan->mean);
     plan->deviation = rel_alloc(features, sizeof *plan->deviation);
     if (!plan->mean || !plan->deviation) return REL_ERR_MEMORY;
-    REL_TRY(store_db_open(store_path(store), &db));
-    rel_status status = store_db_statistics(db, store_path(store), m, features, plan->mean,
-                                            plan->deviation, &values);
-    sqlite3_close(db);
-    if (status == REL_OK && values == 0)
-        status = rel_fail(REL_ERR_STATE,
-                          "%s: modality %s cannot be standardised: there are no training samples "
-                          "(set standardize: false)",
-                          store_path(store), plan->modality->name);
-    return status;
+    REL_TRY(store_statistics(store, m, features, plan->mean, plan->deviation, &values));
+    if (values == 0)
+        return rel_fail(REL_ERR_STATE,
+                        "%s: modality %s cannot be standardised: there are no training samples "
+                        "(set standardize: false)",
+                        store_path(store), plan->modality->name);
+    return REL_OK;
 }
 
 rel_status sample_plan_init(struct sample_plan *plan, const struct store *store, int modality,
@@ -127,6 +123,13 @@ static rel_status load_pictures(struct transform_workspace *workspace,
     return REL_OK;
 }
 
+rel_status sample_make(struct transform_workspace *workspace, const struct sample_plan *plan,
+                       const struct store_media *media, struct rel_random *random, float *values) {
+    if (data_kind_is_picture(plan->modality->kind))
+        return load_pictures(workspace, plan, media, random, values);
+    return load_values(plan, media, values);
+}
+
 rel_status sample_load(struct sample_worker *worker, const struct store *store,
                        enum data_split split, uint64_t index, int modality,
                        const struct sample_plan *plan, const struct sample_draw *draw,
@@ -138,15 +141,12 @@ rel_status sample_load(struct sample_worker *worker, const struct store *store,
         return rel_fail(REL_ERR_USAGE, "sample %llu: the %s split has %llu",
                         (unsigned long long)index, data_split_names[split],
                         (unsigned long long)store_info(store)->samples[split]);
+    rel_random_init(&random, draw->seed, REL_RANDOM_AUGMENT, draw->epoch,
+                    index * 64 + (uint64_t)modality);
     rel_status status = store_reader_read(&worker->reader, sample->row, modality, &media);
-    if (status == REL_OK && data_kind_is_picture(plan->modality->kind)) {
-        rel_random_init(&random, draw->seed, REL_RANDOM_AUGMENT, draw->epoch,
-                        index * 64 + (uint64_t)modality);
-        status = load_pictures(&worker->workspace, plan, &media, draw->training ? &random : NULL,
-                               values);
-    } else if (status == REL_OK) {
-        status = load_values(plan, &media, values);
-    }
+    if (status == REL_OK)
+        status =
+            sample_make(&worker->workspace, plan, &media, draw->training ? &random : NULL, values);
     if (status == REL_OK) return REL_OK;
     return rel_fail_in(status, "sample %s, %s", sample->id, plan->modality->name);
 }

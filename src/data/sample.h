@@ -33,7 +33,10 @@ struct sample_worker {
 rel_status sample_worker_open(struct sample_worker *worker, const struct store *store);
 void sample_worker_close(struct sample_worker *worker); /* zeroed is fine */
 
-/* values: [plan->values]. Errors name sample and modality. */
+/* What a cell becomes: values [plan->values]. `random` NULL: the test transform. */
+rel_status sample_make(struct transform_workspace *workspace, const struct sample_plan *plan,
+                       const struct store_media *media, struct rel_random *random, float *values);
+/* The same of a cell of the store. Errors name sample and modality. */
 rel_status sample_load(struct sample_worker *worker, const struct store *store,
                        enum data_split split, uint64_t index, int modality,
                        const struct sample_plan *plan, const struct sample_draw *draw,

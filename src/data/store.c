@@ -1,29 +1,23 @@
 /* An open store: its description and sample list in memory, its media read cell by cell. */
 #include "data/modality.h"
-#include "data/store_db.h"
+#include "data/store_private.h"
 
 #include <string.h>
 
-struct sample_list {
-    struct store_sample *samples; // [count]
-    size_t count, capacity;
-};
-
-struct store {
-    char *path;
-    sqlite3 *db; /* while opening */
-    struct store_info info;
-    struct sample_list splits[SPLIT_COUNT];
-    struct rel_arena arena; /* names and ids */
-};
-
-static rel_status keep_text(struct store *store, sqlite3_stmt *statement, int column,
-                            const char **text) {
+/* *text is the statement's. */
+static rel_status column_text(const struct store *store, sqlite3_stmt *statement, int column,
+                              const char **text) {
     /* The type first: asking for text may change it. */
     if (sqlite3_column_type(statement, column) != SQLITE_TEXT)
         return store_damaged(store->path, "a name is missing");
-    const char *value = (const char *)sqlite3_column_text(statement, column);
-    if (!value) return rel_fail(REL_ERR_MEMORY, "%s: out of memory", store->path);
+    *text = (const char *)sqlite3_column_text(statement, column);
+    return *text ? REL_OK : rel_fail(REL_ERR_MEMORY, "%s: out of memory", store->path);
+}
+
+static rel_status keep_text(struct store *store, sqlite3_stmt *statement, int column,
+                            const char **text) {
+    const char *value;
+    REL_TRY(column_text(store, statement, column, &value));
     char *copy = rel_arena_strdup(&store->arena, value);
     if (!copy) return REL_ERR_MEMORY;
     *text = copy;
@@ -46,29 +40,30 @@ static rel_status for_each_row(struct store *store, const char *sql, row_taker t
     return status;
 }
 
-static rel_status take_class(struct store *store, sqlite3_stmt *statement) {
+rel_status store_add_class(struct store *store, const char *name) {
     struct store_info *info = &store->info;
-    const char *name = NULL;
-    if (sqlite3_column_int64(statement, 0) != info->classes)
-        return store_damaged(store->path, "classes are not numbered from 0");
-    REL_TRY(keep_text(store, statement, 1, &name));
     size_t count = (size_t)info->classes;
+    char *copy = rel_arena_strdup(&store->arena, name);
+    if (!copy) return REL_ERR_MEMORY;
     REL_TRY(rel_regrow((void **)&info->class_names, count, count + 1, sizeof *info->class_names));
-    info->class_names[info->classes++] = (char *)name;
+    info->class_names[info->classes++] = copy;
     return REL_OK;
 }
 
-static rel_status take_modality(struct store *store, sqlite3_stmt *statement) {
+static rel_status take_class(struct store *store, sqlite3_stmt *statement) {
+    const char *name = NULL;
+    if (sqlite3_column_int64(statement, 0) != store->info.classes)
+        return store_damaged(store->path, "classes are not numbered from 0");
+    REL_TRY(column_text(store, statement, 1, &name));
+    return store_add_class(store, name);
+}
+
+rel_status store_add_modality(struct store *store, const char *name, const char *kind,
+                              int64_t features, const char *options) {
     struct store_info *info = &store->info;
-    const char *name = "", *kind = "", *options = "";
-    if (info->modalities >= DATA_MODALITIES_MAX ||
-        sqlite3_column_int64(statement, 0) != info->modalities)
-        return store_damaged(store->path, "modalities are not numbered from 0, or too many");
+    if (info->modalities >= DATA_MODALITIES_MAX)
+        return store_damaged(store->path, "too many modalities");
     struct data_modality *modality = &info->list[info->modalities];
-    REL_TRY(keep_text(store, statement, 1, &name));
-    REL_TRY(keep_text(store, statement, 2, &kind));
-    REL_TRY(keep_text(store, statement, 4, &options));
-    int64_t features = sqlite3_column_int64(statement, 3);
     modality->kind = modality_kind_parse(kind);
     if (!modality_name_good(name) || modality->kind < 0 || features < 0 || features > INT32_MAX ||
         (modality->kind == DATA_VECTOR) != (features > 0))
@@ -79,6 +74,17 @@ static rel_status take_modality(struct store *store, sqlite3_stmt *statement) {
     if (status != REL_OK) return rel_fail_in(status, "%s: damaged store", store->path);
     info->modalities++;
     return REL_OK;
+}
+
+static rel_status take_modality(struct store *store, sqlite3_stmt *statement) {
+    const char *name = "", *kind = "", *options = "";
+    if (sqlite3_column_int64(statement, 0) != store->info.modalities)
+        return store_damaged(store->path, "modalities are not numbered from 0");
+    int64_t features = sqlite3_column_int64(statement, 3);
+    REL_TRY(column_text(store, statement, 1, &name));
+    REL_TRY(column_text(store, statement, 2, &kind));
+    REL_TRY(column_text(store, statement, 4, &options));
+    return store_add_modality(store, name, kind, features, options);
 }
 
 static rel_status take_sample(struct store *store, sqlite3_stmt *statement) {
@@ -167,6 +173,10 @@ cleanup:
 void store_close(struct store *store) {
     if (!store) return;
     for (int s = 0; s < SPLIT_COUNT; s++) rel_free(store->splits[s].samples);
+    for (int m = 0; m < DATA_MODALITIES_MAX; m++) {
+        rel_free(store->statistics[m].mean);
+        rel_free(store->statistics[m].deviation);
+    }
     rel_free(store->info.class_names);
     rel_arena_release(&store->arena);
     rel_free(store->path);
@@ -205,6 +215,24 @@ const char *store_sample_id(const struct store *store, enum data_split split, ui
 int32_t store_label(const struct store *store, enum data_split split, uint64_t index) {
     const struct store_sample *sample = store_sample(store, split, index);
     return sample ? sample->label : -1;
+}
+
+rel_status store_statistics(const struct store *store, int modality, size_t count, float *mean,
+                            float *deviation, int64_t *values) {
+    const struct described_statistics *known = &store->statistics[modality];
+    sqlite3 *db = NULL;
+    if (store->described) {
+        *values = known->values;
+        if (*values == 0) return REL_OK;
+        memcpy(mean, known->mean, count * sizeof *mean);
+        memcpy(deviation, known->deviation, count * sizeof *deviation);
+        return REL_OK;
+    }
+    REL_TRY(store_db_open(store->path, &db));
+    rel_status status =
+        store_db_statistics(db, store->path, modality, count, mean, deviation, values);
+    sqlite3_close(db);
+    return status;
 }
 
 /* --- one thread's connection --- */

@@ -67,6 +67,9 @@ struct store_sample {
 const char *store_path(const struct store *store);
 const struct store_sample *store_sample(const struct store *store, enum data_split split,
                                         uint64_t index); /* NULL if out of range */
+/* store_db_statistics of an open store, whether it has media or is described. */
+rel_status store_statistics(const struct store *store, int modality, size_t count, float *mean,
+                            float *deviation, int64_t *values);
 
 /* --- one thread's connection --- */
 

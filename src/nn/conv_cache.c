@@ -38,6 +38,22 @@ const char *nn_conv_table_find(const json_t *table, const struct nn_conv_task *t
     return json_string_value(json_object_get(json_object_get(table, shape), direction));
 }
 
+/* Shapes begin with the batch size. */
+static const char *behind_batch(const char *shape) { return shape + strcspn(shape, "x"); }
+
+const char *nn_conv_table_find_batch(const json_t *table, const struct nn_conv_task *task) {
+    char direction[KEY_BYTES], shape[KEY_BYTES];
+    const char *key;
+    json_t *directions;
+    direction_text(task, direction, sizeof direction);
+    shape_text(task, shape, sizeof shape);
+    json_object_foreach((json_t *)table, key, directions) {
+        const char *name = json_string_value(json_object_get(directions, direction));
+        if (name && strcmp(behind_batch(key), behind_batch(shape)) == 0) return name;
+    }
+    return NULL;
+}
+
 rel_status nn_conv_table_set(json_t *table, const struct nn_conv_task *task, const char *kernel) {
     char direction[KEY_BYTES], shape[KEY_BYTES];
     direction_text(task, direction, sizeof direction);

@@ -14,6 +14,8 @@
 
 /* NULL: the table has nothing on this task. */
 const char *nn_conv_table_find(const json_t *table, const struct nn_conv_task *task);
+/* The same where the table only has the task with another batch size. */
+const char *nn_conv_table_find_batch(const json_t *table, const struct nn_conv_task *task);
 rel_status nn_conv_table_set(json_t *table, const struct nn_conv_task *task, const char *kernel);
 /* "forward 16x64x56x56 -> 64 ..." */
 void nn_conv_task_text(const struct nn_conv_task *task, char *text, size_t size);

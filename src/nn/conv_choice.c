@@ -243,6 +243,7 @@ static bool follow(const struct nn_runtime *runtime, const struct nn_conv_task *
     struct nn_conv_choices *choices = runtime->choices;
     if (!choices->wanted) return false;
     const char *name = nn_conv_table_find(choices->wanted, task);
+    if (!name) name = nn_conv_table_find_batch(choices->wanted, task);
     if (kind_named(runtime, task, name, kind)) return true;
     if (choices->warned) return false;
     choices->warned = true;

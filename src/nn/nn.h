@@ -55,8 +55,8 @@ const char *nn_library_isa(void);      /* "avx512_core_bf16" */
  * {"machine": {...}, "kernels": {SHAPE: {DIRECTION: KERNEL}}}; json_decref it. */
 rel_status nn_runtime_kernels(struct nn_runtime *runtime, json_t **document);
 /* Graphs planned from here on get the kernels that such a document, read from `path`, names:
- * nothing that it names is timed. What it does not name, or this machine lacks, is chosen as
- * configured, with a warning. ERR_FORMAT. */
+ * nothing that it names is timed, nor what it names for another batch size. What it does not name,
+ * or this machine lacks, is chosen as configured, with a warning. ERR_FORMAT. */
 rel_status nn_runtime_follow_kernels(struct nn_runtime *runtime, const json_t *document,
                                      const char *path);
 /* What was measured on this machine, by all runs: {"path": text or null, "machines": [as

@@ -16,7 +16,7 @@ rel_status nn_softmax_cross_entropy(const float *logits, const int32_t *labels,
 rel_status nn_smoothed_cross_entropy(const float *logits, const int32_t *labels,
                                      const float *weights, int batch, int classes, double smoothing,
                                      float scale, double *loss, float *gradient);
-/* probabilities [batch][classes], rows sum to 1 */
+/* probabilities [batch][classes], rows sum to 1; may be the logits themselves */
 void nn_softmax(const float *logits, int batch, int classes, float *probabilities);
 
 #endif

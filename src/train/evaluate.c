@@ -35,14 +35,13 @@ void feature_mask_set_means(struct feature_mask *mask, const struct session *ses
     }
 }
 
-/* Rows of the mask, for use in place of features: [ROWS][dimension]. */
-static rel_status mask_rows(const struct session *session, const struct feature_mask *mask,
-                            float **rows) {
+rel_status feature_mask_rows(const struct feature_mask *mask, const struct session *session,
+                             size_t count, float **rows) {
     for (int m = 0; m < session->config.modalities; m++) {
         size_t dimension = (size_t)session->model.dimensions[m];
-        rows[m] = rel_alloc(ROWS, dimension * sizeof(float));
+        rows[m] = rel_alloc(count, dimension * sizeof(float));
         if (!rows[m]) return REL_ERR_MEMORY;
-        for (size_t r = 0; r < ROWS; r++)
+        for (size_t r = 0; r < count; r++)
             memcpy(rows[m] + r * dimension, mask->values[m], dimension * sizeof(float));
     }
     return REL_OK;
@@ -73,7 +72,7 @@ rel_status evaluate_features(struct session *session, enum data_split split,
     int modalities = session->config.modalities;
     *evaluation = (struct evaluation){.modalities = modalities};
     float *logits = rel_alloc(ROWS, (size_t)session->info->classes * sizeof(float));
-    rel_status status = logits ? mask_rows(session, mask, masked) : REL_ERR_MEMORY;
+    rel_status status = logits ? feature_mask_rows(mask, session, ROWS, masked) : REL_ERR_MEMORY;
     if (status == REL_OK)
         status = measure(session, set, masked, (1u << modalities) - 1, logits, &evaluation->all);
     for (int m = 0; m < modalities && status == REL_OK; m++)

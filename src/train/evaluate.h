@@ -13,6 +13,10 @@ rel_status feature_mask_init(struct feature_mask *mask,
                              const struct session *session); /* all zero */
 /* Column means of the features kept by session_pass for the training split. */
 void feature_mask_set_means(struct feature_mask *mask, const struct session *session);
+/* The mask as `count` rows of features for each modality: rows[m] is [count][dimensions[m]],
+ * rel_free each. */
+rel_status feature_mask_rows(const struct feature_mask *mask, const struct session *session,
+                             size_t count, float **rows);
 void feature_mask_release(struct feature_mask *mask);
 
 struct evaluation {

@@ -1,6 +1,7 @@
 #include "train/run.h"
 
 #include "train/checkpoint.h"
+#include "train/run_data.h"
 #include "train/run_kernels.h"
 
 #include <math.h>
@@ -66,26 +67,76 @@ static rel_status threads_set(struct settings *settings, int threads) {
     return settings_set(settings, assignment, "threads");
 }
 
+/* Opens the store: `data`, else what the configuration names. */
+static rel_status store_find(const char *path, const char *data, struct settings *settings,
+                             struct store **store) {
+    const struct setting *named = settings_find(settings, "data");
+    if (!data && (!named || named->count != 1))
+        return rel_fail(REL_ERR_FORMAT, "%s/config.yaml: names no store (give one with --data)",
+                        path);
+    return store_open(data ? data : named->items[0], store);
+}
+
+/* What follows once settings and store are there; takes the store over. */
+static rel_status run_begin(struct run *run, struct store *store, struct settings *settings,
+                            const char *checkpoint) {
+    bool found;
+    REL_TRY(session_begin(&run->session, store, settings, false));
+    REL_TRY(run_kernels_follow(&run->session, run->path, &found));
+    REL_TRY(feature_mask_init(&run->mask, &run->session));
+    return run_load(run, checkpoint);
+}
+
 rel_status run_open(const char *path, const char *data, const char *checkpoint, int threads,
                     struct run *run) {
     struct settings settings = {0};
-    bool found;
+    struct store *store = NULL;
     *run = (struct run){.path = rel_strdup(path), .any_data = data != NULL};
     if (!run->path) return REL_ERR_MEMORY;
     rel_status status = run_settings(path, &settings);
-    struct setting *store = status == REL_OK ? settings_find(&settings, "data") : NULL;
-    if (status == REL_OK && !data && (!store || store->count != 1))
-        status =
-            rel_fail(REL_ERR_FORMAT, "%s/config.yaml: names no store (give one with --data)", path);
     if (status == REL_OK && threads > 0) status = threads_set(&settings, threads);
-    if (status == REL_OK)
-        status = session_open(&run->session, data ? data : store->items[0], &settings, false);
-    if (status == REL_OK) status = run_kernels_follow(&run->session, path, &found);
-    if (status == REL_OK) status = feature_mask_init(&run->mask, &run->session);
-    if (status == REL_OK) status = run_load(run, checkpoint);
+    if (status == REL_OK) status = store_find(path, data, &settings, &store);
+    if (status == REL_OK) status = run_begin(run, store, &settings, checkpoint);
     settings_release(&settings);
     if (status != REL_OK) run_close(run);
     return status;
+}
+
+/* *described: whether the run folder's own description served. */
+static rel_status media_open(const char *path, const char *data, bool describe,
+                             const char *checkpoint, struct run *run, bool *described) {
+    struct settings settings = {0};
+    struct store *store = NULL;
+    char *description = run_data_path(path);
+    *run = (struct run){.path = rel_strdup(path), .any_data = data != NULL};
+    rel_status status = run->path && description ? REL_OK : REL_ERR_MEMORY;
+    if (status == REL_OK) status = run_settings(path, &settings);
+    if (status == REL_OK) status = settings_set(&settings, "kernels=fixed", "raw media");
+    *described = status == REL_OK && describe && !data && fs_exists(description);
+    if (*described)
+        status = store_open_described(description, &store);
+    else if (status == REL_OK)
+        status = store_find(path, data, &settings, &store);
+    if (status == REL_OK) status = run_begin(run, store, &settings, checkpoint);
+    settings_release(&settings);
+    rel_free(description);
+    if (status != REL_OK) run_close(run);
+    return status;
+}
+
+rel_status run_open_for_media(const char *path, const char *data, const char *checkpoint,
+                              bool masked, struct run *run) {
+    bool described;
+    REL_TRY(media_open(path, data, true, checkpoint, run, &described));
+    if (!described || !masked || run->mask_known || run->session.config.options.mask != MASK_MEAN)
+        return REL_OK;
+    run_close(run);
+    rel_status status = media_open(path, data, false, checkpoint, run, &described);
+    if (status == REL_OK) return REL_OK;
+    return rel_fail_in(status,
+                       "%s: its mean features, which stand for a missing modality, are not in this "
+                       "checkpoint and must be computed from its store",
+                       path);
 }
 
 void run_close(struct run *run) {
@@ -95,7 +146,23 @@ void run_close(struct run *run) {
     *run = (struct run){0};
 }
 
-static rel_status mask_prepare(struct run *run) {
+rel_status run_modalities_read(const char *path, struct run_modalities *modalities) {
+    struct settings settings = {0};
+    char **names = NULL;
+    int count = 0;
+    *modalities = (struct run_modalities){0};
+    rel_status status = run_settings(path, &settings);
+    if (status == REL_OK) status = settings_children(&settings, "encoders", &names, &count);
+    if (status == REL_OK && (count < 1 || count > MODEL_MODALITIES_MAX))
+        status = rel_fail(REL_ERR_FORMAT, "%s/config.yaml: names %d encoders (1 to %d)", path,
+                          count, MODEL_MODALITIES_MAX);
+    for (int m = 0; m < count && status == REL_OK; m++)
+        snprintf(modalities->names[modalities->count++], MODEL_NAME_MAX, "%s", names[m]);
+    settings_release(&settings);
+    return status;
+}
+
+rel_status run_mask(struct run *run) {
     struct session *session = &run->session;
     if (run->mask_known) return REL_OK;
     for (int m = 0; m < session->config.modalities; m++) run->mask.values[m][0] = 0;
@@ -108,7 +175,7 @@ static rel_status mask_prepare(struct run *run) {
 }
 
 rel_status run_evaluate(struct run *run, enum data_split split, struct evaluation *evaluation) {
-    REL_TRY(mask_prepare(run));
+    REL_TRY(run_mask(run));
     REL_TRY(session_pass(&run->session, split, data_split_names[split]));
     return evaluate_features(&run->session, split, &run->mask, evaluation);
 }

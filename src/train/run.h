@@ -24,7 +24,19 @@ rel_status run_settings(const char *path, struct settings *settings);
  * the run was trained on, unless `data` was given. */
 rel_status run_open(const char *path, const char *data, const char *checkpoint, int threads,
                     struct run *run);
+/* For raw media: the same without a store, where the run folder describes its data (data.json) and,
+ * with `masked`, its mean features are known; else with the store. Kernels are never measured. */
+rel_status run_open_for_media(const char *path, const char *data, const char *checkpoint,
+                              bool masked, struct run *run);
 void run_close(struct run *run);
+/* The names of the run's modalities, from its configuration alone. */
+struct run_modalities {
+    int count;
+    char names[MODEL_MODALITIES_MAX][MODEL_NAME_MAX];
+};
+rel_status run_modalities_read(const char *path, struct run_modalities *modalities);
+/* Sees to it that run->mask is known; a pass over the training split may be needed. */
+rel_status run_mask(struct run *run);
 /* Takes the weights of another checkpoint. */
 rel_status run_load(struct run *run, const char *checkpoint);
 

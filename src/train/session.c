@@ -26,11 +26,10 @@ static rel_status model_make(struct session *session, bool training) {
     return model_init(&session->model, session->runtime, &model);
 }
 
-rel_status session_open(struct session *session, const char *store_path, struct settings *settings,
-                        bool training) {
-    *session = (struct session){0};
+rel_status session_begin(struct session *session, struct store *store, struct settings *settings,
+                         bool training) {
+    *session = (struct session){.store = store};
     rel_status status = REL_OK;
-    REL_TRY_CLEANUP(store_open(store_path, &session->store));
     session->info = store_info(session->store);
     REL_TRY_CLEANUP(train_config_resolve(&session->config, settings, session->info));
     if (session->config.options.train_on == TRAIN_ON_BOTH)
@@ -42,6 +41,14 @@ rel_status session_open(struct session *session, const char *store_path, struct 
 cleanup:
     if (status != REL_OK) session_close(session);
     return status;
+}
+
+rel_status session_open(struct session *session, const char *store_path, struct settings *settings,
+                        bool training) {
+    struct store *store;
+    *session = (struct session){0};
+    REL_TRY(store_open(store_path, &store));
+    return session_begin(session, store, settings, training);
 }
 
 void session_close(struct session *session) {

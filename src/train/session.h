@@ -22,6 +22,10 @@ struct session {
  * drawn or read). `training`: with gradients and the method's planes. */
 rel_status session_open(struct session *session, const char *store_path, struct settings *settings,
                         bool training);
+/* The same on a store that is open already (or its description: then there is no split to pass);
+ * it becomes the session's, also when this fails. */
+rel_status session_begin(struct session *session, struct store *store, struct settings *settings,
+                         bool training);
 void session_close(struct session *session);
 
 /* The optimiser that the configuration names. */

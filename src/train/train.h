@@ -16,8 +16,9 @@
  *   seeds.h          one configuration with several seeds
  *   exchange.h       whole models from and to PyTorch
  *   run.h            a finished or stopped run, opened to evaluate or diagnose it
+ *   predict.h        raw media in, classes out; what each modality carried of it
  *
- * A run folder holds config.yaml, kernels.json, log.jsonl, checkpoint/last.safetensors,
+ * A run folder holds config.yaml, data.json, kernels.json, log.jsonl, checkpoint/last.safetensors,
  * checkpoint/best.safetensors, summary.json. */
 #ifndef REL_TRAIN_H
 #define REL_TRAIN_H
@@ -27,6 +28,7 @@
 #include "train/exchange.h"
 #include "train/init_from.h"
 #include "train/metrics.h"
+#include "train/predict.h"
 #include "train/protocol.h"
 #include "train/run.h"
 #include "train/run_log.h"

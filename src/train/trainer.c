@@ -1,6 +1,7 @@
 #include "train/exchange.h"
 #include "train/init_from.h"
 #include "train/precision.h"
+#include "train/run_data.h"
 #include "train/run_kernels.h"
 #include "train/trainer_private.h"
 
@@ -321,6 +322,7 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     REL_TRY(weights_draw(trainer));
     REL_TRY(precision_settle(&trainer->session, request->resume ? request->out : NULL));
     REL_TRY(folder_prepare(trainer));
+    REL_TRY(run_data_keep(trainer->session.store, request->out));
     REL_TRY(arrays_allocate(trainer));
     REL_TRY(kernels_begin(trainer));
     return weights_begin(trainer);

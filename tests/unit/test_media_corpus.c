@@ -66,7 +66,8 @@ static int read_one(const char *path) {
     struct prepare_sources sources = {0};
     struct picture picture = {0};
     int decoded = 0, wrong = 0;
-    if (make_plan(&plan) != REL_OK || prepare_decoder_init(&decoder, &plan) != REL_OK) {
+    if (make_plan(&plan) != REL_OK ||
+        prepare_decoder_init(&decoder, plan.list, plan.modalities) != REL_OK) {
         print_error("%s\n", rel_error_message());
         return WRONG;
     }

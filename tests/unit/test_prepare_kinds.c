@@ -1,4 +1,5 @@
 /* Kinds of modalities from file to network: optical flow, log-STFT, frames by number. */
+#include "data/prepare.h"
 #include "data/sample.h"
 #include "data/store_db.h"
 #include "support/data_files.h"
@@ -300,6 +301,49 @@ static void test_frames_by_index(void **state) {
     expect_frames("kind: frames, rule: index", (const int[]){0, 25, 50}, 3);
 }
 
+/* A film whose frames take more than may be kept: the same numbers from those alone that are
+ * needed. */
+static void a_long_film_keeps_the_frames_it_needs(void **state) {
+    struct prepare_report report;
+    struct prepare_decoder decoder = {.needed_only = true, .frames_needed = 7};
+    struct prepare_cell cell = {0};
+    struct sample_plan plan;
+    struct transform_workspace workspace = {0};
+    float *stored, *kept;
+    size_t whole = 0;
+    (void)state;
+    write_film("long.mov", FRAMES_MAX, 24, paint_number);
+    struct store *store = prepare_one(
+        "long.mov", "kind: frames, fps: 24, clip_frames: 7, height: 8, width: 8", &report);
+    const struct data_modality *modality = &store_info(store)->list[0];
+    char *path = fs_join(folder, "long.mov");
+    assert_int_equal(store_load_sample(store, SPLIT_TRAIN, 0, 0, false, 0, 0, &stored), REL_OK);
+    assert_int_equal(sample_plan_init(&plan, store, 0, NULL), REL_OK);
+    assert_int_equal(prepare_decoder_init(&decoder, modality, 1), REL_OK);
+    kept = rel_alloc(plan.values, sizeof *kept);
+    for (int round = 0; round < 2; round++) {
+        decoder.frames_bytes_max = round ? 5000 : SIZE_MAX;
+        assert_int_equal(prepare_read_cell(&decoder, modality, 0, path, path, &cell, NULL), REL_OK);
+        assert_true(round ? cell.items == 7 : cell.items > FRAMES_MAX - 5);
+        if (!round) whole = cell.data.length;
+        assert_true(round ? cell.data.length < whole / 5 : cell.data.length > 5000);
+        const struct store_media media = {(uint32_t)cell.items, cell.sizes, cell.data.data,
+                                          cell.data.length};
+        memset(kept, 0, plan.values * sizeof *kept);
+        assert_int_equal(sample_make(&workspace, &plan, &media, NULL, kept), REL_OK);
+        assert_memory_equal(kept, stored, plan.values * sizeof *kept);
+    }
+    rel_free(kept);
+    rel_free(stored);
+    rel_free(path);
+    rel_text_release(&cell.data);
+    rel_free(cell.sizes);
+    transform_workspace_release(&workspace);
+    prepare_decoder_release(&decoder);
+    sample_plan_release(&plan);
+    store_close(store);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_flow_of_a_video, set_up, tear_down),
@@ -308,6 +352,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_flow_of_pictures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stft, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_frames_by_index, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_long_film_keeps_the_frames_it_needs, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
