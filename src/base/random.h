@@ -18,6 +18,7 @@ enum rel_random_purpose { /* values are part of the promise "same seed, same bit
                           REL_RANDOM_METHOD = 7,
                           REL_RANDOM_TEST = 8,
                           REL_RANDOM_BOOTSTRAP = 9, /* index: number of values */
+                          REL_RANDOM_TSNE = 10,     /* index: number of samples */
 };
 
 struct rel_random {

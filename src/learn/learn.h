@@ -6,6 +6,7 @@
  *   contingency.h  clusters against classes: purity, NMI, ARI
  *   purity.h       the first of them alone
  *   silhouette.h   how well separated clusters are
+ *   tsne.h         features laid out on a plane, for pictures
  *   diagnose.h     purity on training and validation features, and the alpha that follows
  *   survey.h       the same for several seeds, with every other measure
  *   probe.h        linear probe: logistic regression on frozen features (by lbfgs.h)
@@ -26,5 +27,6 @@
 #include "learn/reinit_weights.h"
 #include "learn/silhouette.h"
 #include "learn/survey.h"
+#include "learn/tsne.h"
 
 #endif
