@@ -47,7 +47,7 @@ bool compare_measure_shown(const struct compare *compare, int measure) {
     return false;
 }
 
-static double number(const json_t *object, const char *key) {
+double compare_number(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
@@ -55,11 +55,12 @@ static double number(const json_t *object, const char *key) {
 double compare_measure(const struct compare *compare, const struct compare_run *run, int measure) {
     int m = measure - MEASURE_MODALITIES;
     if (m < 0)
-        return number(json_object_get(run->summary, whole[measure].section), whole[measure].key);
+        return compare_number(json_object_get(run->summary, whole[measure].section),
+                              whole[measure].key);
     const json_t *modalities = json_object_get(json_object_get(run->summary, "test"), "modalities");
     const json_t *one = json_object_get(modalities, compare->names[m % compare->modalities]);
-    if (m < compare->modalities) return number(one, "accuracy");
-    return number(json_object_get(one, "probe"), "accuracy");
+    if (m < compare->modalities) return compare_number(one, "accuracy");
+    return compare_number(json_object_get(one, "probe"), "accuracy");
 }
 
 struct compare_statistics compare_statistics(const double *values, int count) {
@@ -136,5 +137,6 @@ rel_status compare_bootstrap(const double *values, int count, double *low, doubl
 }
 
 double compare_ceiling(const struct compare *compare, const char *name) {
-    return number(json_object_get(json_object_get(compare->truth, "ceilings"), name), "test");
+    return compare_number(json_object_get(json_object_get(compare->truth, "ceilings"), name),
+                          "test");
 }

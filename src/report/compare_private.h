@@ -30,6 +30,8 @@ enum {
     MEASURE_VALIDATION,
     MEASURE_MODALITIES
 };
+/* NaN for what is not there or no number. */
+double compare_number(const json_t *object, const char *key);
 int compare_measure_count(const struct compare *compare);
 /* Key in JSON of a measure of the whole model. */
 const char *compare_measure_key(int measure);

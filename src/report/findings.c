@@ -388,8 +388,8 @@ static const char *plain_verdict(const struct effect *effect) {
     if (effect->pairs == 0) return "";
     if (strcmp(effect->verdict, "gain") == 0) return " Re-learning helped here.";
     if (strcmp(effect->verdict, "loss") == 0) return " Re-learning did harm here.";
-    if (effect->mean <= 0) return " Re-learning did not help here.";
-    return " Re-learning may have helped; it is not shown.";
+    if (effect->mean <= 0) return " In these runs re-learning did not help.";
+    return " Re-learning may have helped; these runs do not show it.";
 }
 
 static rel_status tell_effect(const struct report *report, int base, int group, json_t *findings) {

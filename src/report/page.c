@@ -16,10 +16,9 @@ rel_status report_figure(struct report *report, json_t *figure) {
 static const struct {
     const char *id, *title;
 } contents[] = {
-    {"findings", "In short"},
-    {"summary", "All rows"},
-    {"curves", "Training"},
-    {"diagnoses", "Diagnoses"},
+    {"findings", "In short"},   {"summary", "All rows"}, {"curves", "Training"},
+    {"diagnoses", "Diagnoses"}, {"test", "Test split"},  {"others", "What others report"},
+    {"data", "The data"},       {"runs", "The runs"},
 };
 
 static rel_status head_write(struct report *report) {
@@ -92,7 +91,11 @@ static rel_status body_make(struct report *report) {
     REL_TRY(findings_write(report));
     REL_TRY(section_summary(report));
     REL_TRY(section_curves(report));
-    return section_purity(report);
+    REL_TRY(section_purity(report));
+    REL_TRY(section_test(report));
+    REL_TRY(section_others(report));
+    REL_TRY(section_data(report));
+    return section_runs(report);
 }
 
 static rel_status page_make(struct report *report) {
@@ -121,6 +124,22 @@ static rel_status labels_make(struct report *report) {
     return REL_OK;
 }
 
+static bool worth_detail(const struct report *report, int group) {
+    return group != report->base && report_group_modalities(report, group) > 1;
+}
+
+static void groups_choose(struct report *report) {
+    int groups = report->compare.group_count, next = -1;
+    for (int group = groups; group-- > 0;)
+        if (report_group_modalities(report, group) > 1) report->base = group;
+    for (int group = groups; group-- > 0;)
+        if (worth_detail(report, group) && report_diagnoses(report, group) > 0) next = group;
+    for (int group = groups; group-- > 0 && next < 0;)
+        if (worth_detail(report, group)) next = group;
+    report->shown[report->shown_count++] = report->base;
+    if (next >= 0) report->shown[report->shown_count++] = next;
+}
+
 static rel_status report_open(struct report *report, const struct report_request *request) {
     *report = (struct report){.request = request};
     REL_TRY(compare_open(&report->compare, request->paths, request->count, request->truth));
@@ -132,10 +151,7 @@ static rel_status report_open(struct report *report, const struct report_request
     for (int i = 0; i < report->compare.count; i++)
         REL_TRY(report_log_read(&report->compare, &report->compare.runs[i], &report->logs[i]));
     REL_TRY(labels_make(report));
-    while (report->base + 1 < report->compare.group_count &&
-           report_group_modalities(report, report->base) < 2)
-        report->base++;
-    if (report_group_modalities(report, report->base) < 2) report->base = 0;
+    groups_choose(report);
     return findings_make(report, &report->findings);
 }
 

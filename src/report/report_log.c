@@ -1,24 +1,20 @@
 #include "report/report_log.h"
+#include "report/compare_private.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { LOG_BYTES_MAX = 512 << 20 };
 
-static double number(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
 static void measured_read(const struct compare *compare, const json_t *measured,
                           struct report_epoch *epoch) {
     const json_t *modalities = json_object_get(measured, "modalities");
-    epoch->loss = number(measured, "loss");
-    epoch->accuracy = number(measured, "accuracy");
+    epoch->loss = compare_number(measured, "loss");
+    epoch->accuracy = compare_number(measured, "accuracy");
     for (int m = 0; m < compare->modalities; m++) {
         const json_t *alone = json_object_get(modalities, compare->names[m]);
-        epoch->alone_loss[m] = number(alone, "loss");
-        epoch->alone_accuracy[m] = number(alone, "accuracy");
+        epoch->alone_loss[m] = compare_number(alone, "loss");
+        epoch->alone_accuracy[m] = compare_number(alone, "accuracy");
     }
 }
 
@@ -38,12 +34,12 @@ static rel_status epoch_add(const struct compare *compare, const json_t *event, 
     REL_TRY(rel_reserve((void **)&log->list, &log->capacity, log->epochs, sizeof *log->list));
     struct report_epoch *epoch = &log->list[log->epochs++];
     *epoch = (struct report_epoch){
-        .train_loss = number(train, "loss"),
-        .train_accuracy = number(train, "accuracy"),
-        .samples = number(train, "samples"),
-        .learning_rate = number(event, "learning_rate"),
-        .seconds = number(timing, "seconds"),
-        .wait_seconds = number(timing, "loader_wait_seconds"),
+        .train_loss = compare_number(train, "loss"),
+        .train_accuracy = compare_number(train, "accuracy"),
+        .samples = compare_number(train, "samples"),
+        .learning_rate = compare_number(event, "learning_rate"),
+        .seconds = compare_number(timing, "seconds"),
+        .wait_seconds = compare_number(timing, "loader_wait_seconds"),
     };
     log->by_test = test != NULL;
     measured_read(compare, measured, epoch);

@@ -8,6 +8,8 @@
 #include "report/page.h"
 #include "report/report_log.h"
 
+enum { REPORT_DETAILED = 2 };
+
 struct report {
     const struct report_request *request;
     struct compare compare;
@@ -15,8 +17,10 @@ struct report {
     char **labels;           /* [compare.group_count] what describes a group */
     int base;                /* the group that others are measured against: the first with several
                                 modalities, else the first */
-    json_t *findings;        /* array, see findings.c */
-    json_t *figures;         /* array: those of the page so far */
+    int shown[REPORT_DETAILED], shown_count; /* groups that are shown in detail: the base, and the
+                                                first that re-initialised (else the next) */
+    json_t *findings;                        /* array, see findings.c */
+    json_t *figures;                         /* array: those of the page so far */
     struct rel_text page;
 };
 
@@ -52,6 +56,10 @@ int report_group_modalities(const struct report *report, int group);
 rel_status section_summary(struct report *report);
 rel_status section_curves(struct report *report);
 rel_status section_purity(struct report *report);
+rel_status section_test(struct report *report);
+rel_status section_data(struct report *report);
+rel_status section_runs(struct report *report);
+rel_status section_others(struct report *report);
 
 /* Writes the figure and keeps it for the script. Takes over `figure`. */
 rel_status report_figure(struct report *report, json_t *figure);

@@ -162,14 +162,14 @@ static json_t *summary_json(const struct trainer *trainer, json_t *validation, j
     for (int m = 0; m < session->config.modalities; m++)
         json_array_append_new(modalities, json_string(session->model.config.inputs[m].name));
     return json_pack(
-        "{s:s, s:o, s:I, s:I, s:o, s:I, s:o, s:s, s:s, s:I, s:o, s:o, s:O, s:{s:f, s:I, s:I}}",
-        "method", session->config.method->name, "protocol", protocol_json(&session->config), "seed",
-        (json_int_t)options->seed, "epochs", (json_int_t)options->epochs, "modalities", modalities,
-        "parameters", (json_int_t)model_parameter_count(&session->model), "data",
-        data_json(session->info), "compute", nn_library_version(), "precision",
-        nn_precision_names[options->precision], "best_epoch",
-        (json_int_t)trainer->state.best.epoch + 1, "validation", validation, "test", test,
-        "diagnoses", trainer->diagnoses, "timing", "seconds",
+        "{s:s, s:s, s:o, s:I, s:I, s:o, s:I, s:o, s:s, s:s, s:I, s:o, s:o, s:O, s:{s:f, s:I, s:I}}",
+        "program", REL_VERSION, "method", session->config.method->name, "protocol",
+        protocol_json(&session->config), "seed", (json_int_t)options->seed, "epochs",
+        (json_int_t)options->epochs, "modalities", modalities, "parameters",
+        (json_int_t)model_parameter_count(&session->model), "data", data_json(session->info),
+        "compute", nn_library_version(), "precision", nn_precision_names[options->precision],
+        "best_epoch", (json_int_t)trainer->state.best.epoch + 1, "validation", validation, "test",
+        test, "diagnoses", trainer->diagnoses, "timing", "seconds",
         clock_seconds() - trainer->run_started, "peak_rss_kib", (json_int_t)rel_peak_resident_kib(),
         "threads", (json_int_t)trainer->services.threads);
 }

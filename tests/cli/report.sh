@@ -73,9 +73,9 @@ check "what it changed, with an interval" eval '
 check "re-learning did harm" eval 'report joint? worse? && says effect loss "is 10\.0 points lower, .*Re-learning did harm here\."'
 for seed in 0 1 2 3 4; do run "mixed$seed" relearn "$seed" "0.$((70 - 5 * seed))" 0.60 0.40; done
 check "an interval that includes 0 shows nothing" eval '
-    report joint? mixed? && says effect undecided "is not shown to differ: -2\.0 points on average over 5 seeds, and the 95 % interval from -[0-9.]+ to \+[0-9.]+ includes 0\. Re-learning did not help here\."'
+    report joint? mixed? && says effect undecided "is not shown to differ: -2\.0 points on average over 5 seeds, and the 95 % interval from -[0-9.]+ to \+[0-9.]+ includes 0\. In these runs re-learning did not help\."'
 check "few seeds claim nothing" eval '
-    report joint[01] relearn[01] && says effect few "10\.0 points higher on average, higher in 2 of 2 seeds\. So few seeds show neither a gain nor a loss\. Re-learning may have helped; it is not shown\."'
+    report joint[01] relearn[01] && says effect few "10\.0 points higher on average, higher in 2 of 2 seeds\. So few seeds show neither a gain nor a loss\. Re-learning may have helped; these runs do not show it\."'
 check "one seed is a single figure" eval '
     report joint0 relearn0 && says effect single "10\.0 points higher in the one seed that both have\. That is a single figure" && says certainty single "one seed.*--seeds 0-4"'
 check "no seed in common" eval 'report joint0 relearn1 && says effect unpaired "none in common"'
@@ -109,6 +109,33 @@ sed -i 's|"method": "joint"|"method": "a</script><b>\\"x\\",<!--'"'"'é"|' gap0/
 check "names cannot break out of the page" eval '
     report gap0 && page "a&lt;/script&gt;&lt;b&gt;&quot;x&quot;,&lt;!--&#39;é" && ! page "a</script><b>" && ! page "<!--'"'"'é" &&
     [ "$(grep -o "</script>" page.html | wc -l)" -eq 3 ]'
+
+# --- the other sections ---
+check "confusion, all seeds together" eval '
+    report joint? relearn? && page "Confusion: joint, all seeds together" && page "<th scope=\"row\">ape</th><td style=[^>]* class=\"right\">60</td><td style=[^>]*>20</td>"'
+check "F1 of each class" eval 'page "id=\"classes\"" && page "<th scope=\"row\">dog</th><td>30\.0</td><td>30\.0</td>"'
+check "calibration, with its error" eval 'page "Expected calibration error: joint 10\.0 %; relearn 10\.0 %" && page "<th scope=\"row\">joint</th><td>0\.0 to 100\.0</td><td>2000</td><td>70\.0</td><td>60\.0</td>"'
+check "throughput, waiting and memory" eval 'page "<th scope=\"row\">relearn</th><td>4</td><td>–</td><td>3</td><td>–</td><td>12</td><td>50</td><td>8\.3</td><td>1</td><td>1</td>"'
+check "the account of the data" eval 'page "4 classes; 100 training, 40 validation and 400 test samples\. .*recipe manifest; fingerprint f0" && page "No sample was left out" && page "The store is not there any more \(/nowhere\.sqlite\)"'
+check "configuration and command" eval 'page "<pre class=\"command\" tabindex=\"0\">relearn train joint0/config\.yaml --out again</pre>" && page "<pre tabindex=\"0\">method: joint"'
+check "a folder that a shell would take apart" eval 'cp -R joint0 "it'"'"'s one" && report "it'"'"'s one" && page "relearn train &#39;it&#39;.&#39;&#39;s one/config\.yaml&#39; --out again"'
+check "figures of others are marked as theirs, and far from other data" eval 'report joint? && page "Not measured here.*trained on other data" && page "<tr class=\"others\"><th scope=\"row\">D&amp;R</th><td>71\.02</td><td>65\.92</td><td>82\.87</td><td>BalanceBenchmark</td>"'
+sed 's/"recipe": "manifest"/"recipe": "ucf101"/' joint0/summary.json >ucf.json && cp -R joint0 ucf && mv ucf.json ucf/summary.json
+check "figures of others on the same set alone" eval 'report ucf && ! page "trained on other data" && page "<th scope=\"row\">D&amp;R</th><td>82\.87</td><td>BalanceBenchmark</td>" && ! page ">71\.02<"'
+sed 's/"confusion": \[\[60, 20/"confusion": [["x", 20/; s/"calibration": \[/"calibration": [7, /' joint0/summary.json >odd.json && cp -R joint0 odd && mv odd.json odd/summary.json
+check "counts that are none" eval 'report odd && page "Confusion: joint"'
+sed 's/\[15, 65, 10, 10\]/[15]/' joint0/summary.json >odd/summary.json
+check "a confusion matrix that is not square is left out" eval 'report odd && ! page "Confusion:"'
+"$RELEARN" synth --out media --train 24 --val 8 --test 8 --classes 2 >out 2>err && "$RELEARN" prepare manifest --from media --to data.store >out 2>err
+print=$("$RELEARN" inspect data.store --json | "$TOOLS/json_get" fingerprint)
+sed -i "s|data: .*|data: $PWD/data.store|" odd/config.yaml && sed "s/\"fingerprint\": \"f0\"/\"fingerprint\": \"$print\"/" joint0/summary.json >odd/summary.json
+check "samples and classes from the store" eval '
+    report odd && page "<td>12</td><td>4</td><td>4</td>" && [ "$(grep -o "src=\"data:image/png;base64," page.html | wc -l)" -eq 4 ] &&
+    grep -Eo "alt=\"audio of the sample train_[0-9]+, class [a-z_]+\"" page.html >out'
+sed 's/"fingerprint": "f0"/"fingerprint": "0"/' joint0/summary.json >odd/summary.json
+check "a store of other data is not shown" eval 'report odd && page "holds other data by now" && ! page "data:image/png"'
+echo junk >data.store
+check "a store that is damaged is not shown" eval 'report odd && page "The store is not there any more|cannot be read" && ! page "data:image/png"'
 
 # --- damaged runs: one error each ---
 damage() { rm -rf bad && cp -R joint0 bad; }

@@ -73,13 +73,26 @@
     };
   };
 
+  /* Names of classes are cut: the table has them whole. */
+  const ticks = (figure, name) => {
+    const all = { color: theme().text, display: figure.kind !== "scatter", maxRotation: 60 };
+    if (name === "x" && figure.kind === "line" && figure.x.every(Number.isInteger)) all.precision = 0;
+    if (name === "x" && figure.kind === "bar") {
+      all.callback = function (value) {
+        const label = this.getLabelForValue(value);
+        return label.length > 14 ? `${label.slice(0, 13)}…` : label;
+      };
+    }
+    return all;
+  };
+
   const axis = (figure, name) => {
     const { text, grid } = theme();
     const of = name === "x" ? figure.x_title : figure.y_title;
     return {
       type: name === "x" && figure.kind === "bar" ? "category" : "linear",
       title: { display: figure.kind !== "scatter", text: name === "y" && figure.percent ? `${of}, %` : of, color: text },
-      ticks: { color: text, display: figure.kind !== "scatter", precision: name === "x" ? 0 : undefined, maxRotation: 60 },
+      ticks: ticks(figure, name),
       grid: { color: grid, display: figure.kind !== "scatter", borderColor: grid },
       grace: name === "y" && figure.kind === "line" ? "4%" : 0,
       min: name === "x" && figure.kind === "line" ? figure.x[0] : undefined,
