@@ -5,6 +5,7 @@
 # make lint       format, clang-tidy, layers, banned functions, shell scripts
 # make asan       unit, golden and command-line tests (a tiny training run among them) under the
 #                 address and undefined behaviour sanitizers
+# make fuzz       every fuzz target of tests/fuzz for SECONDS_EACH=20 seconds, with clang
 # make bench      sets up the peers, builds and measures against them; BENCH=NAME measures one (bench/run --help)
 # make oracle     remakes every golden file with PyTorch and friends and compares
 # make install    PREFIX=/usr/local LIBDIR=PREFIX/lib DESTDIR=; make uninstall undoes it
@@ -34,7 +35,7 @@ LDLIBS_ALL  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(DNNL_LIBS) -lm
 
 # A build without the libraries would fail with a page of errors: one line instead. The targets
 # named here work without them, or install them first.
-NO_LIBRARIES_NEEDED := deps check demo lint lint-% asan bench oracle clean uninstall
+NO_LIBRARIES_NEEDED := deps check demo lint lint-% asan fuzz bench oracle clean uninstall
 ifneq ($(filter-out $(NO_LIBRARIES_NEEDED),$(or $(MAKECMDGOALS),all)),)
   ifneq ($(shell pkg-config --exists $(PKGS) && echo yes),yes)
     $(error libraries are missing (run `make deps`))
@@ -63,13 +64,17 @@ TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_SRC))
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
 # Small programs that the shell tests call.
 TOOL_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
+# Fuzz targets: with replay.c for files, or with libFuzzer (make fuzz).
+FUZZ_BIN     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_MAIN    ?= $(BUILD)/tests/fuzz/replay.o
+FUZZ_SUPPORT := $(BUILD)/tests/fuzz/support.o $(BUILD)/tests/support/data_files.o $(BUILD)/tests/support/message.o
 # Our side of the benchmarks.
 BENCH         ?= all
 BENCH_BIN     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard bench/*.c)))
 BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bench/support/*.c))) $(BUILD)/tests/support/hash_fill.o
 
 .PHONY: all tests check check-run demo demo-run asan asan-run lint lint-run lint-format lint-layers \
-        lint-banned lint-links lint-shell lint-tidy bench bench-programs oracle deps install uninstall clean
+        lint-banned lint-links lint-shell lint-tidy fuzz fuzz-programs bench bench-programs oracle deps install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -123,6 +128,8 @@ $(BUILD)/%.o: %.c Makefile
 $(BUILD)/src/report/assets.o: CFLAGS_ALL += -Wa,-I,$(CHARTS)
 $(BUILD)/src/report/assets.o: $(wildcard src/report/assets/*) $(CHARTS)/chart.min.js
 
+# NN_EXTRA: for the engine alone; its kernels take clang minutes under sanitizers.
+$(BUILD)/src/nn/%.o: CFLAGS_ALL += $(NN_EXTRA)
 $(BUILD)/tests/%.o: CFLAGS_ALL += -Itests
 $(BUILD)/tests/unit/test_cli_%: $(BUILD)/tests/unit/test_cli_%.o $(TEST_SUPPORT) $(BUILD)/libcli.a $(BUILD)/librelearn.a
 	@$(call SAY,LINK,$@)
@@ -140,12 +147,17 @@ $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/librelearn.a
 	@$(call SAY,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_SUPPORT) $(FUZZ_MAIN) $(BUILD)/librelearn.a
+	@$(call SAY,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(FUZZ_LDFLAGS) -o $@ $^ $(LDLIBS_ALL) -lcmocka
+
 $(BUILD)/bench/%.o: CFLAGS_ALL += -Ibench -Itests
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BENCH_SUPPORT) $(BUILD)/librelearn.a
 	@$(call SAY,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
-tests: all $(TEST_BIN) $(TOOL_BIN)
+tests: all $(TEST_BIN) $(TOOL_BIN) $(FUZZ_BIN)
+fuzz-programs: $(FUZZ_BIN)
 bench-programs: all $(BENCH_BIN)
 
 # --- targets that set up first ---
@@ -173,6 +185,15 @@ asan: deps
 	@ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1" \
 	 UBSAN_OPTIONS=print_stacktrace=1 \
 	 TEST_SKIP=tests/e2e/ tools/run_tests.sh "$(BUILD)/asan"
+
+# Every target for SECONDS_EACH; finds are kept in $(BUILD)/fuzz.
+SECONDS_EACH ?= 20
+fuzz: deps
+	@tools/deps.sh fuzz
+	@$(MAKE) --no-print-directory $(JOBS) fuzz-programs BUILD="$(BUILD)/fuzz" CC=clang OPT=-O1 HARDEN= FUZZ_MAIN= \
+	  EXTRA="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -Wno-unknown-warning-option -Wno-pass-failed" \
+	  NN_EXTRA=-fno-sanitize=all FUZZ_LDFLAGS=-fsanitize=fuzzer
+	@tools/fuzz.sh "$(BUILD)/fuzz" $(SECONDS_EACH)
 
 bench: deps
 	@tools/deps.sh bench

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that are missing: tools/deps.sh build | lint | bench | oracle
+# Installs the Debian packages that are missing: tools/deps.sh build | lint | fuzz | bench | oracle
 # Says nothing and changes nothing when all are there.
 # shellcheck disable=SC2086  # lists of packages are meant to be split
 set -eu
@@ -7,6 +7,7 @@ set -eu
 build='gcc libc6-dev make pkg-config libdnnl-dev libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
 libswscale-dev libpng-dev libjpeg62-turbo-dev libcairo2-dev libsqlite3-dev libyaml-dev libjansson-dev libxxhash-dev libzip-dev zlib1g-dev libcmocka-dev libjs-chart.js'
 lint='clang-format clang-tidy shellcheck mandoc'
+fuzz='clang libclang-rt-14-dev libomp-dev'
 oracle='python3 python3-venv'
 # The compiler is for torch.compile, the allocator for PyTorch at its best.
 bench='python3 python3-venv python3-dev g++ libjemalloc2'
@@ -14,10 +15,11 @@ bench='python3 python3-venv python3-dev g++ libjemalloc2'
 case "${1:-build}" in
 build) wanted=$build ;;
 lint) wanted=$lint ;;
+fuzz) wanted=$fuzz ;;
 bench) wanted=$bench ;;
 oracle) wanted=$oracle ;;
 *)
-    echo "deps: unknown list '$1' (build, lint, bench or oracle)" >&2
+    echo "deps: unknown list '$1' (build, lint, fuzz, bench or oracle)" >&2
     exit 2
     ;;
 esac

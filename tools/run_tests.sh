@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs every test and counts every test case: tools/run_tests.sh BUILD [PATTERN]
 #
-# Tests are BUILD/tests/{unit,golden}/test_* (cmocka) and tests/{cli,e2e}/*.sh; with PATTERN, an
+# Tests are BUILD/tests/{unit,golden}/test_* (cmocka) and tests/{cli,fuzz,e2e}/*.sh; with PATTERN, an
 # extended regular expression, only those whose path it matches, and without those whose path contains
 # $TEST_SKIP. $TEST_ENVIRONMENT, words NAME=VALUE, is added to their environment. A shell test prints a
 # line per case: `ok NAME`, `not ok NAME` or `skip NAME: REASON`, and finds in its environment RELEARN
@@ -73,7 +73,7 @@ run() { # NAME COMMAND...
 for source in tests/unit/test_*.c tests/golden/test_*.c; do
     [ -e "$source" ] && run "${source%.c}" "$build/${source%.c}"
 done
-for script in tests/cli/*.sh tests/e2e/*.sh; do
+for script in tests/cli/*.sh tests/fuzz/*.sh tests/e2e/*.sh; do
     [ -e "$script" ] && run "${script%.sh}" bash "$script"
 done
 

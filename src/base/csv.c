@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char byte_order_mark[] = "\xef\xbb\xbf";
+
 /* The text of one table while it is taken apart. */
 struct parser {
     const char *name, *at, *end;
@@ -104,7 +106,7 @@ static rel_status row_parse(struct parser *p) {
 rel_status csv_parse(const char *name, const char *text, size_t size, struct csv_table *table) {
     *table = (struct csv_table){.path = rel_strdup(name)};
     if (!table->path) return REL_ERR_MEMORY;
-    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3, size -= 3;
+    if (size >= 3 && memcmp(text, byte_order_mark, 3) == 0) text += 3, size -= 3;
     struct parser p = {.name = name, .at = text, .end = text + size, .line = 1, .table = table};
     rel_status status = text_check(name, text, size);
     while (status == REL_OK && p.at < p.end) status = row_parse(&p);
@@ -148,7 +150,9 @@ bool csv_is_header(const struct csv_row *row) {
 rel_status csv_append_field(struct rel_text *text, const char *field) {
     size_t length = strlen(field);
     bool blank = length && (strchr(" \t", field[0]) || strchr(" \t", field[length - 1]));
-    if (!blank && !strpbrk(field, ",\"\r\n")) return rel_text_append_bytes(text, field, length);
+    bool marked = strncmp(field, byte_order_mark, 3) == 0; /* would be taken for the file's own */
+    if (!blank && !marked && !strpbrk(field, ",\"\r\n"))
+        return rel_text_append_bytes(text, field, length);
     REL_TRY(rel_text_append_bytes(text, "\"", 1));
     for (const char *c = field; *c; c++)
         REL_TRY(rel_text_append_bytes(text, *c == '"' ? "\"\"" : c, *c == '"' ? 2 : 1));

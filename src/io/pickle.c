@@ -172,7 +172,8 @@ static rel_status items_append(struct machine *machine, struct pickle_value *con
 /* Puts the uppermost values, from depth `from` on, into a new value of `kind`. */
 static rel_status gather(struct machine *machine, enum pickle_kind kind, size_t from) {
     struct pickle_value value = {.kind = kind};
-    REL_TRY(items_append(machine, &value, machine->stack + from, machine->depth - from));
+    size_t count = machine->depth - from;
+    REL_TRY(items_append(machine, &value, count ? machine->stack + from : NULL, count));
     machine->depth = from;
     return push_new(machine, value);
 }

@@ -70,23 +70,28 @@ INLINE wide widened(vec x, const int half) {
 #endif
 }
 
+/* The lower halves of two vectors by turns, and the upper ones. */
+#if defined(__AVX512F__)
+enum { BLOCK_BITS = 4 };
+#define INTERLEAVE_LOW(a, b)                                                                       \
+    __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define INTERLEAVE_HIGH(a, b)                                                                      \
+    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#else
+enum { BLOCK_BITS = 3 };
+#define INTERLEAVE_LOW(a, b)  __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define INTERLEAVE_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#endif
+
 /* Perfect shuffles of rows i and i + BLOCK / 2; done once per bit of the index they transpose. */
 INLINE void transpose(vec *rows) {
-#if defined(__AVX512F__)
-    const vec_index low = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
-    enum { STEPS = 4 };
-#else
-    const vec_index low = {0, 8, 1, 9, 2, 10, 3, 11};
-    enum { STEPS = 3 };
-#endif
-    const vec_index high = low + BLOCK / 2;
 #pragma GCC unroll 4
-    for (int step = 0; step < STEPS; step++) {
+    for (int step = 0; step < BLOCK_BITS; step++) {
         vec next[BLOCK];
 #pragma GCC unroll 8
         for (int i = 0; i < BLOCK / 2; i++) {
-            next[2 * i] = __builtin_shuffle(rows[i], rows[i + BLOCK / 2], low);
-            next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + BLOCK / 2], high);
+            next[2 * i] = INTERLEAVE_LOW(rows[i], rows[i + BLOCK / 2]);
+            next[2 * i + 1] = INTERLEAVE_HIGH(rows[i], rows[i + BLOCK / 2]);
         }
 #pragma GCC unroll 16
         for (int i = 0; i < BLOCK; i++) rows[i] = next[i];

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Writes the small, right inputs that fuzzing starts from: tests/fuzz/make_corpus.py (standard library only).
+
+Pictures and files of PyTorch come from tests/golden/data; everything else is made here.
+"""
+import io
+import json
+import math
+import pathlib
+import pickle
+import shutil
+import struct
+import wave
+import zipfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+GOLDEN = HERE.parent / "golden" / "data"
+OUT = HERE / "corpus"
+
+
+def put(target, name, data):
+    (OUT / target).mkdir(parents=True, exist_ok=True)
+    (OUT / target / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+def npy(shape, code, data, fortran=False, version=1):
+    header = f"{{'descr': '{code}', 'fortran_order': {fortran}, 'shape': {shape!r}, }}".encode()
+    length = 2 if version == 1 else 4
+    header += b" " * (-(6 + 2 + length + len(header) + 1) % 64) + b"\n"
+    return b"\x93NUMPY" + bytes([version, 0]) + len(header).to_bytes(length, "little") + header + data
+
+
+def archive(members, method):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as file:
+        for name, data in members.items():
+            file.writestr(zipfile.ZipInfo(name), data, compress_type=method)
+    return out.getvalue()
+
+
+def safetensors(tensors, metadata=None):
+    header, data = {}, b""
+    if metadata:
+        header["__metadata__"] = metadata
+    for name, (dtype, shape, payload) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(payload)]}
+        data += payload
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def floats(*values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def sound():
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(struct.pack("<400h", *((i * 997) % 20000 - 10000 for i in range(400))))
+    return out.getvalue()
+
+
+def video():
+    """Four frames of 8 x 8, uncompressed, in an AVI of its own making."""
+    def chunk(name, data):
+        return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+    def group(name, data):
+        return chunk(b"LIST", name + data)
+
+    frame = bytes((i * 7) % 256 for i in range(8 * 8 * 3))
+    main = struct.pack("<14I", 40000, 0, 0, 0x10, 4, 0, 1, len(frame), 8, 8, 0, 0, 0, 0)
+    stream = b"vids" + b"DIB " + struct.pack("<3I", 0, 0, 0) + struct.pack("<8I", 1, 25, 0, 4, len(frame), 0, 0, 0) + bytes(8)
+    form = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 24, 0, len(frame), 0, 0, 0, 0)
+    headers = group(b"hdrl", chunk(b"avih", main) + group(b"strl", chunk(b"strh", stream) + chunk(b"strf", form)))
+    movie = group(b"movi", chunk(b"00db", frame) * 4)
+    return chunk(b"RIFF", b"AVI " + headers + movie)
+
+
+def main():
+    shutil.rmtree(OUT, ignore_errors=True)
+    put("csv", "table.csv", 'id,split,label\r\na,train,"x, ""y"""\r\n\r\nb,test, z \n1,2.5,-3e4\n')
+    put("csv", "utf8.csv", "\ufeffname,wärme\nÄ,1\n")
+    put("yaml", "train.yaml", "method: relearn\nepochs: 4\nbatch: 2\nrelearn:\n  lambda: 3\n  every: 2\nencoder:\n  width: 8\n"
+        "encoders:\n  audio: {width: 16, blocks: [1, 1]}\ninputs:\n  visual:\n    flip: false\nmodalities: [audio, visual]\n")
+    put("yaml", "short.yaml", "lr: 0.1 # comment\nschedule: step\n'quoted': \"a\\u00e4\"\n")
+    modality = "modalities:\n  audio: {kind: logmel}\n  text: {kind: vector}\nclasses: [a, b]\n"
+    put("manifest", "two", modality + "\0id,split,label,audio,text\n1,train,a,a.wav,a.npy\n2,test,b,b.wav,b.npy\n")
+    put("manifest", "frames", "modalities: {v: {kind: frames, fps: 2}}\n\0id,split,label,v\nx,train,1,\"v,1.mp4\"\n")
+    put("lists", "ucf101", b"\0" + b"1 Archery\n2 Biking\n\0Archery/v_Archery_g08_c01.avi 1\n\0Archery/v_Archery_g01_c01.avi\n")
+    put("lists", "kinetics", b"\1" + b"abcdefghijk_1_11,10,0\n\0abcdefghijk_1_11,10,1\n\0")
+    put("lists", "cremad", b"\2" + b"1001_DFA_ANG_XX,ANG\n\0" + b"1001_DFA_ANG_XX,ANG\n\0" + b"1001_DFA_ANG_XX,ANG\n\0ANG\n")
+    put("npy", "f4", npy((2, 3), "<f4", floats(1, 2, 3, 4, 5, 6)))
+    put("npy", "i8", npy((2,), "<i8", struct.pack("<2q", 0, 1)))
+    put("npy", "fortran", npy((2, 2), "<f8", struct.pack("<4d", 1, 2, 3, 4), True, 2))
+    put("npy", "f2", npy((1, 2), "<f2", struct.pack("<2e", 0.5, -2)))
+    arrays = {"x.npy": npy((2, 2), "<f4", floats(1, 2, 3, 4)), "y.npy": npy((2,), "|i1", b"\0\1")}
+    put("npz", "stored", archive(arrays, zipfile.ZIP_STORED))
+    put("npz", "deflated", archive(arrays, zipfile.ZIP_DEFLATED))
+    tensors = {"a.weight": ("F32", [2, 2], floats(1, 2, 3, 4)), "a.num": ("I64", [], struct.pack("<q", 7)),
+               "b": ("BF16", [2], b"\0\x3f\0\x40")}
+    put("safetensors", "three", safetensors(tensors, {"format": "pt"}))
+    # Of the model in fuzz_checkpoint.c; without a checksum, which would keep changed bytes from being read.
+    shapes = {"text.layers.0.weight": [4, 3], "text.layers.0.bias": [4], "head.weight": [2, 4], "head.bias": [2]}
+    planes = {prefix + name: ("F32", shape, floats(*[0.5] * math.prod(shape)))
+              for prefix in ("", "initial:", "optimizer0:") for name, shape in shapes.items()}
+    put("checkpoint", "whole", safetensors(planes, {"relearn_checkpoint": "1", "relearn_state": json.dumps({"epoch": 3})}))
+    put("safetensors", "empty", safetensors({}))
+    for protocol in (2, 4):
+        value = {"state_dict": [1, 2.5, "text", None, True, (1, 2)], "n": 10**6, "b": b"bytes"}
+        put("pickle", f"protocol{protocol}", pickle.dumps(value, protocol))
+    for path in sorted(GOLDEN.glob("torch_*.pt")):
+        if path.stat().st_size < 8192:
+            put("torch", path.stem, path.read_bytes())
+    table = "x,y,label\n1,2,0\n3,4,1\n"
+    for number, data in enumerate([table, npy((2, 2), "<f4", floats(1, 2, 3, 4)), archive(arrays, zipfile.ZIP_STORED),
+                                   safetensors({"x": ("F32", [2, 2], floats(1, 2, 3, 4)), "y": ("I64", [2], struct.pack("<2q", 0, 1))})]):
+        put("features", f"format{number}", bytes([number]) + (data.encode() if isinstance(data, str) else data))
+    for path in sorted(GOLDEN.glob("media_*.jpeg")) + sorted(GOLDEN.glob("media_*.png")):
+        if path.stat().st_size < 4096:
+            put("picture", path.stem, b"\2" + path.read_bytes())
+    put("sound", "pcm16.wav", sound())
+    put("video", "raw.avi", video())
+    put("store", "nothing", b"")
+    put("store", "two", struct.pack(">IB", 100, 2) + b"ab" + struct.pack(">IB", 20000, 4) + b"\0\0\0\0")
+    put("record", "vector", bytes([2, 1]) + (16).to_bytes(3, "big") + floats(1, 2, 3, 4))
+    png = next(path for path in sorted(GOLDEN.glob("media_rgb.png")))
+    size = png.stat().st_size
+    put("record", "pictures", bytes([1, 2]) + size.to_bytes(3, "big") * 2 + png.read_bytes() * 2)
+
+
+if __name__ == "__main__":
+    main()
