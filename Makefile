@@ -24,12 +24,15 @@ PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
 
-PKGS    := libavformat libavcodec libavutil libswresample libswscale libpng libjpeg cairo sqlite3 yaml-0.1 jansson libxxhash libzip zlib
+PKGS    := libavformat libavcodec libavutil libswresample libswscale libpng libjpeg cairo sqlite3 yaml-0.1 jansson libxxhash libzip zlib \
+           libprotobuf-c
+# Source that protoc-c makes of src/*/*.proto.
+GENERATED := $(BUILD)/generated
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Wstrict-prototypes -Wmissing-prototypes
 HARDEN  ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 # Absolute paths stay out of the program.
 CFLAGS_ALL := -std=c17 -D_GNU_SOURCE $(OPT) -g -fopenmp -pthread -fPIC -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. $(HARDEN) $(WARN) \
-              -Isrc $(DNNL_CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA)
+              -Isrc -I$(GENERATED) $(DNNL_CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA)
 LDFLAGS_ALL := -fopenmp -pthread -pie -Wl,-z,relro,-z,now $(EXTRA)
 LDLIBS_ALL  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(DNNL_LIBS) -lm
 
@@ -53,7 +56,9 @@ CLI_SRC  := $(filter src/cli/%,$(ALL_SRC))
 API_SRC  := $(filter src/api/%,$(ALL_SRC))
 LIB_SRC  := $(filter-out src/cli/% src/api/%,$(ALL_SRC))
 ISA_SRC  := $(filter %.isa.c,$(LIB_SRC))
-LIB_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %.isa.c,$(LIB_SRC))) \
+PROTO    := $(sort $(wildcard src/*/*.proto))
+PROTO_C  := $(patsubst src/%.proto,$(GENERATED)/%.pb-c.c,$(PROTO))
+LIB_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %.isa.c,$(LIB_SRC))) $(PROTO_C:.c=.o) \
             $(foreach isa,$(ISAS),$(patsubst %.isa.c,$(BUILD)/%.$(isa).o,$(ISA_SRC)))
 CLI_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(CLI_SRC))
 API_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(API_SRC))
@@ -118,8 +123,17 @@ $(BUILD)/%.$(1).o: %.isa.c Makefile
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
+# Theirs, so without our warnings.
+$(GENERATED)/%.pb-c.c $(GENERATED)/%.pb-c.h &: src/%.proto
+	@mkdir -p $(@D)
+	@$(call SAY,PROTO,$@)
+	$(Q)protoc-c --proto_path=src --c_out=$(GENERATED) $<
+$(GENERATED)/%.o: $(GENERATED)/%.c Makefile
+	@$(call SAY,CC,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) -w -MMD -MP -c -o $@ $<
+
 # Flags stand in the Makefile.
-$(BUILD)/%.o: %.c Makefile
+$(BUILD)/%.o: %.c Makefile | $(PROTO_C)
 	@mkdir -p $(@D)
 	@$(call SAY,CC,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
@@ -230,7 +244,7 @@ lint-shell:
 TIDY_SRC   = $(filter-out src/base/cpu.c,$(ALL_SRC))
 TIDY_FLAGS = $(filter-out -fstack-clash-protection -ffile-prefix-map=%,$(CFLAGS_ALL)) -Itests -DREL_ISA=baseline \
              -Wno-unknown-warning-option -idirafter $(BUILD)/tidy
-lint-tidy:
+lint-tidy: $(PROTO_C)
 	@mkdir -p $(BUILD)/tidy
 	@sed 's/__malloc__ (omp_free)/__malloc__/' $(shell $(CC) -print-file-name=include)/omp.h >$(BUILD)/tidy/omp.h
 	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS) \

@@ -197,3 +197,13 @@ size_t rel_utf8_decode(const char *text, size_t size, uint32_t *code) {
     bool surrogate = *code >= 0xd800 && *code < 0xe000;
     return *code < smallest[length] || *code > 0x10ffff || surrogate ? 0 : length;
 }
+
+void rel_utf8_mend(char *text) {
+    size_t left = strlen(text), length;
+    for (uint32_t code; left > 0; text += length, left -= length) {
+        length = rel_utf8_decode(text, left, &code);
+        if (length > 0 && code >= ' ' && code != 0x7F) continue;
+        if (length == 0) length = 1;
+        *text = '?';
+    }
+}

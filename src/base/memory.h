@@ -62,5 +62,8 @@ void rel_text_release(struct rel_text *text);
 /* Bytes (1 to 4) of the UTF-8 code point that `text` begins with and its number in *code; 0 when
  * these bytes are no UTF-8 or `size` is 0. Overlong forms and surrogates are none. */
 size_t rel_utf8_decode(const char *text, size_t size, uint32_t *code);
+/* Puts a question mark in place of every byte that belongs to no UTF-8 and of control characters:
+ * for names from files, on their way into formats that take nothing else. */
+void rel_utf8_mend(char *text);
 
 #endif

@@ -10,6 +10,7 @@
  *   evaluate.h       overall and per modality, the others masked
  *   checkpoint.h     weights and state in a safetensors file
  *   run_log.h        log.jsonl, append-only, cut back on resume
+ *   run_events.h     what TensorBoard shows of a run
  *   precision.h      how training stores feature maps; measured where that is asked for
  *   init_from.h      first weights from a file
  *   trainer.h        the loop
@@ -18,7 +19,8 @@
  *   run.h            a finished or stopped run, opened to evaluate or diagnose it
  *   predict.h        raw media in, classes out; what each modality carried of it
  *
- * A run folder holds config.yaml, data.json, kernels.json, log.jsonl, checkpoint/last.safetensors,
+ * A run folder holds config.yaml, data.json, kernels.json, log.jsonl,
+ * events.out.tfevents.relearn, projector_config.pbtxt, projector/, checkpoint/last.safetensors,
  * checkpoint/best.safetensors, summary.json. */
 #ifndef REL_TRAIN_H
 #define REL_TRAIN_H
@@ -31,6 +33,7 @@
 #include "train/predict.h"
 #include "train/protocol.h"
 #include "train/run.h"
+#include "train/run_events.h"
 #include "train/run_log.h"
 #include "train/schedule.h"
 #include "train/seeds.h"

@@ -116,6 +116,9 @@ const struct rel_option train_option_table[] = {
            .minimum = 0, .maximum = 100000, .unit = "minutes",
            .help = "Time between checkpoints inside an epoch; one is written after every epoch "
                    "anyway. 0: only then."),
+    OPTION("tensorboard", OPTION_BOOL, tensorboard, .default_value = "true",
+           .help = "Write what TensorBoard shows into the run folder: scalars, histograms of how "
+                   "far weights are from their initial values, pictures of inputs, features."),
 };
 const size_t train_option_count = sizeof train_option_table / sizeof train_option_table[0];
 

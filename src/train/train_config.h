@@ -46,6 +46,7 @@ struct train_options {
     int kernels;   /* enum nn_kernels */
     int64_t threads, loader_threads;
     double checkpoint_minutes;
+    bool tensorboard;
 };
 extern const struct rel_option train_option_table[];
 extern const size_t train_option_count;

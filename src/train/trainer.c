@@ -19,34 +19,50 @@ const struct train_options *trainer_options(const struct trainer *trainer) {
     return &trainer->session.config.options;
 }
 
+uint64_t trainer_steps(const struct trainer *trainer) {
+    return trainer->state.epoch * trainer->steps_per_epoch + trainer->state.step;
+}
+
+rel_status trainer_record(struct trainer *trainer, json_t *line) {
+    rel_status status = run_events_line(&trainer->events, trainer_steps(trainer), line);
+    if (status == REL_OK) return run_log_write(&trainer->log, line);
+    json_decref(line);
+    return status;
+}
+
 /* --- the run folder --- */
 
 /* Top-level options that a resumed run may change: they do not touch the result, or only say how
  * long to go on, if no schedule spans the epochs. */
 static bool line_is_free(const char *line, bool epochs_matter) {
     static const char *const keys[] = {
-        "loader_threads:", "checkpoint_minutes:", "data:", "epochs:"};
+        "loader_threads:", "checkpoint_minutes:", "data:", "tensorboard:", "epochs:"};
     size_t count = sizeof keys / sizeof keys[0] - (epochs_matter ? 1 : 0);
     for (size_t i = 0; i < count; i++)
         if (strncmp(line, keys[i], strlen(keys[i])) == 0) return true;
     return false;
 }
 
+/* The next line that must agree; NULL behind the last. */
+static char *line_next(char *text, char **rest, bool epochs_matter) {
+    char *line = strtok_r(text, "\n", rest);
+    while (line && line_is_free(line, epochs_matter)) line = strtok_r(NULL, "\n", rest);
+    return line;
+}
+
 /* ERR_USAGE naming the first line that differs. */
 static rel_status configs_compare(const char *path, char *kept, char *wanted, bool epochs_matter) {
     char *kept_rest = NULL, *wanted_rest = NULL;
-    char *a = strtok_r(kept, "\n", &kept_rest), *b = strtok_r(wanted, "\n", &wanted_rest);
+    char *a = line_next(kept, &kept_rest, epochs_matter);
+    char *b = line_next(wanted, &wanted_rest, epochs_matter);
     while (a || b) {
-        bool equal = a && b &&
-                     (strcmp(a, b) == 0 ||
-                      (line_is_free(a, epochs_matter) && line_is_free(b, epochs_matter)));
-        if (!equal)
+        if (!a || !b || strcmp(a, b) != 0)
             return rel_fail(REL_ERR_USAGE,
                             "%s: the run to resume says \"%s\", this command \"%s\" (give the same "
                             "configuration, or another --out)",
                             path, a ? a : "nothing", b ? b : "nothing");
-        a = strtok_r(NULL, "\n", &kept_rest);
-        b = strtok_r(NULL, "\n", &wanted_rest);
+        a = line_next(NULL, &kept_rest, epochs_matter);
+        b = line_next(NULL, &wanted_rest, epochs_matter);
     }
     return REL_OK;
 }
@@ -324,6 +340,9 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     REL_TRY(folder_prepare(trainer));
     REL_TRY(run_data_keep(trainer->session.store, request->out));
     REL_TRY(arrays_allocate(trainer));
+    trainer->events = (struct run_events){.on = trainer_options(trainer)->tensorboard,
+                                          .session = &trainer->session,
+                                          .steps_per_epoch = trainer->steps_per_epoch};
     REL_TRY(kernels_begin(trainer));
     return weights_begin(trainer);
 }
@@ -332,6 +351,7 @@ void trainer_release(struct trainer *trainer) {
     if (trainer->method.method && trainer->method.method->release)
         trainer->method.method->release(&trainer->method);
     run_log_close(&trainer->log);
+    run_events_close(&trainer->events);
     loader_close(trainer->loader);
     json_decref(trainer->diagnoses);
     json_decref(trainer->initialised);
@@ -374,7 +394,8 @@ static rel_status epoch_steps(struct trainer *trainer) {
         if (status == REL_OK && !batch)
             status = rel_fail(REL_ERR_INTERNAL, "the loader ended early");
         if (status != REL_OK) break;
-        status = trainer_step(trainer, batch);
+        if (trainer_steps(trainer) == 0) status = run_events_inputs(&trainer->events, batch);
+        if (status == REL_OK) status = trainer_step(trainer, batch);
         loader_give_back(trainer->loader, batch);
         if (status != REL_OK) break;
         snprintf(note, sizeof note, "loss %.4f",
@@ -409,6 +430,7 @@ rel_status trainer_loop(struct trainer *trainer, json_t **summary) {
     uint32_t epochs = (uint32_t)trainer_options(trainer)->epochs;
     REL_TRY(summary_find(trainer, summary));
     if (*summary) return REL_OK;
+    REL_TRY(run_events_open(&trainer->events, trainer->request->out));
     trainer->checkpointed = clock_seconds();
     while (trainer->state.epoch < epochs) {
         trainer->started = clock_seconds();

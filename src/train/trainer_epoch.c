@@ -35,6 +35,7 @@ static rel_status epoch_select(struct trainer *trainer, json_t **measures) {
         return trainer_save_best(trainer, NULL);
     }
     REL_TRY(session_pass(session, split, split == SPLIT_TEST ? "test" : "validate"));
+    REL_TRY(run_events_features(&trainer->events, trainer->request->out, split));
     rel_status status = epoch_mask(trainer, &mask);
     if (status == REL_OK) status = evaluate_features(session, split, &mask, &evaluation);
     feature_mask_release(&mask);
@@ -83,7 +84,7 @@ static rel_status epoch_log(struct trainer *trainer, json_t *measures, double ra
                               select_split(trainer) == SPLIT_TEST ? "test" : "validation", measures,
                               "best", state->best.epoch == state->epoch, "timing", "seconds",
                               seconds, "loader_wait_seconds", loader_wait_seconds(trainer->loader));
-    return run_log_write(&trainer->log, event);
+    return trainer_record(trainer, event);
 }
 
 static rel_status method_epoch_end(struct trainer *trainer) {
@@ -97,26 +98,28 @@ static rel_status method_epoch_end(struct trainer *trainer) {
     json_t *event = json_pack("{s:s}", "event", "method");
     json_object_update(event, record);
     json_decref(record);
-    return run_log_write(&trainer->log, event);
+    REL_TRY(trainer_record(trainer, event));
+    return run_events_changes(&trainer->events, trainer_steps(trainer), "change_relearned");
 }
 
 rel_status trainer_epoch_end(struct trainer *trainer) {
     const struct trainer_state before = trainer->state;
-    uint64_t lines = trainer->log.lines;
+    uint64_t lines = trainer->log.lines, records = trainer->events.records;
     json_t *measures = NULL;
     double started = trainer->started, rate = rate_of_last_step(trainer);
     rel_status status = epoch_select(trainer, &measures);
     if (status == REL_OK) status = epoch_log(trainer, measures, rate, clock_seconds() - started);
+    if (status == REL_OK)
+        status = run_events_changes(&trainer->events, trainer_steps(trainer), "change");
     if (status == REL_OK) status = method_epoch_end(trainer);
     if (status == REL_ERR_INTERRUPTED) {
         /* Back to the end of the last step: what was done since is done again on resume. */
         struct rel_error error;
         rel_error_save(&error, status);
         trainer->state = before;
-        uint64_t written = trainer->log.lines;
         trainer->log.lines = lines;
+        trainer->events.records = records;
         rel_status saved = trainer_save(trainer);
-        trainer->log.lines = written;
         return saved == REL_OK ? rel_error_restore(&error) : saved;
     }
     REL_TRY(status);
@@ -136,6 +139,8 @@ static rel_status split_measure(struct trainer *trainer, enum data_split split,
     *measures = json_null();
     if (session_samples(session, split) == 0) return REL_OK;
     REL_TRY(session_pass(session, split, split == SPLIT_TEST ? "test" : "validate"));
+    if (split == SPLIT_VAL || session_samples(session, SPLIT_VAL) == 0)
+        REL_TRY(run_events_features(&trainer->events, trainer->request->out, split));
     REL_TRY(evaluate_features(session, split, mask, &evaluation));
     rel_status status = REL_OK;
     if (split == SPLIT_TEST && trainer_options(trainer)->probe)
@@ -194,6 +199,9 @@ rel_status trainer_finish(struct trainer *trainer, json_t **summary) {
     char *path = trainer_path(trainer, "summary.json");
     if (status == REL_OK) status = path ? json_write(path, *summary) : REL_ERR_MEMORY;
     rel_free(path);
+    if (status == REL_OK)
+        status = run_events_final(&trainer->events, trainer_steps(trainer), *summary);
+    if (status == REL_OK) status = run_events_sync(&trainer->events);
 cleanup:
     json_decref(validation);
     json_decref(test);

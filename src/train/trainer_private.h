@@ -5,6 +5,7 @@
 #include "comm/comm.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
+#include "train/run_events.h"
 #include "train/run_log.h"
 #include "train/session.h"
 #include "train/trainer.h"
@@ -34,6 +35,7 @@ struct trainer {
     struct method_services services;
     struct method_run method;
     struct run_log log;
+    struct run_events events;
     struct trainer_state state;
     uint64_t steps_done; /* in this call */
     json_t *initialised; /* array: which encoders began with weights from a file; NULL: none */
@@ -47,6 +49,10 @@ struct trainer {
 
 char *trainer_path(const struct trainer *trainer, const char *name); /* OUT/name; rel_free it */
 const struct train_options *trainer_options(const struct trainer *trainer);
+/* Takes over `line`: into the log, and its numbers to TensorBoard. */
+rel_status trainer_record(struct trainer *trainer, json_t *line);
+/* Steps done since the run began. */
+uint64_t trainer_steps(const struct trainer *trainer);
 
 /* trainer.c: the parts of train_run. trainer_release also after a trainer_init that failed. */
 rel_status trainer_init(struct trainer *trainer, const struct train_request *request);

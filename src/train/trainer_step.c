@@ -92,7 +92,7 @@ static rel_status step_log(struct trainer *trainer, const struct method_step *st
     if (trainer_options(trainer)->clip_norm > 0)
         json_object_set_new(event, "gradient_norm", json_number(norm));
     json_object_set_new(event, "timing", json_pack("{s:f}", "seconds", seconds));
-    return run_log_write(&trainer->log, event);
+    return trainer_record(trainer, event);
 }
 
 double trainer_learning_rate(const struct trainer *trainer) {

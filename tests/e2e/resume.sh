@@ -26,6 +26,7 @@ train_here() { # RUN FLAG...: in place of this shell
 }
 train() { (train_here "$@"); }
 
+events=events.out.tfevents.relearn
 # Everything but what depends on the clock, or says how it was called.
 plain() { sed -E 's/"timing": ?\{[^}]*\}//; /"timing": \{/,/\}/d' "$1"; }
 same() { # RUN RUN
@@ -36,6 +37,7 @@ same() { # RUN RUN
     for file in log.jsonl summary.json; do
         diff <(plain "$1/$file") <(plain "$2/$file") || return 1
     done
+    diff <("$TOOLS/events_dump" "$1/$events") <("$TOOLS/events_dump" "$2/$events")
 }
 different() { ! cmp -s "$1/checkpoint/last.safetensors" "$2/checkpoint/last.safetensors"; }
 stopped() { # RUN STEPS: stops there with 130, and a checkpoint
@@ -65,6 +67,28 @@ check "stopped inside an epoch" resumed inside 2
 check "stopped before the first checkpoint of an epoch's end" resumed early 1 1
 check "stopped between epochs" resumed between $((2 * steps))
 check "stopped five times" resumed often 3 3 3 3 3
+# What a killed run had written behind its last checkpoint.
+surplus() {
+    stopped surplus 6 && cp surplus/$events before && train surplus --resume --stop-after 1
+    [ $? -eq 130 ] && cp surplus/$events longer && cp surplus/log.jsonl longer.jsonl && rm -r surplus && stopped surplus 6 &&
+        [ "$(wc -c <longer)" -gt "$(wc -c <before)" ] &&
+        cp longer surplus/$events && head -c 7 longer >>surplus/$events && cp longer.jsonl surplus/log.jsonl &&
+        train surplus --resume && same whole surplus
+}
+check "lines and events behind the checkpoint are cut off, then written again" surplus
+without() {
+    stopped without 6 && train without --resume --stop-after 3 --set tensorboard=false
+    [ $? -eq 130 ] && train without --resume && cmp whole/checkpoint/best.safetensors without/checkpoint/best.safetensors &&
+        "$TOOLS/events_dump" without/$events >dump && [ "$(grep -c "^7 step/loss" dump)" -eq 0 ] && grep -q "^10 step/loss" dump
+}
+check "TensorBoard off for a while: its events are missing, the result is the same" without
+gone() {
+    stopped gone 6 && rm gone/$events && train gone --resume 2>message
+    [ "$(grep -c "^relearn: warning: gone/$events: has gone" message)" -eq 1 ] && [ -e gone/summary.json ] &&
+        "$TOOLS/events_dump" gone/$events | grep -q "^16 train/loss"
+}
+check "events that have gone begin anew, with a warning" gone
+damaged() { stopped damaged 6 && truncate -s 1000 damaged/$events && refuses 1 "damaged/$events" train damaged --resume; }
 threads() { train threads4 --set loader_threads=4 && cmp whole/checkpoint/last.safetensors threads4/checkpoint/last.safetensors; }
 check "four loader threads give the same bits as two" threads
 none() { train threads0 --set loader_threads=0 && cmp whole/checkpoint/last.safetensors threads0/checkpoint/last.safetensors; }
@@ -113,6 +137,7 @@ torn() {
         refuses 1 torn/checkpoint/last.safetensors train torn --resume
 }
 check "a torn checkpoint is named" torn
+check "events that are shorter than the checkpoint says are named" damaged
 no_val() {
     sed -i '/,val,/d' media/manifest.csv && "$RELEARN" prepare manifest --quiet --from media --to no-val &&
         refuses 1 val-fraction "$RELEARN" train --quiet --data no-val --out no-val-run
