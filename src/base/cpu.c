@@ -1,11 +1,13 @@
 #include "base/cpu.h"
 
+#include <asm/prctl.h>
 #include <cpuid.h>
+#include <pthread.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char *const names[] = {"baseline", "avx2", "avx512"};
@@ -32,7 +34,29 @@ enum rel_isa rel_cpu_isa(void) {
     return best;
 }
 
+static bool amx_granted;
+
+static void ask_for_amx(void) {
+    enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AVX512_BF16 = 1 << 5, TILE_DATA = 18 };
+    unsigned a = 0, b, c, d = 0, more = 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_BF16) || !(d & AMX_TILE)) return;
+    if (!__get_cpuid_count(7, 1, &more, &b, &c, &d) || !(more & AVX512_BF16)) return;
+    /* Refused by kernels before 5.16, and where the system keeps tiles switched off. */
+    amx_granted = syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0;
+}
+
+bool rel_cpu_amx_bf16(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (rel_cpu_isa() != REL_ISA_AVX512) return false;
+    pthread_once(&once, ask_for_amx);
+    return amx_granted;
+}
+
 const char *rel_isa_name(enum rel_isa isa) { return names[isa]; }
+
+const char *rel_cpu_isa_name(void) {
+    return rel_cpu_amx_bf16() ? "avx512+amx" : names[rel_cpu_isa()];
+}
 
 void rel_cpu_name(char *name, unsigned size) {
     char line[256];

@@ -6,6 +6,7 @@
 #ifndef REL_BASE_CPU_H
 #define REL_BASE_CPU_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum rel_isa { REL_ISA_BASELINE, REL_ISA_AVX2, REL_ISA_AVX512 };
@@ -14,6 +15,11 @@ enum rel_isa { REL_ISA_BASELINE, REL_ISA_AVX2, REL_ISA_AVX512 };
  * avx512). */
 enum rel_isa rel_cpu_isa(void);
 const char *rel_isa_name(enum rel_isa isa);
+/* Tiles of bf16 (AMX) with AVX-512's instructions on bf16, unless RELEARN_ISA asks for less. The
+ * first call asks the kernel to let this process use tiles; without its leave: false. */
+bool rel_cpu_amx_bf16(void);
+/* What kernels of this process use: "avx2", "avx512", "avx512+amx", ... */
+const char *rel_cpu_isa_name(void);
 /* "AMD EPYC ..." as the system calls it, cut to size. */
 void rel_cpu_name(char *name, unsigned size);
 /* Of the cache of level 2 (of one core) or 3 (of all), as far as the system says: 512 KiB to 2 MiB,

@@ -38,9 +38,9 @@ static json_t *describe(void) {
     return json_pack("{s:s, s:{s:s, s:i, s:f}, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s},"
                      " s:s, s:o, s:o}",
                      "version", REL_VERSION, "machine", "cpu", cpu, "threads", rel_cpu_count(),
-                     "memory_gib", memory_gib(), "kernels", "own", rel_isa_name(rel_cpu_isa()),
-                     "onednn", nn_library_isa(), "libraries", "onednn", nn_library_version(),
-                     "ffmpeg", av_version_info(), "ffmpeg_licence", avcodec_license(), "sqlite",
+                     "memory_gib", memory_gib(), "kernels", "own", rel_cpu_isa_name(), "onednn",
+                     nn_library_isa(), "libraries", "onednn", nn_library_version(), "ffmpeg",
+                     av_version_info(), "ffmpeg_licence", avcodec_license(), "sqlite",
                      sqlite3_libversion(), "libjpeg_turbo", TEXT_OF(LIBJPEG_TURBO_VERSION),
                      "libpng", png_get_libpng_ver(NULL), "jansson", jansson_version_str(),
                      "precision", precision, "methods", methods(), "kernel_cache", kernel_cache());

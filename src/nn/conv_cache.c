@@ -71,8 +71,8 @@ json_t *nn_conv_machine(const struct nn_runtime *runtime) {
     char cpu[128];
     rel_cpu_name(cpu, sizeof cpu);
     return json_pack("{s:s, s:s, s:s, s:s+++, s:i}", "cpu", cpu, "relearn", REL_VERSION, "isa",
-                     rel_isa_name(rel_cpu_isa()), "library", nn_library_version(), " ",
-                     nn_library_isa(), "", "threads", runtime->threads);
+                     rel_cpu_isa_name(), "library", nn_library_version(), " ", nn_library_isa(), "",
+                     "threads", runtime->threads);
 }
 
 /* rel_free it. */

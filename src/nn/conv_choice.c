@@ -8,7 +8,8 @@
 
 enum { ROUNDS = 5 };
 
-static const char *const kind_names[NN_CONV_KINDS] = {"direct", "library", "winograd", "tiled"};
+static const char *const kind_names[NN_CONV_KINDS] = {"direct", "library", "winograd", "tiled",
+                                                      "amx"};
 
 /* --- the rule --- */
 
@@ -28,6 +29,8 @@ static bool tiles_win(const struct nn_conv_task *task) {
 
 enum nn_conv_kind nn_conv_choose_fixed(const struct nn_runtime *runtime,
                                        const struct nn_conv_task *task) {
+    /* They won in every layer and direction of two ResNet-18. */
+    if (nn_convolution_can(runtime, task, NN_CONV_AMX)) return NN_CONV_AMX;
     if (nn_convolution_can(runtime, task, NN_CONV_WINOGRAD) && saves_products(&task->shape))
         return NN_CONV_WINOGRAD;
     if (nn_convolution_can(runtime, task, NN_CONV_TILED) && tiles_win(task)) return NN_CONV_TILED;
@@ -301,6 +304,9 @@ static rel_status choose(struct nn_runtime *runtime, const struct nn_conv_task *
         return REL_OK;
     case NN_KERNELS_TILED:
         *kind = forced(runtime, task, NN_CONV_TILED);
+        return REL_OK;
+    case NN_KERNELS_AMX:
+        *kind = forced(runtime, task, NN_CONV_AMX);
         return REL_OK;
     }
     return REL_OK;

@@ -1,5 +1,6 @@
 #include "nn/convolution.h"
 
+#include "nn/amx.h"
 #include "nn/bf16.h"
 #include "nn/conv_choice.h"
 #include "nn/tiled.h"
@@ -10,6 +11,7 @@ struct nn_convolution {
     const struct nn_runtime *runtime;
     struct winograd_plan *winograd; /* or: */
     struct tiled_plan *tiled;       /* or: */
+    struct amx_plan *amx;           /* or: */
     struct nn_kernel *kernel;
     struct nn_kernel *load;              /* plain weights to its order */
     struct nn_kernel *store, *store_add; /* its weight gradient to plain order */
@@ -41,6 +43,7 @@ bool nn_convolution_can(const struct nn_runtime *runtime, const struct nn_conv_t
     if (kind == NN_CONV_DIRECT) return true;
     if (kind == NN_CONV_LIBRARY) return three; /* elsewhere it knows nothing but direct */
     if (kind == NN_CONV_TILED) return tiled_supported(s, task->pass);
+    if (kind == NN_CONV_AMX) return task->bf16 && amx_supported(s, task->pass);
     struct winograd_shape shape = winograd_shape(runtime, task);
     return three && s->padding == 1 && !s->plain_input && winograd_supported(&shape);
 }
@@ -78,6 +81,8 @@ rel_status nn_convolution_init_kind(struct nn_convolution **convolution, struct 
     else if (kind == NN_CONV_TILED)
         status =
             tiled_plan_create(&c->tiled, &task->shape, task->pass, task->bf16, runtime->threads);
+    else if (kind == NN_CONV_AMX)
+        status = amx_plan_create(&c->amx, &task->shape, task->pass, runtime->threads);
     else
         status = init_library(c, runtime->library, kind == NN_CONV_DIRECT);
     if (status != REL_OK) {
@@ -100,6 +105,7 @@ void nn_convolution_release(struct nn_convolution *c) {
     if (!c) return;
     winograd_plan_release(c->winograd);
     tiled_plan_release(c->tiled);
+    amx_plan_release(c->amx);
     nn_kernel_release(c->kernel);
     nn_kernel_release(c->load);
     nn_kernel_release(c->store);
@@ -111,6 +117,7 @@ const char *nn_convolution_name(const struct nn_convolution *c) {
     bool wide = c->task.shape.block == 16;
     if (c->winograd) return wide ? "winograd_4x3:avx512" : "winograd_4x3:avx2";
     if (c->tiled) return wide ? "tiled:avx512" : "tiled:avx2";
+    if (c->amx) return "amx:bf16";
     return nn_kernel_name(c->kernel);
 }
 
@@ -148,6 +155,7 @@ size_t nn_convolution_scratch_bytes(const struct nn_convolution *c) {
     const struct nn_conv_shape *s = &c->task.shape;
     if (c->winograd) return winograd_scratch_bytes(c->winograd);
     if (c->tiled) return tiled_scratch_bytes(c->tiled);
+    if (c->amx) return amx_scratch_bytes(c->amx);
     size_t bytes = library_bytes(c);
     if (c->task.bf16)
         bytes += input_copy_bytes(s) + output_pixels(s) * (size_t)s->block * sizeof(float);
@@ -225,6 +233,10 @@ rel_status nn_convolution_run(struct nn_convolution *c, const void *from, const 
         tiled_run(c->tiled, from, weights, folded ? &finish : NULL, to, scratch);
         return REL_OK;
     }
+    if (c->amx) {
+        amx_run(c->amx, from, NULL, weights, NULL, to, scratch);
+        return REL_OK;
+    }
     if (!c->winograd)
         return t->bf16 ? run_library_widened(c, from, weights, bias, to, scratch)
                        : run_library(c, from, weights, bias, to, scratch);
@@ -237,11 +249,16 @@ rel_status nn_convolution_run(struct nn_convolution *c, const void *from, const 
     return REL_OK;
 }
 
-bool nn_convolution_fuses(const struct nn_convolution *c) { return c->winograd != NULL; }
+bool nn_convolution_fuses(const struct nn_convolution *c) { return c->winograd || c->amx; }
 
 rel_status nn_convolution_run_fused(struct nn_convolution *c, const void *from,
                                     const struct nn_conv_fusion *fusion, const float *weights,
                                     void *to, void *scratch) {
+    if (c->amx) {
+        const struct amx_norm norm = {fusion->scale, fusion->shift, fusion->relu};
+        amx_run(c->amx, from, fusion->scale ? &norm : NULL, weights, fusion->sums, to, scratch);
+        return REL_OK;
+    }
     const struct winograd_norm norm = {fusion->scale, fusion->shift, fusion->relu};
     const struct winograd_extras extras = {.norm = fusion->scale ? &norm : NULL,
                                            .sums = fusion->sums};
@@ -253,8 +270,14 @@ rel_status nn_convolution_run_gradient(struct nn_convolution *c, const void *inp
                                        const struct nn_conv_fusion *fusion,
                                        const void *out_gradient, bool add, float *gradient,
                                        void *scratch) {
+    bool apply = fusion && fusion->scale;
+    if (c->amx) {
+        struct amx_norm norm = {NULL, NULL, false};
+        if (apply) norm = (struct amx_norm){fusion->scale, fusion->shift, fusion->relu};
+        amx_run_gradient(c->amx, input, apply ? &norm : NULL, out_gradient, add, gradient, scratch);
+        return REL_OK;
+    }
     if (c->winograd) {
-        bool apply = fusion && fusion->scale;
         struct winograd_norm norm = {NULL, NULL, false};
         if (apply) norm = (struct winograd_norm){fusion->scale, fusion->shift, fusion->relu};
         winograd_backward_weights(c->winograd, input, apply ? &norm : NULL, out_gradient, add,

@@ -1,5 +1,5 @@
-/* One direction of one convolution, whoever computes it: the compute library or our own Winograd
- * or tiled kernels. Weights and their gradients are plain outside. */
+/* One direction of one convolution, whoever computes it: the compute library or our own Winograd,
+ * tiled or AMX kernels. Weights and their gradients are plain outside. */
 #ifndef REL_NN_CONVOLUTION_H
 #define REL_NN_CONVOLUTION_H
 
@@ -10,6 +10,7 @@ enum nn_conv_kind {
     NN_CONV_LIBRARY,
     NN_CONV_WINOGRAD,
     NN_CONV_TILED,
+    NN_CONV_AMX, /* only where bf16 is stored */
     NN_CONV_KINDS
 };
 

@@ -19,7 +19,7 @@
 #include "tensor/tensor.h"
 
 /* Which convolution kernels run. The environment variable RELEARN_KERNELS (auto | fixed | direct |
- * library | winograd | tiled) overrides it, for tests and measurements. */
+ * library | winograd | tiled | amx) overrides it, for tests and measurements. */
 enum nn_kernels {
     NN_KERNELS_AUTO,   /* the fastest: measured once per machine, kept in the user's cache folder */
     NN_KERNELS_FIXED,  /* by a rule, never by timing (conv_choice.c) */
@@ -27,10 +27,12 @@ enum nn_kernels {
     NN_KERNELS_LIBRARY,  /* whatever the library likes best */
     NN_KERNELS_WINOGRAD, /* our Winograd wherever it can */
     NN_KERNELS_TILED,    /* our direct kernels wherever they can */
+    NN_KERNELS_AMX,      /* those on tiles of bf16 wherever they can */
 };
 
 /* How training stores feature maps and their gradients between operations. Everything is computed
- * in float, sums of batch norms in double; parameters, features and inference are float always. */
+ * in float, sums of batch norms in double, but for products of convolutions where the CPU has tiles
+ * for bf16 (amx.h); parameters, features and inference are float always. */
 enum nn_precision { NN_F32, NN_BF16, NN_PRECISIONS };
 extern const char *const nn_precision_names[NN_PRECISIONS]; /* "f32", "bf16" */
 

@@ -22,9 +22,10 @@ void nn_runtime_enter(const struct nn_runtime *runtime) {
 }
 
 static enum nn_kernels kernels_wanted(enum nn_kernels configured) {
-    static const char *const names[] = {"auto", "fixed", "direct", "library", "winograd", "tiled"};
+    static const char *const names[] = {"auto",     "fixed", "direct", "library",
+                                        "winograd", "tiled", "amx"};
     const char *name = getenv("RELEARN_KERNELS");
-    for (int i = NN_KERNELS_AUTO; name && i <= NN_KERNELS_TILED; i++)
+    for (int i = NN_KERNELS_AUTO; name && i <= NN_KERNELS_AMX; i++)
         if (strcmp(name, names[i]) == 0) return (enum nn_kernels)i;
     return configured;
 }

@@ -155,6 +155,7 @@ static void check_shape(struct nn_runtime *runtime, const struct nn_conv_shape *
         for (enum nn_conv_kind kind = NN_CONV_DIRECT; kind < NN_CONV_KINDS; kind++) {
             struct nn_conv_task task = {.pass = passes[p], .shape = *shape, .bf16 = true};
             if (!nn_convolution_can(runtime, &task, kind)) continue;
+            if (kind == NN_CONV_AMX) continue; /* does not compute in float: test_amx.c */
             if (shape->plain_input && passes[p] == NN_CONV_BACKWARD_DATA) continue;
             check_kind(runtime, &task, kind, false);
             if (kind == NN_CONV_WINOGRAD && passes[p] != NN_CONV_BACKWARD_DATA)

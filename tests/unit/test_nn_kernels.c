@@ -110,10 +110,9 @@ static void forced_and_fixed(void **state) {
     static const struct {
         enum nn_kernels kernels;
         enum nn_conv_kind kind;
-    } rows[] = {{NN_KERNELS_DIRECT, NN_CONV_DIRECT},
-                {NN_KERNELS_LIBRARY, NN_CONV_LIBRARY},
-                {NN_KERNELS_WINOGRAD, NN_CONV_WINOGRAD},
-                {NN_KERNELS_TILED, NN_CONV_TILED},
+    } rows[] = {{NN_KERNELS_DIRECT, NN_CONV_DIRECT},     {NN_KERNELS_LIBRARY, NN_CONV_LIBRARY},
+                {NN_KERNELS_WINOGRAD, NN_CONV_WINOGRAD}, {NN_KERNELS_TILED, NN_CONV_TILED},
+                {NN_KERNELS_AMX, NN_CONV_AMX}, /* never on floats */
                 {NN_KERNELS_FIXED, NN_CONV_WINOGRAD}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct nn_runtime *runtime = runtime_of(rows[i].kernels);
@@ -238,7 +237,7 @@ static enum nn_conv_kind choose_following(enum nn_kernels kernels, const char *k
     nn_conv_choices_save(other);
     OK(nn_runtime_kernels(other, &document)); /* it says what was done, not what was asked for */
     const char *used = nn_conv_table_find(json_object_get(document, "kernels"), &task);
-    static const char *const names[] = {"direct", "library", "winograd", "tiled"};
+    static const char *const names[] = {"direct", "library", "winograd", "tiled", "amx"};
     assert_string_equal(used, names[kind]);
     json_decref(document);
     nn_runtime_release(other);

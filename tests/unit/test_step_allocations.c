@@ -132,7 +132,11 @@ static void with_our_own_kernels(void **state) {
 }
 static void with_maps_as_bf16(void **state) {
     (void)state;
-    steps_allocate_nothing("fixed", NN_BF16);
+    steps_allocate_nothing("tiled", NN_BF16);
+}
+static void with_tiles(void **state) {
+    (void)state;
+    steps_allocate_nothing("amx", NN_BF16);
 }
 static void with_copies_for_the_library(void **state) {
     (void)state;
@@ -141,9 +145,13 @@ static void with_copies_for_the_library(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counting_works),           cmocka_unit_test(with_direct_kernels),
-        cmocka_unit_test(with_the_librarys_choice), cmocka_unit_test(with_our_own_kernels),
-        cmocka_unit_test(with_maps_as_bf16),        cmocka_unit_test(with_copies_for_the_library),
+        cmocka_unit_test(counting_works),
+        cmocka_unit_test(with_direct_kernels),
+        cmocka_unit_test(with_the_librarys_choice),
+        cmocka_unit_test(with_our_own_kernels),
+        cmocka_unit_test(with_maps_as_bf16),
+        cmocka_unit_test(with_copies_for_the_library),
+        cmocka_unit_test(with_tiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,325 @@
+/* Kernels of the convolution by tiles. The instructions on tiles are assembly: gcc 12's intrinsics
+ * do not say what memory they read (its ldtilecfg loads a configuration that was never stored), and
+ * compilers want other flags for them. What TILE_LOAD reads was stored by another function, called
+ * through a pointer, or by TILE_STORE. */
+#include "base/base.h"
+#include "nn/amx_private.h"
+
+#if defined(__AVX512F__)
+
+#include <immintrin.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+#define TILE_ZERO(tile) __asm__ volatile("tilezero %%tmm" #tile ::)
+#define TILE_LOAD(tile, base, stride)                                                              \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile ::"r"(base), "r"((ptrdiff_t)(stride)))
+#define TILE_STORE(tile, base, stride)                                                             \
+    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" ::"r"(base), "r"((ptrdiff_t)(stride))  \
+                     : "memory")
+/* sum += a * b */
+#define TILE_MULTIPLY(sum, a, b)                                                                   \
+    __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #sum ::)
+
+enum { ROW = 64 /* bytes of a tile's row */ };
+
+static void configure(void) {
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } const config = {
+        .palette = 1,
+        .bytes = {ROW, ROW, ROW, ROW, ROW, ROW, ROW, ROW},
+        .rows = {16, 16, 16, 16, 16, 16, 16, 16},
+    };
+    __asm__ volatile("ldtilecfg %0" ::"m"(config));
+}
+
+static void release(void) { __asm__ volatile("tilerelease" ::); }
+
+/* To nearest, ties to even. */
+INLINE __m256i narrow(__m512 x) {
+    __m256i y;
+    __asm__("vcvtneps2bf16 %1, %0" : "=v"(y) : "v"(x));
+    return y;
+}
+INLINE __m512 widen(__m256i x) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+}
+INLINE __m256i load(const bf16 *from) { return _mm256_loadu_si256((const __m256i *)from); }
+INLINE void store(bf16 *to, __m256i x) { _mm256_storeu_si256((__m256i *)to, x); }
+
+/* --- packing --- */
+
+INLINE int cells_before(const struct amx_pack *p) {
+    int zeros = p->column < 0 ? (-p->column + p->step - 1) / p->step : 0;
+    return zeros < p->pitch ? zeros : p->pitch;
+}
+
+INLINE void pack_as(const struct amx_pack *p, const bool apply) {
+    const bf16 *map = p->map;
+    const __m256i none = _mm256_setzero_si256();
+    __m512 scale = apply ? _mm512_loadu_ps(p->scale) : _mm512_setzero_ps();
+    __m512 shift = apply ? _mm512_loadu_ps(p->shift) : _mm512_setzero_ps();
+    __m512 floor = _mm512_set1_ps(p->relu ? 0 : -__builtin_inff());
+    int first = cells_before(p), end = 0;
+    if (p->column < p->of.width) end = (p->of.width - 1 - p->column) / p->step + 1;
+    if (end > p->pitch) end = p->pitch;
+    bf16 *to = p->cells;
+    for (int r = 0, row = p->row; r < p->rows; r++, row += p->step) {
+        bool inside = map && row >= 0 && row < p->of.height && first < end;
+        int from = inside ? first : p->pitch, until = inside ? end : p->pitch, x = 0;
+        for (; x < from; x++, to += AMX_CELL) store(to, none);
+        const bf16 *at = map;
+        if (inside)
+            at += ((ptrdiff_t)row * p->of.width + p->column + (ptrdiff_t)x * p->step) * AMX_BLOCK;
+        for (; x < until; x++, to += AMX_CELL, at += (ptrdiff_t)p->step * AMX_BLOCK) {
+            __m256i value = load(at);
+            if (apply) {
+                __m512 y = _mm512_fmadd_ps(widen(value), scale, shift);
+                /* A NaN is not less than the floor, and stays. */
+                __mmask16 less = _mm512_cmp_ps_mask(y, floor, _CMP_LT_OQ);
+                value = narrow(_mm512_mask_mov_ps(y, less, _mm512_setzero_ps()));
+            }
+            store(to, value);
+        }
+        for (; x < p->pitch; x++, to += AMX_CELL) store(to, none);
+    }
+}
+
+static void pack(const struct amx_pack *p) {
+    if (p->scale)
+        pack_as(p, true);
+    else
+        pack_as(p, false);
+}
+
+/* A row of the picture as [columns][4 channels], then the cells, which overlap. */
+static void pack_plain(const struct amx_pack *p) {
+    enum { COLUMNS = 64 }; /* cells at a time */
+    const float *map = p->map;
+    size_t plane = (size_t)p->of.height * p->of.width;
+    bf16 line[(COLUMNS * AMX_KERNEL_MAX + AMX_PLAIN_COLUMNS) * AMX_PLAIN_CHANNELS];
+    bf16 *to = p->cells;
+    for (int r = 0, row = p->row; r < p->rows; r++, row += p->step)
+        for (int x = 0; x < p->pitch; x += COLUMNS) {
+            int cells = p->pitch - x < COLUMNS ? p->pitch - x : COLUMNS;
+            int columns = (cells - 1) * p->step + AMX_PLAIN_COLUMNS;
+            int column = p->column + x * p->step;
+            memset(line, 0, (size_t)columns * AMX_PLAIN_CHANNELS * sizeof *line);
+            int from = column < 0 ? -column : 0;
+            int until = columns < p->of.width - column ? columns : p->of.width - column;
+            if (row < 0 || row >= p->of.height) until = 0;
+            for (int c = 0; c < p->of.blocks && from < until; c++) {
+                const float *values = map + (size_t)c * plane + (ptrdiff_t)row * p->of.width;
+                for (int i = from; i < until; i++)
+                    line[i * AMX_PLAIN_CHANNELS + c] = bf16_from_f32(values[column + i]);
+            }
+            const bf16 *at = line;
+            for (int i = 0; i < cells; i++, to += AMX_CELL, at += p->step * AMX_PLAIN_CHANNELS)
+                _mm512_storeu_si512(to, _mm512_loadu_si512(at));
+        }
+}
+
+/* --- forward, backward-data --- */
+
+/* A tile of 16 pixels, or two, times a pair of blocks. */
+INLINE void multiply(const struct amx_product *p, const bool two) {
+    const bf16 *w = p->weights, *panel = p->panel;
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    TILE_ZERO(2);
+    TILE_ZERO(3);
+    for (int b = 0; b < p->chunks; b++, panel += p->panel_chunk)
+        for (int k = 0; k < p->tap_count; k++, w += 2 * AMX_TILE) {
+            const bf16 *x = panel + p->taps[k];
+            TILE_LOAD(4, x, ROW);
+            TILE_LOAD(6, w, ROW);
+            TILE_MULTIPLY(0, 4, 6);
+            TILE_LOAD(7, w + AMX_TILE, ROW);
+            TILE_MULTIPLY(1, 4, 7);
+            if (two) {
+                TILE_LOAD(5, x + AMX_TILE, ROW);
+                TILE_MULTIPLY(2, 5, 6);
+                TILE_MULTIPLY(3, 5, 7);
+            }
+        }
+}
+
+/* Sums in float over a product's pixels, then in double. */
+INLINE void add_to(double *total, __m512 x) {
+    __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+    __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+    _mm512_storeu_pd(total, _mm512_add_pd(_mm512_loadu_pd(total), low));
+    _mm512_storeu_pd(total + 8, _mm512_add_pd(_mm512_loadu_pd(total + 8), high));
+}
+
+INLINE void store_half(const struct amx_product *p, const int half, const bool sum,
+                       const bool stream, float pixels[AMX_PIXELS][AMX_BLOCK]) {
+    __m512 s = _mm512_setzero_ps(), q = s;
+    for (int i = 0; i < p->stretch_count; i++) {
+        const struct amx_stretch *stretch = &p->stretches[i];
+        bf16 *to = p->made[half] + stretch->to;
+        for (int k = 0; k < stretch->count; k++, to += p->made_step) {
+            __m512 y = _mm512_load_ps(pixels[stretch->first + k]);
+            if (sum) {
+                s = _mm512_add_ps(s, y);
+                q = _mm512_fmadd_ps(y, y, q);
+            }
+            if (stream)
+                _mm256_stream_si256((__m256i *)to, narrow(y));
+            else
+                store(to, narrow(y));
+        }
+    }
+    if (sum) {
+        add_to(p->sums[half], s);
+        add_to(p->squares[half], q);
+    }
+}
+
+static void product(const struct amx_product *p) {
+    float pixels[2][AMX_PIXELS][AMX_BLOCK] __attribute__((aligned(64)));
+    if (p->pixels == AMX_PIXELS) {
+        multiply(p, true);
+        TILE_STORE(2, pixels[0][AMX_PIXELS / 2], ROW);
+        TILE_STORE(3, pixels[1][AMX_PIXELS / 2], ROW);
+    } else {
+        multiply(p, false);
+    }
+    TILE_STORE(0, pixels[0][0], ROW);
+    TILE_STORE(1, pixels[1][0], ROW);
+    for (int half = 0; half < 2 && p->made[half]; half++) {
+        if (p->sums[0] && p->stream)
+            store_half(p, half, true, true, pixels[half]);
+        else if (p->sums[0])
+            store_half(p, half, true, false, pixels[half]);
+        else if (p->stream)
+            store_half(p, half, false, true, pixels[half]);
+        else
+            store_half(p, half, false, false, pixels[half]);
+    }
+}
+
+/* Two rows of k as one row of pairs. */
+INLINE __m512i paired(__m256i even, __m256i odd) {
+    return _mm512_or_si512(_mm512_cvtepu16_epi32(even),
+                           _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
+}
+
+static void narrow_rows(const float *rows, bf16 *to) {
+    for (int i = 0; i < AMX_BLOCK; i += 2, to += 2 * AMX_BLOCK)
+        _mm512_store_si512(to,
+                           paired(narrow(_mm512_load_ps(rows + (ptrdiff_t)i * AMX_BLOCK)),
+                                  narrow(_mm512_load_ps(rows + (ptrdiff_t)(i + 1) * AMX_BLOCK))));
+}
+
+/* --- backward-weights --- */
+
+static void interleave(const bf16 *cells, int pairs, bf16 *to) {
+    for (int i = 0; i < pairs; i++, cells += 2 * AMX_CELL, to += 2 * AMX_BLOCK)
+        _mm512_store_si512(to, paired(load(cells), load(cells + AMX_CELL)));
+}
+
+static void transpose(const bf16 *cells, bf16 *tile) {
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    __m512i rows[AMX_BLOCK];
+#pragma GCC unroll 16
+    for (int i = 0; i < AMX_BLOCK; i++)
+        rows[i] = paired(load(cells + (ptrdiff_t)2 * i * AMX_CELL),
+                         load(cells + (ptrdiff_t)(2 * i + 1) * AMX_CELL));
+#pragma GCC unroll 4
+    for (int step = 0; step < 4; step++) { /* perfect shuffles, once per bit of the index */
+        __m512i next[AMX_BLOCK];
+#pragma GCC unroll 8
+        for (int i = 0; i < AMX_BLOCK / 2; i++) {
+            next[2 * i] = _mm512_permutex2var_epi32(rows[i], low, rows[i + AMX_BLOCK / 2]);
+            next[2 * i + 1] = _mm512_permutex2var_epi32(rows[i], high, rows[i + AMX_BLOCK / 2]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < AMX_BLOCK; i++) rows[i] = next[i];
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < AMX_BLOCK; i++)
+        _mm512_store_si512(tile + (ptrdiff_t)i * 2 * AMX_BLOCK, rows[i]);
+}
+
+static void sums(const struct amx_sums *s) {
+    enum { FLOATS = AMX_TILE / 2 };
+    float *to = s->sums;
+    for (int k = 0; k < s->tap_count; k++, to += 4 * FLOATS) {
+        const bf16 *a = s->gradients, *b = s->inputs[0] + s->taps[k],
+                   *c = s->inputs[1] + s->taps[k];
+        if (s->add) {
+            TILE_LOAD(0, to, ROW);
+            TILE_LOAD(1, to + FLOATS, ROW);
+            TILE_LOAD(2, to + 2 * FLOATS, ROW);
+            TILE_LOAD(3, to + 3 * FLOATS, ROW);
+        } else {
+            TILE_ZERO(0);
+            TILE_ZERO(1);
+            TILE_ZERO(2);
+            TILE_ZERO(3);
+        }
+        for (int i = 0; i < s->tiles; i++, a += 2 * AMX_TILE, b += AMX_TILE, c += AMX_TILE) {
+            TILE_LOAD(4, a, ROW);
+            TILE_LOAD(6, b, ROW);
+            TILE_MULTIPLY(0, 4, 6);
+            TILE_LOAD(7, c, ROW);
+            TILE_MULTIPLY(1, 4, 7);
+            TILE_LOAD(5, a + AMX_TILE, ROW);
+            TILE_MULTIPLY(2, 5, 6);
+            TILE_MULTIPLY(3, 5, 7);
+        }
+        TILE_STORE(0, to, ROW);
+        TILE_STORE(1, to + FLOATS, ROW);
+        TILE_STORE(2, to + 2 * FLOATS, ROW);
+        TILE_STORE(3, to + 3 * FLOATS, ROW);
+    }
+}
+
+static void scatter(const float *sum, size_t tile, size_t stride, int parts, int taps, bool add,
+                    float *plain) {
+    float line[AMX_TAPS_MAX * AMX_BLOCK] __attribute__((aligned(64)));
+    __m512i at =
+        _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                           _mm512_set1_epi32(taps));
+    for (int k = 0; k < taps; k++, sum += tile) {
+        __m512 x = _mm512_load_ps(sum);
+        for (int part = 1; part < parts; part++)
+            x = _mm512_add_ps(x, _mm512_load_ps(sum + (size_t)part * stride));
+        _mm512_i32scatter_ps(line + k, at, x, sizeof(float));
+    }
+    for (int i = 0; i < taps * AMX_BLOCK; i += AMX_BLOCK) {
+        __m512 x = _mm512_load_ps(line + i);
+        if (add) x = _mm512_add_ps(x, _mm512_loadu_ps(plain + i));
+        _mm512_storeu_ps(plain + i, x);
+    }
+}
+
+static void fence(void) { _mm_sfence(); }
+
+const struct amx_kernels *REL_ISA_NAME(amx_kernels)(void) {
+    static const struct amx_kernels kernels = {
+        .configure = configure,
+        .release = release,
+        .pack = pack,
+        .pack_plain = pack_plain,
+        .product = product,
+        .interleave = interleave,
+        .transpose = transpose,
+        .sums = sums,
+        .narrow = narrow_rows,
+        .scatter = scatter,
+        .fence = fence,
+    };
+    return &kernels;
+}
+
+#else
+
+const struct amx_kernels *REL_ISA_NAME(amx_kernels)(void) { return NULL; }
+
+#endif

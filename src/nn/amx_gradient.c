@@ -1,0 +1,162 @@
+/* Backward-weights. */
+#include "nn/amx_private.h"
+
+struct run {
+    const struct amx_plan *plan;
+    struct amx_source input, gradients;
+    float *gradient;
+    bool add;
+    float *sums;
+};
+
+struct buffers { /* of a thread */
+    bf16 *cells, *gradients, *inputs;
+};
+
+static struct buffers buffers_of(const struct amx_plan *p, void *memory) {
+    struct buffers b = {.cells = memory};
+    b.inputs = b.cells + p->sheet_cells * AMX_CELL;
+    b.gradients = b.inputs + p->sheet_cells * AMX_CELL * (size_t)p->copies;
+    return b;
+}
+
+static size_t half_elements(const struct amx_plan *p) {
+    return (size_t)p->copies * (p->sheet_cells / 2) * AMX_CELL;
+}
+
+/* One pair of out blocks of a group. */
+static void load_gradients(const struct run *r, const struct amx_group *group, int pair, int tiles,
+                           bf16 *cells, bf16 *to) {
+    static const struct amx_sheet dense = {0};
+    const struct amx_plan *p = r->plan;
+    amx_pack_cells(p, group, &r->gradients, pair, &dense, 0, cells);
+    for (int i = 0; i < tiles; i++, cells += (ptrdiff_t)AMX_CELL * AMX_CELL)
+        for (int half = 0; half < 2; half++, to += AMX_TILE)
+            p->kernels->transpose(cells + (ptrdiff_t)half * AMX_BLOCK, to);
+}
+
+/* One chunk of the input, every sheet as often as taps want it. */
+static void load_inputs(const struct run *r, const struct amx_group *group, int chunk, bf16 *cells,
+                        bf16 *to) {
+    const struct amx_plan *p = r->plan;
+    size_t copy_elements = p->sheet_cells / 2 * AMX_CELL;
+    int copy = 0;
+    for (int i = 0; i < p->tap_count; i++) {
+        const struct amx_tap *tap = &p->taps[i];
+        if (tap->copy < copy) continue; /* there already */
+        copy = tap->copy + 1;
+        amx_pack_cells(p, group, &r->input, chunk, &p->sheets[tap->sheet], p->extra_rows, cells);
+        int odd = tap->shift % 2;
+        int count = amx_group_rows(p, group) * p->pitch + AMX_TAIL;
+        for (int half = 0; half < 2; half++)
+            p->kernels->interleave(
+                cells + (ptrdiff_t)odd * AMX_CELL + (ptrdiff_t)half * AMX_BLOCK, (count - odd) / 2,
+                to + (size_t)half * half_elements(p) + (size_t)tap->copy * copy_elements);
+    }
+}
+
+/* Some groups and some pairs of out blocks. */
+static void run_item(const struct run *r, int item, void *memory) {
+    const struct amx_plan *p = r->plan;
+    int column = item % p->columns, part = item / p->columns, pairs = amx_pairs(p->made.blocks);
+    int first = (int)((int64_t)p->group_count * part / p->parts);
+    int end = (int)((int64_t)p->group_count * (part + 1) / p->parts);
+    int pair0 = pairs * column / p->columns, pair1 = pairs * (column + 1) / p->columns;
+    size_t chunk_floats = (size_t)p->tap_count * 2 * AMX_TILE;
+    struct buffers b = buffers_of(p, memory);
+    p->kernels->configure();
+    for (int g = first; g < end; g++) {
+        const struct amx_group *group = &p->groups[g];
+        int cells = (amx_group_rows(p, group) - p->extra_rows) * p->pitch;
+        int tiles = (cells + AMX_CELL - 1) / AMX_CELL;
+        size_t pair_elements = (size_t)tiles * 2 * AMX_TILE;
+        for (int pair = pair0; pair < pair1; pair++)
+            load_gradients(r, group, pair, tiles, b.cells,
+                           b.gradients + (size_t)(pair - pair0) * pair_elements);
+        for (int chunk = 0; chunk < p->chunks; chunk++) {
+            load_inputs(r, group, chunk, b.cells, b.inputs);
+            for (int pair = pair0; pair < pair1; pair++) {
+                const struct amx_sums job = {
+                    .gradients = b.gradients + (size_t)(pair - pair0) * pair_elements,
+                    .inputs = {b.inputs, b.inputs + half_elements(p)},
+                    .taps = p->tap_offsets,
+                    .tap_count = p->tap_count,
+                    .tiles = tiles,
+                    .add = g > first,
+                    .sums = r->sums + (size_t)part * p->sums +
+                            ((size_t)pair * p->chunks + (size_t)chunk) * chunk_floats,
+                };
+                p->kernels->sums(&job);
+            }
+        }
+    }
+    p->kernels->release();
+}
+
+/* Sums of one block of outputs and one chunk, 32 inputs, to plain order. */
+static void write_chunk(const struct run *r, int out, int chunk) {
+    enum { FLOATS = AMX_TILE / 2 };
+    const struct amx_plan *p = r->plan;
+    int taps = p->tap_count, blocks = p->read.blocks;
+    const float *sums = r->sums +
+                        ((size_t)(out / 2) * p->chunks + (size_t)chunk) * taps * 4 * FLOATS +
+                        (size_t)(out % 2) * 2 * FLOATS;
+    for (int half = 0; half < 2 && 2 * chunk + half < blocks; half++, sums += FLOATS)
+        for (int o = 0; o < AMX_BLOCK; o++)
+            p->kernels->scatter(sums + (ptrdiff_t)o * AMX_BLOCK, (size_t)4 * FLOATS, p->sums,
+                                p->parts, taps, r->add,
+                                r->gradient +
+                                    (((size_t)out * AMX_BLOCK + (size_t)o) * p->shape.in_channels +
+                                     (size_t)(2 * chunk + half) * AMX_BLOCK) *
+                                        taps);
+}
+
+/* The same of a plain input, whose taps are rows of [8 columns][4 channels]. */
+static void write_plain(const struct run *r, int out) {
+    enum { FLOATS = AMX_TILE / 2 };
+    const struct amx_plan *p = r->plan;
+    const struct nn_conv_shape *s = &p->shape;
+    const float *sums =
+        r->sums + (size_t)(out / 2) * p->tap_count * 4 * FLOATS + (size_t)(out % 2) * 2 * FLOATS;
+    float *to = r->gradient + (size_t)out * AMX_BLOCK * s->in_channels * s->kernel * s->kernel;
+    for (int o = 0; o < AMX_BLOCK; o++)
+        for (int in = 0; in < s->in_channels; in++)
+            for (int row = 0; row < s->kernel; row++)
+                for (int column = 0; column < s->kernel; column++, to++) {
+                    int k = column * AMX_PLAIN_CHANNELS + in;
+                    const float *from = sums + (ptrdiff_t)row * 4 * FLOATS +
+                                        k / AMX_BLOCK * FLOATS + (ptrdiff_t)o * AMX_BLOCK +
+                                        k % AMX_BLOCK;
+                    float sum = 0;
+                    for (int part = 0; part < p->parts; part++) sum += from[(size_t)part * p->sums];
+                    *to = sum + (r->add ? *to : 0);
+                }
+}
+
+void amx_run_gradient(const struct amx_plan *plan, const void *input, const struct amx_norm *norm,
+                      const void *out_gradient, bool add, float *gradient, void *scratch) {
+    bool plain = plan->shape.plain_input;
+    const struct run r = {
+        .plan = plan,
+        .input = {input, plan->read, plan->read_step, plain, norm},
+        .gradients = {out_gradient, plan->made, 1, false, NULL},
+        .gradient = gradient,
+        .add = add,
+        .sums = scratch,
+    };
+    char *memory = (char *)(r.sums + (size_t)plan->parts * plan->sums);
+    int items = plan->columns * plan->parts, outputs = plan->made.blocks, chunks = plan->chunks;
+#pragma omp parallel num_threads(plan->threads)
+    {
+#pragma omp for schedule(static, 1)
+        for (int i = 0; i < items; i++)
+            run_item(&r, i, memory + (size_t)i * amx_thread_bytes(plan));
+#pragma omp for schedule(static)
+        for (int i = 0; i < outputs * chunks; i++) {
+            if (plain)
+                write_plain(&r, i);
+            else
+                write_chunk(&r, i / chunks, i % chunks);
+        }
+    }
+}

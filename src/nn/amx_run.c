@@ -1,0 +1,239 @@
+/* Forward and backward-data. */
+#include "nn/amx_private.h"
+
+#include <string.h>
+
+struct run {
+    const struct amx_plan *plan;
+    struct amx_source from;
+    const float *plain;
+    double *sums;
+    bf16 *to, *weights;
+};
+
+void amx_pack_cells(const struct amx_plan *plan, const struct amx_group *group,
+                    const struct amx_source *source, int chunk, const struct amx_sheet *sheet,
+                    int extra_rows, bf16 *cells) {
+    size_t pixels = (size_t)source->of.height * (size_t)source->of.width;
+    int blocks = source->of.blocks;
+    struct amx_pack pack = {
+        .of = source->of,
+        .row = group->from * source->step + sheet->row,
+        .column = sheet->column,
+        .pitch = plan->pitch,
+        .step = source->step,
+        .relu = source->norm && source->norm->relu,
+    };
+    for (int i = 0; i < group->images; i++) {
+        size_t image = (size_t)(group->image + i) * (size_t)blocks;
+        bool last = i == group->images - 1;
+        pack.rows = last ? group->to - group->from + extra_rows : plan->picture_rows;
+        for (int half = 0; half < (source->plain ? 1 : 2); half++) {
+            int block = 2 * chunk + half;
+            pack.cells = cells + (ptrdiff_t)half * AMX_BLOCK;
+            if (source->plain) {
+                pack.map = (const float *)source->map + image * pixels;
+                plan->kernels->pack_plain(&pack);
+                continue;
+            }
+            bool there = block < blocks;
+            pack.map =
+                there ? (const bf16 *)source->map + (image + block) * pixels * AMX_BLOCK : NULL;
+            pack.scale = NULL;
+            if (source->norm && there) {
+                pack.scale = source->norm->scale + (ptrdiff_t)block * AMX_BLOCK;
+                pack.shift = source->norm->shift + (ptrdiff_t)block * AMX_BLOCK;
+            }
+            plan->kernels->pack(&pack);
+        }
+        cells += (size_t)pack.rows * plan->pitch * AMX_CELL;
+    }
+    memset(cells, 0, (size_t)AMX_TAIL * AMX_CELL * sizeof *cells);
+}
+
+/* --- weights --- */
+
+static size_t pair_elements(const struct amx_plan *p) {
+    return (size_t)p->tap_count * (size_t)p->chunks * 2 * AMX_TILE;
+}
+
+/* Where in the weights of a pair a chunk of a class begins. */
+static size_t class_offset(const struct amx_plan *p, const struct amx_class *class, int chunk) {
+    return ((size_t) class->first_tap * p->chunks + (size_t)chunk * class->taps) * 2 * AMX_TILE;
+}
+
+/* taps[tap of the kernel][16 of k][16] to a quarter of the places of a pair and a chunk. */
+static void place_weights(const struct amx_plan *p, int half, int k_half, int chunk,
+                          const float *taps, bf16 *pair) {
+    for (int c = 0; c < p->class_count; c++) {
+        const struct amx_class *class = &p->classes[c];
+        bf16 *to = pair + class_offset(p, class, chunk) + (ptrdiff_t)half * AMX_TILE +
+                   (ptrdiff_t)k_half * (AMX_TILE / 2);
+        for (int t = 0; t < class->taps; t++, to += 2 * AMX_TILE) {
+            size_t index = (size_t)p->taps[class->first_tap + t].index;
+            p->kernels->narrow(taps + index * AMX_BLOCK * AMX_BLOCK, to);
+        }
+    }
+}
+
+/* A row of taps with all channels is [8 columns][4 channels] of k: here the half of it. */
+static void gather_plain(const struct amx_plan *p, const float *plain, int k_half, float *taps) {
+    const struct nn_conv_shape *s = &p->shape;
+    int area = s->kernel * s->kernel, half = AMX_PLAIN_COLUMNS / 2;
+    for (int row = 0; row < s->kernel; row++)
+        for (int k = 0; k < AMX_BLOCK; k++)
+            for (int o = 0; o < AMX_BLOCK; o++) {
+                int column = k_half * half + k / AMX_PLAIN_CHANNELS, in = k % AMX_PLAIN_CHANNELS;
+                bool there = column < s->kernel && in < s->in_channels;
+                taps[(row * AMX_BLOCK + k) * AMX_BLOCK + o] =
+                    there ? plain[(o * s->in_channels + in) * area + row * s->kernel + column] : 0;
+            }
+}
+
+static void pack_weights(const struct run *r, int pair, int chunk) {
+    const struct amx_plan *p = r->plan;
+    const struct nn_conv_shape *s = &p->shape;
+    float taps[AMX_TAPS_MAX * AMX_BLOCK * AMX_BLOCK] __attribute__((aligned(64)));
+    int area = s->kernel * s->kernel;
+    size_t row = (size_t)s->in_channels * (size_t)area;
+    bool back = p->pass == NN_CONV_BACKWARD_DATA;
+    for (int half = 0; half < 2; half++)
+        for (int k_half = 0; k_half < 2; k_half++) {
+            int made = 2 * pair + half, reduced = 2 * chunk + k_half;
+            int out = back ? reduced : made, in = back ? made : reduced;
+            if (made >= p->made.blocks || (!s->plain_input && reduced >= p->read.blocks)) {
+                memset(taps, 0, sizeof taps);
+            } else if (s->plain_input) {
+                gather_plain(p, r->plain + (size_t)out * AMX_BLOCK * row, k_half, taps);
+            } else {
+                p->gather(r->plain + (size_t)out * AMX_BLOCK * row + (size_t)in * AMX_BLOCK * area,
+                          row, area, back, taps);
+            }
+            place_weights(p, half, k_half, chunk, taps, r->weights + pair * pair_elements(p));
+        }
+}
+
+/* --- products --- */
+
+/* Where in a class of a group the next pixel is. */
+struct place {
+    int image, row, column;
+};
+
+/* The pixels among the next AMX_PIXELS cells; returns the cell of the first. */
+static int next_pixels(const struct amx_plan *p, const struct amx_group *group,
+                       const struct amx_class *class, int from, int to, struct place *at,
+                       struct amx_stretch *stretches, int *count) {
+    size_t step = (size_t)p->made_step, width = (size_t)p->made.width;
+    size_t image = (size_t)p->made.blocks * (size_t)p->made.height * width;
+    int first = -1;
+    *count = 0;
+    while (at->image < group->images) {
+        int cell = (at->image * p->picture_rows + at->row - group->from) * p->pitch + at->column;
+        if (first < 0) first = cell;
+        int offset = cell - first, length = class->end - at->column;
+        if (offset >= AMX_PIXELS) break;
+        if (length > AMX_PIXELS - offset) length = AMX_PIXELS - offset;
+        stretches[(*count)++] = (struct amx_stretch){
+            .first = offset,
+            .count = length,
+            .to = ((size_t)at->image * image + (step * at->row + class->row) * width +
+                   step * at->column + class->column) *
+                  AMX_BLOCK,
+        };
+        at->column += length;
+        if (at->column < class->end) continue;
+        at->column = class->first;
+        if (++at->row < to) continue;
+        at->row = from;
+        at->image++;
+    }
+    return first;
+}
+
+/* One class of the group's pixels and one pair of blocks. */
+static void make_class(const struct run *r, const struct amx_group *group, int pair,
+                       const struct amx_class *class, const bf16 *panel, double *sums) {
+    const struct amx_plan *p = r->plan;
+    int from = group->from > class->from ? group->from : class->from;
+    int to = group->to < class->to ? group->to : class->to;
+    if (from >= to || class->first >= class->end) return;
+    struct amx_stretch stretches[AMX_PIXELS];
+    struct amx_product product = {
+        .panel_chunk = p->panel_chunk,
+        .taps = p->tap_offsets + class->first_tap,
+        .chunks = p->chunks,
+        .tap_count = class->taps,
+        .weights = r->weights + pair * pair_elements(p) + class_offset(p, class, 0),
+        .stretches = stretches,
+        .made_step = (size_t)p->made_step * AMX_BLOCK,
+        .stream = p->stream,
+    };
+    size_t plane = (size_t)p->made.height * (size_t)p->made.width * AMX_BLOCK;
+    for (int half = 0; half < 2 && 2 * pair + half < p->made.blocks; half++) {
+        size_t made = (size_t)(2 * pair + half);
+        product.made[half] = r->to + ((size_t)group->image * p->made.blocks + made) * plane;
+        if (!sums) continue;
+        product.sums[half] = sums + made * AMX_BLOCK;
+        product.squares[half] = product.sums[half] + (size_t)p->made.blocks * AMX_BLOCK;
+    }
+    struct place at = {0, from, class->first};
+    while (at.image < group->images) {
+        int cell = next_pixels(p, group, class, from, to, &at, stretches, &product.stretch_count);
+        const struct amx_stretch *last = &stretches[product.stretch_count - 1];
+        product.panel = panel + (ptrdiff_t)cell * AMX_CELL;
+        product.pixels = last->first + last->count > AMX_PIXELS / 2 ? AMX_PIXELS : AMX_PIXELS / 2;
+        p->kernels->product(&product);
+    }
+}
+
+/* A group and a part of the pairs. */
+static void run_item(const struct run *r, int item, bf16 *panel, double *sums) {
+    const struct amx_plan *p = r->plan;
+    const struct amx_group *group = &p->groups[item / p->splits];
+    int split = item % p->splits, pairs = amx_pairs(p->made.blocks);
+    for (int chunk = 0; chunk < p->chunks; chunk++)
+        for (int i = 0; i < p->sheet_count; i++)
+            amx_pack_cells(p, group, &r->from, chunk, &p->sheets[i], p->extra_rows,
+                           panel + (size_t)chunk * p->panel_chunk +
+                               (size_t)i * p->sheet_cells * AMX_CELL);
+    for (int pair = pairs * split / p->splits; pair < pairs * (split + 1) / p->splits; pair++)
+        for (int c = 0; c < p->class_count; c++)
+            make_class(r, group, pair, &p->classes[c], panel, sums);
+}
+
+static void run_thread(const struct run *r, int thread, char *panels) {
+    const struct amx_plan *p = r->plan;
+    int items = p->group_count * p->splits;
+    int first = (int)((int64_t)items * thread / p->threads);
+    int end = (int)((int64_t)items * (thread + 1) / p->threads);
+    size_t channels = (size_t)p->made.blocks * AMX_BLOCK;
+    double *sums = r->sums ? r->sums + (size_t)thread * 2 * channels : NULL;
+    if (sums) memset(sums, 0, 2 * channels * sizeof *sums);
+    p->kernels->configure();
+    for (int i = first; i < end; i++)
+        run_item(r, i, (bf16 *)(panels + (size_t)thread * amx_thread_bytes(p)), sums);
+    p->kernels->release();
+    if (p->stream) p->kernels->fence();
+}
+
+void amx_run(const struct amx_plan *plan, const void *from, const struct amx_norm *norm,
+             const float *weights, double *sums, void *to, void *scratch) {
+    int pairs = amx_pairs(plan->made.blocks), chunks = plan->chunks;
+    const struct run r = {
+        .plan = plan,
+        .from = {from, plan->read, plan->read_step, plan->shape.plain_input, norm},
+        .plain = weights,
+        .sums = sums,
+        .to = to,
+        .weights = scratch,
+    };
+    char *panels = (char *)(r.weights + (size_t)pairs * pair_elements(plan));
+#pragma omp parallel num_threads(plan->threads)
+    {
+#pragma omp for schedule(static)
+        for (int i = 0; i < pairs * chunks; i++) pack_weights(&r, i / chunks, i % chunks);
+#pragma omp for schedule(static, 1)
+        for (int thread = 0; thread < plan->threads; thread++) run_thread(&r, thread, panels);
+    }
+}

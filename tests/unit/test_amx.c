@@ -1,0 +1,331 @@
+/* Convolutions by tiles of bf16, every direction and kind of shape, against the same ones computed
+ * directly in double on the same rounded operands. */
+#include "nn/bf16.h"
+#include "nn/conv_choice.h"
+#include "nn/convolution.h"
+#include "support/hash_fill.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OK(expression) assert_int_equal(expression, REL_OK)
+
+enum { BEHIND = 64, BLOCK = 16, THREADS = 3 };
+
+static void *array(size_t count, size_t size) {
+    void *memory = rel_alloc(count, size);
+    assert_non_null(memory);
+    return memory;
+}
+
+/* Dense [batch][channels][height][width] in double, of what the kernels see. */
+struct map {
+    int channels, height, width;
+    size_t count;
+    void *stored; /* blocked bf16, or floats if plain */
+    double *values;
+};
+
+static size_t blocked_index(const struct map *m, size_t dense) {
+    size_t area = (size_t)m->height * m->width, pixel = dense % area, plane = dense / area;
+    size_t image = plane / m->channels, channel = plane % m->channels;
+    return ((image * (m->channels / BLOCK) + channel / BLOCK) * area + pixel) * BLOCK +
+           channel % BLOCK;
+}
+
+static struct map map_of(const char *name, int batch, int channels, int height, int width,
+                         bool plain) {
+    struct map m = {.channels = channels, .height = height, .width = width};
+    m.count = (size_t)batch * channels * height * width;
+    float *values = array(m.count, sizeof *values);
+    m.values = array(m.count, sizeof *m.values);
+    hash_fill(name, values, m.count, 1, 0.1F);
+    bf16 *blocks = array(m.count, sizeof *blocks);
+    for (size_t i = 0; i < m.count; i++) {
+        bf16 x = bf16_from_f32(values[i]);
+        m.values[i] = bf16_to_f32(x);
+        if (!plain) blocks[blocked_index(&m, i)] = x;
+    }
+    m.stored = plain ? (void *)values : (void *)blocks;
+    rel_free(plain ? (void *)blocks : (void *)values);
+    return m;
+}
+
+static void map_release(struct map *m) {
+    rel_free(m->stored);
+    rel_free(m->values);
+}
+
+struct operands {
+    struct map x, y;
+    float *w, *scale, *shift;
+    double *weights; /* as rounded */
+    size_t weight_count;
+};
+
+static void operands_init(struct operands *o, const struct nn_conv_shape *s) {
+    o->x = map_of("x", s->batch, s->in_channels, s->in_height, s->in_width, s->plain_input);
+    o->y = map_of("y", s->batch, s->out_channels, s->out_height, s->out_width, false);
+    o->weight_count = (size_t)s->out_channels * s->in_channels * s->kernel * s->kernel;
+    o->w = array(o->weight_count, sizeof *o->w);
+    o->weights = array(o->weight_count, sizeof *o->weights);
+    hash_fill("w", o->w, o->weight_count, 0.1F, 0.01F);
+    for (size_t i = 0; i < o->weight_count; i++)
+        o->weights[i] = bf16_to_f32(bf16_from_f32(o->w[i]));
+    o->scale = array((size_t)s->in_channels, sizeof *o->scale);
+    o->shift = array((size_t)s->in_channels, sizeof *o->shift);
+    hash_fill("scale", o->scale, (size_t)s->in_channels, 0.5F, 1);
+    hash_fill("shift", o->shift, (size_t)s->in_channels, 0.5F, 0);
+}
+
+static void operands_release(struct operands *o) {
+    map_release(&o->x);
+    map_release(&o->y);
+    rel_free(o->w);
+    rel_free(o->weights);
+    rel_free(o->scale);
+    rel_free(o->shift);
+}
+
+/* What a fused convolution makes of its input. */
+static void normalize(struct operands *o) {
+    size_t area = (size_t)o->x.height * o->x.width;
+    for (size_t i = 0; i < o->x.count; i++) {
+        size_t channel = i / area % o->x.channels;
+        float y = fmaf((float)o->x.values[i], o->scale[channel], o->shift[channel]);
+        o->x.values[i] = bf16_to_f32(bf16_from_f32(y < 0 ? 0 : y));
+    }
+}
+
+/* result and the sum of the products' sizes, [count] each */
+struct expected {
+    double *sum, *size;
+    size_t count;
+    int terms; /* the most that one sum has */
+};
+
+static void expect_add(struct expected *e, size_t at, double a, double b) {
+    e->sum[at] += a * b;
+    e->size[at] += fabs(a * b);
+}
+
+static struct expected expect(const struct nn_conv_shape *s, enum nn_conv_pass pass,
+                              const struct operands *o) {
+    size_t count = pass == NN_CONV_FORWARD         ? o->y.count
+                   : pass == NN_CONV_BACKWARD_DATA ? o->x.count
+                                                   : o->weight_count;
+    int terms =
+        s->kernel * s->kernel * (pass == NN_CONV_FORWARD ? s->in_channels : s->out_channels);
+    if (pass == NN_CONV_BACKWARD_WEIGHTS) terms = s->batch * s->out_height * s->out_width;
+    struct expected e = {array(count, sizeof(double)), array(count, sizeof(double)), count, terms};
+    for (int n = 0; n < s->batch; n++)
+        for (int out = 0; out < s->out_channels; out++)
+            for (int in = 0; in < s->in_channels; in++)
+                for (int tap = 0; tap < s->kernel * s->kernel; tap++)
+                    for (int pixel = 0; pixel < s->out_height * s->out_width; pixel++) {
+                        int row = pixel / s->out_width * s->stride - s->padding + tap / s->kernel;
+                        int column =
+                            pixel % s->out_width * s->stride - s->padding + tap % s->kernel;
+                        if (row < 0 || row >= s->in_height || column < 0 || column >= s->in_width)
+                            continue;
+                        size_t w =
+                            ((size_t)out * s->in_channels + in) * s->kernel * s->kernel + tap;
+                        size_t y =
+                            ((size_t)n * s->out_channels + out) * s->out_height * s->out_width +
+                            pixel;
+                        size_t x =
+                            (((size_t)n * s->in_channels + in) * s->in_height + row) * s->in_width +
+                            column;
+                        if (pass == NN_CONV_FORWARD)
+                            expect_add(&e, y, o->x.values[x], o->weights[w]);
+                        else if (pass == NN_CONV_BACKWARD_DATA)
+                            expect_add(&e, x, o->y.values[y], o->weights[w]);
+                        else
+                            expect_add(&e, w, o->x.values[x], o->y.values[y]);
+                    }
+    return e;
+}
+
+/* Each addition in float may be wrong by 2^-24 of all that was summed, a result stored as bf16 by
+ * 2^-8 of itself. One product more or less is 1 / terms of the sum of sizes, on average. */
+static void check_results(const struct nn_conv_shape *s, enum nn_conv_pass pass,
+                          const struct expected *e, const struct map *made, const void *got) {
+    for (size_t i = 0; i < e->count; i++) {
+        double value = pass == NN_CONV_BACKWARD_WEIGHTS
+                           ? ((const float *)got)[i]
+                           : bf16_to_f32(((const bf16 *)got)[blocked_index(made, i)]);
+        double limit = (e->terms + 4) * 0x1p-24 * e->size[i];
+        if (pass != NN_CONV_BACKWARD_WEIGHTS) limit += 0x1p-8 * (fabs(e->sum[i]) + limit);
+        if (!(fabs(value - e->sum[i]) <= limit))
+            fail_msg("%d -> %d, %dx%d, kernel %d, stride %d, batch %d, pass %d: element %zu of %zu "
+                     "is %g instead of %g",
+                     s->in_channels, s->out_channels, s->in_height, s->in_width, s->kernel,
+                     s->stride, s->batch, (int)pass, i, e->count, value, e->sum[i]);
+    }
+}
+
+/* Sums of results and of their squares, before they are rounded. */
+static void check_sums(const struct nn_conv_shape *s, const struct expected *e,
+                       const double *sums) {
+    size_t area = (size_t)s->out_height * s->out_width;
+    for (int c = 0; c < s->out_channels; c++) {
+        double sum = 0, square = 0, size = 0, got[2] = {0, 0};
+        for (size_t i = 0; i < e->count; i++)
+            if (i / area % s->out_channels == (size_t)c) {
+                sum += e->sum[i];
+                square += e->sum[i] * e->sum[i];
+                size += e->size[i];
+            }
+        for (int t = 0; t < THREADS; t++)
+            for (int k = 0; k < 2; k++) got[k] += sums[(t * 2 + k) * s->out_channels + c];
+        /* 32 pixels are summed in float */
+        assert_true(fabs(got[0] - sum) <= (e->terms + 32) * 0x1p-24 * size);
+        assert_true(fabs(got[1] - square) <= 1e-4 * square);
+    }
+}
+
+static void check(struct nn_runtime *runtime, const struct nn_conv_shape *s, enum nn_conv_pass pass,
+                  bool fuse, bool add) {
+    struct nn_conv_task task = {.pass = pass, .shape = *s, .bf16 = true};
+    struct nn_convolution *c;
+    struct operands o;
+    operands_init(&o, s);
+    OK(nn_convolution_init_kind(&c, runtime, &task, NN_CONV_AMX));
+    assert_string_equal(nn_convolution_name(c), "amx:bf16");
+    assert_int_equal(nn_convolution_weight_bytes(c), 0);
+    size_t scratch_bytes = nn_convolution_scratch_bytes(c);
+    char *scratch = array(scratch_bytes + BEHIND, 1);
+    memset(scratch, 0xff, scratch_bytes + BEHIND);
+    double *sums = array((size_t)s->out_channels * 2 * THREADS, sizeof *sums);
+    bool apply = fuse && !s->plain_input, weights = pass == NN_CONV_BACKWARD_WEIGHTS;
+    const struct nn_conv_fusion fusion = {apply ? o.scale : NULL, o.shift, true, sums};
+    if (apply) normalize(&o);
+    struct expected e = expect(s, pass, &o);
+    size_t size = weights ? sizeof(float) : sizeof(bf16);
+    char *got = array(e.count * size + BEHIND, 1);
+    memset(got, 0xff, e.count * size + BEHIND);
+    for (size_t i = 0; add && i < e.count; i++) {
+        ((float *)got)[i] = 0.25F;
+        e.sum[i] += 0.25;
+        e.size[i] += 0.25;
+    }
+    if (weights)
+        OK(nn_convolution_run_gradient(c, o.x.stored, &fusion, o.y.stored, add, (float *)got,
+                                       scratch));
+    else if (fuse)
+        OK(nn_convolution_run_fused(c, o.x.stored, &fusion, o.w, got, scratch));
+    else
+        OK(nn_convolution_run(c, pass == NN_CONV_FORWARD ? o.x.stored : o.y.stored, o.w, NULL, got,
+                              scratch));
+    check_results(s, pass, &e, pass == NN_CONV_FORWARD ? &o.y : &o.x, got);
+    if (fuse && !weights) check_sums(s, &e, sums);
+    for (size_t i = 0; i < BEHIND; i++) {
+        assert_int_equal((unsigned char)got[e.count * size + i], 0xff);
+        assert_int_equal((unsigned char)scratch[scratch_bytes + i], 0xff);
+    }
+    rel_free(got);
+    rel_free(e.sum);
+    rel_free(e.size);
+    rel_free(sums);
+    rel_free(scratch);
+    nn_convolution_release(c);
+    operands_release(&o);
+}
+
+static struct nn_runtime *runtime_or_skip(void) {
+    const struct nn_runtime_config config = {.threads = THREADS, .kernels = NN_KERNELS_FIXED};
+    struct nn_runtime *runtime;
+    if (!rel_cpu_amx_bf16()) {
+        fprintf(stderr, "SKIPPED: this CPU, its system or RELEARN_ISA has no AMX for bf16\n");
+        skip();
+    }
+    OK(nn_runtime_init(&runtime, &config));
+    return runtime;
+}
+
+static void against_double(void **state) {
+    (void)state;
+    static const struct {
+        int batch, in, height, width, out, kernel, stride, padding;
+    } rows[] = {
+        {2, 64, 12, 13, 64, 3, 1, 1}, /* rows and whole tiles */
+        {5, 32, 7, 7, 32, 3, 1, 1},   /* several pictures in a panel */
+        {3, 48, 9, 10, 80, 3, 1, 1},  /* an odd number of blocks on both sides */
+        {1, 16, 5, 6, 16, 3, 1, 1},   /* fewer blocks than threads */
+        {2, 32, 15, 14, 48, 3, 2, 1}, {2, 32, 14, 15, 64, 3, 2, 1},  {3, 32, 13, 12, 32, 1, 2, 0},
+        {2, 32, 9, 9, 32, 1, 1, 0},   {2, 3, 33, 46, 48, 7, 2, 3},   {2, 1, 30, 21, 32, 7, 2, 3},
+        {3, 1, 14, 9, 16, 3, 1, 1},   {1, 4, 9, 150, 16, 5, 1, 2}, /* more cells than a line has */
+        {2, 32, 11, 13, 32, 5, 3, 2}, {2, 16, 8, 8, 32, 2, 2, 0},    {2, 32, 6, 7, 16, 4, 1, 3},
+        {1, 32, 90, 90, 32, 3, 1, 1}, /* a picture in parts */
+        {2, 32, 1, 1, 32, 3, 1, 1},   {1, 320, 60, 40, 16, 3, 1, 1},
+    };
+    struct nn_runtime *runtime = runtime_or_skip();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct nn_conv_shape s = {.batch = rows[i].batch,
+                                  .in_channels = rows[i].in,
+                                  .in_height = rows[i].height,
+                                  .in_width = rows[i].width,
+                                  .out_channels = rows[i].out,
+                                  .kernel = rows[i].kernel,
+                                  .stride = rows[i].stride,
+                                  .padding = rows[i].padding,
+                                  .block = BLOCK,
+                                  .plain_input = rows[i].in <= 4};
+        s.out_height = (s.in_height + 2 * s.padding - s.kernel) / s.stride + 1;
+        s.out_width = (s.in_width + 2 * s.padding - s.kernel) / s.stride + 1;
+        check(runtime, &s, NN_CONV_FORWARD, false, false);
+        check(runtime, &s, NN_CONV_FORWARD, true, false);
+        if (!s.plain_input) check(runtime, &s, NN_CONV_BACKWARD_DATA, false, false);
+        check(runtime, &s, NN_CONV_BACKWARD_WEIGHTS, false, true);
+        check(runtime, &s, NN_CONV_BACKWARD_WEIGHTS, true, false);
+    }
+    nn_runtime_release(runtime);
+}
+
+/* Only where bf16 is stored, never for inference, and not with fewer instructions. */
+static void where_it_can(void **state) {
+    (void)state;
+    struct nn_runtime *runtime = runtime_or_skip();
+    struct nn_conv_task task = {.pass = NN_CONV_FORWARD, .bf16 = true};
+    task.shape = (struct nn_conv_shape){.batch = 1,
+                                        .in_channels = 32,
+                                        .in_height = 8,
+                                        .in_width = 8,
+                                        .out_channels = 32,
+                                        .out_height = 8,
+                                        .out_width = 8,
+                                        .kernel = 3,
+                                        .stride = 1,
+                                        .padding = 1,
+                                        .block = BLOCK};
+    assert_true(nn_convolution_can(runtime, &task, NN_CONV_AMX));
+    assert_int_equal(nn_conv_choose_fixed(runtime, &task), NN_CONV_AMX);
+    task.pass = NN_CONV_FOLDED;
+    assert_false(nn_convolution_can(runtime, &task, NN_CONV_AMX));
+    task.pass = NN_CONV_FORWARD;
+    task.bf16 = false;
+    assert_false(nn_convolution_can(runtime, &task, NN_CONV_AMX));
+    assert_int_equal(nn_conv_choose_fixed(runtime, &task), NN_CONV_WINOGRAD);
+    task.bf16 = true;
+    task.shape.block = 8;
+    assert_false(nn_convolution_can(runtime, &task, NN_CONV_AMX));
+    task.shape.block = BLOCK;
+    setenv("RELEARN_ISA", "avx2", 1);
+    assert_false(nn_convolution_can(runtime, &task, NN_CONV_AMX));
+    unsetenv("RELEARN_ISA");
+    nn_runtime_release(runtime);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(against_double),
+        cmocka_unit_test(where_it_can),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
