@@ -156,7 +156,7 @@ INLINE void add_to(double *total, __m512 x) {
 }
 
 INLINE void store_half(const struct amx_product *p, const int half, const bool sum,
-                       const bool stream, float pixels[AMX_PIXELS][AMX_BLOCK]) {
+                       float pixels[AMX_PIXELS][AMX_BLOCK]) {
     __m512 s = _mm512_setzero_ps(), q = s;
     for (int i = 0; i < p->stretch_count; i++) {
         const struct amx_stretch *stretch = &p->stretches[i];
@@ -167,10 +167,7 @@ INLINE void store_half(const struct amx_product *p, const int half, const bool s
                 s = _mm512_add_ps(s, y);
                 q = _mm512_fmadd_ps(y, y, q);
             }
-            if (stream)
-                _mm256_stream_si256((__m256i *)to, narrow(y));
-            else
-                store(to, narrow(y));
+            store(to, narrow(y));
         }
     }
     if (sum) {
@@ -191,14 +188,10 @@ static void product(const struct amx_product *p) {
     TILE_STORE(0, pixels[0][0], ROW);
     TILE_STORE(1, pixels[1][0], ROW);
     for (int half = 0; half < 2 && p->made[half]; half++) {
-        if (p->sums[0] && p->stream)
-            store_half(p, half, true, true, pixels[half]);
-        else if (p->sums[0])
-            store_half(p, half, true, false, pixels[half]);
-        else if (p->stream)
-            store_half(p, half, false, true, pixels[half]);
+        if (p->sums[0])
+            store_half(p, half, true, pixels[half]);
         else
-            store_half(p, half, false, false, pixels[half]);
+            store_half(p, half, false, pixels[half]);
     }
 }
 
@@ -299,8 +292,6 @@ static void scatter(const float *sum, size_t tile, size_t stride, int parts, int
     }
 }
 
-static void fence(void) { _mm_sfence(); }
-
 const struct amx_kernels *REL_ISA_NAME(amx_kernels)(void) {
     static const struct amx_kernels kernels = {
         .configure = configure,
@@ -313,7 +304,6 @@ const struct amx_kernels *REL_ISA_NAME(amx_kernels)(void) {
         .sums = sums,
         .narrow = narrow_rows,
         .scatter = scatter,
-        .fence = fence,
     };
     return &kernels;
 }

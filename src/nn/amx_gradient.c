@@ -39,19 +39,18 @@ static void load_gradients(const struct run *r, const struct amx_group *group, i
 static void load_inputs(const struct run *r, const struct amx_group *group, int chunk, bf16 *cells,
                         bf16 *to) {
     const struct amx_plan *p = r->plan;
-    size_t copy_elements = p->sheet_cells / 2 * AMX_CELL;
-    int copy = 0;
-    for (int i = 0; i < p->tap_count; i++) {
-        const struct amx_tap *tap = &p->taps[i];
-        if (tap->copy < copy) continue; /* there already */
-        copy = tap->copy + 1;
-        amx_pack_cells(p, group, &r->input, chunk, &p->sheets[tap->sheet], p->extra_rows, cells);
-        int odd = tap->shift % 2;
-        int count = amx_group_rows(p, group) * p->pitch + AMX_TAIL;
-        for (int half = 0; half < 2; half++)
-            p->kernels->interleave(
-                cells + (ptrdiff_t)odd * AMX_CELL + (ptrdiff_t)half * AMX_BLOCK, (count - odd) / 2,
-                to + (size_t)half * half_elements(p) + (size_t)tap->copy * copy_elements);
+    int count = amx_group_rows(p, group) * p->pitch + AMX_TAIL;
+    for (int sheet = 0; sheet < p->sheet_count; sheet++) {
+        amx_pack_cells(p, group, &r->input, chunk, &p->sheets[sheet], p->extra_rows, cells);
+        for (int c = 0; c < p->copies; c++) {
+            int odd = p->copy_list[c].odd;
+            bf16 *copy = to + (size_t)c * (p->sheet_cells / 2) * AMX_CELL;
+            if (p->copy_list[c].sheet != sheet) continue;
+            for (int half = 0; half < 2; half++)
+                p->kernels->interleave(cells + (ptrdiff_t)odd * AMX_CELL +
+                                           (ptrdiff_t)half * AMX_BLOCK,
+                                       (count - odd) / 2, copy + (size_t)half * half_elements(p));
+        }
     }
 }
 

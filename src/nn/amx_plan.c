@@ -221,7 +221,7 @@ static rel_status make_groups(struct amx_plan *plan) {
 /* --- threads and scratch --- */
 
 static void split_products(struct amx_plan *plan) {
-    int pairs = amx_pairs(plan->made.blocks), groups = plan->group_count;
+    int pairs = amx_pairs(plan->made.blocks), groups = larger(plan->group_count, 1);
     plan->splits = 1;
     if (groups < plan->threads) /* each packs the panel again */
         plan->splits = smaller(pairs, parts_of(plan->threads, groups));
@@ -229,13 +229,10 @@ static void split_products(struct amx_plan *plan) {
         plan->tap_offsets[i] =
             ((ptrdiff_t)plan->taps[i].sheet * (ptrdiff_t)plan->sheet_cells + plan->taps[i].shift) *
             AMX_CELL;
-    size_t bytes = (size_t)plan->shape.batch * plan->made.height * plan->made.width *
-                   plan->made.blocks * AMX_BLOCK * sizeof(bf16);
-    plan->stream = plan->made_step == 1 && bytes > rel_cpu_cache_bytes(3) / 4;
 }
 
 /* Sums that fit L2 are each thread's own; else threads share them as far as there are pairs. */
-static void split_sums(struct amx_plan *plan) {
+static rel_status split_sums(struct amx_plan *plan) {
     int pairs = amx_pairs(plan->made.blocks);
     plan->sums = (size_t)pairs * (size_t)plan->chunks * (size_t)plan->tap_count * 2 * AMX_TILE;
     plan->columns = 1;
@@ -250,6 +247,12 @@ static void split_sums(struct amx_plan *plan) {
                 tap->copy = plan->taps[k].copy;
         plan->copies = larger(plan->copies, tap->copy + 1);
     }
+    plan->copy_list = rel_alloc((size_t)plan->copies, sizeof *plan->copy_list);
+    if (!plan->copy_list) return REL_ERR_MEMORY;
+    for (int i = 0; i < plan->tap_count; i++)
+        plan->copy_list[plan->taps[i].copy] =
+            (struct amx_copy){plan->taps[i].sheet, plan->taps[i].shift % 2};
+    return REL_OK;
 }
 
 static void place_copies(struct amx_plan *plan) {
@@ -284,7 +287,7 @@ size_t amx_scratch_bytes(const struct amx_plan *plan) {
 static rel_status build(struct amx_plan *plan) {
     REL_TRY(lay_out(plan));
     bool weights = plan->pass == NN_CONV_BACKWARD_WEIGHTS;
-    if (weights) split_sums(plan);
+    if (weights) REL_TRY(split_sums(plan));
     REL_TRY(make_groups(plan));
     if (weights)
         place_copies(plan);
@@ -322,6 +325,7 @@ void amx_plan_release(struct amx_plan *plan) {
     rel_free(plan->sheets);
     rel_free(plan->taps);
     rel_free(plan->classes);
+    rel_free(plan->copy_list);
     rel_free(plan->tap_offsets);
     rel_free(plan->groups);
     rel_free(plan);

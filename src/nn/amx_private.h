@@ -49,6 +49,10 @@ struct amx_tap {
     int copy;         /* backward-weights */
 };
 
+struct amx_copy {
+    int sheet, odd; /* 1: from its second cell on */
+};
+
 /* Made pixels (step * q + row, step * x + column), from <= q < to, first <= x < end. Rows are
  * counted in q, columns in x. */
 struct amx_class {
@@ -80,9 +84,8 @@ struct amx_product {
     int pixels; /* AMX_PIXELS or half of it */
     const struct amx_stretch *stretches;
     int stretch_count;
-    bf16 *made[2];    /* of a pair; [1] NULL: there is none */
-    size_t made_step; /* elements from pixel to pixel */
-    bool stream;
+    bf16 *made[2];                /* of a pair; [1] NULL: there is none */
+    size_t made_step;             /* elements from pixel to pixel */
     double *sums[2], *squares[2]; /* of the pair, or NULL; to be added to */
 };
 
@@ -120,7 +123,6 @@ struct amx_kernels {
     /* A row of tiles `tile` apart, of `parts` sums `stride` apart, to plain [16][taps]. */
     void (*scatter)(const float *sums, size_t tile, size_t stride, int parts, int taps, bool add,
                     float *plain);
-    void (*fence)(void);
 };
 
 const struct amx_kernels *amx_kernels_baseline(void); /* NULL: none */
@@ -139,14 +141,14 @@ struct amx_plan {
     struct amx_sheet *sheets;
     struct amx_tap *taps;
     struct amx_class *classes;
-    ptrdiff_t *tap_offsets; /* bf16 */
+    struct amx_copy *copy_list; /* backward-weights */
+    ptrdiff_t *tap_offsets;     /* bf16 */
     int sheet_count, tap_count, class_count;
     int pitch, picture_rows; /* cells from row to row, rows from picture to picture */
     int extra_rows;          /* of a sheet, beyond one per made row */
     struct amx_group *groups;
     int group_count, splits;         /* forward, backward-data: the pairs are split among so many */
     size_t sheet_cells, panel_chunk; /* bf16 of the latter */
-    bool stream;
     /* backward-weights: the pairs of out blocks are split among `columns` threads, and groups into
      * `parts`, which have sums of their own */
     int columns, parts, copies, tiles;

@@ -167,7 +167,6 @@ static void make_class(const struct run *r, const struct amx_group *group, int p
         .weights = r->weights + pair * pair_elements(p) + class_offset(p, class, 0),
         .stretches = stretches,
         .made_step = (size_t)p->made_step * AMX_BLOCK,
-        .stream = p->stream,
     };
     size_t plane = (size_t)p->made.height * (size_t)p->made.width * AMX_BLOCK;
     for (int half = 0; half < 2 && 2 * pair + half < p->made.blocks; half++) {
@@ -214,7 +213,6 @@ static void run_thread(const struct run *r, int thread, char *panels) {
     for (int i = first; i < end; i++)
         run_item(r, i, (bf16 *)(panels + (size_t)thread * amx_thread_bytes(p)), sums);
     p->kernels->release();
-    if (p->stream) p->kernels->fence();
 }
 
 void amx_run(const struct amx_plan *plan, const void *from, const struct amx_norm *norm,

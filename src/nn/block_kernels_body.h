@@ -35,13 +35,10 @@ BF16_VECTORS(widen_half, narrow_half, half_f32, half_u32, half_u16)
 
 INLINE block_f32 load(const stored *from) { return widen_block(*(const block_u16 *)from); }
 INLINE half_f32 load_half(const stored *from) { return widen_half(*(const half_u16 *)from); }
-/* What a value is after it was stored. */
-INLINE half_f32 as_stored(half_f32 x) { return widen_half(narrow_half(x)); }
 #else
 typedef float stored;
 INLINE block_f32 load(const stored *from) { return *(const block_f32 *)from; }
 INLINE half_f32 load_half(const stored *from) { return *(const half_f32 *)from; }
-INLINE half_f32 as_stored(half_f32 x) { return x; }
 #endif
 INLINE block_f32 load_any(const float *from) { return *(const block_f32_unaligned *)from; }
 INLINE half_f32 load_half_any(const float *from) { return *(const half_f32_unaligned *)from; }
@@ -181,7 +178,52 @@ static void normalize(const struct nn_normalize_plane *plane) {
 #undef CASE
 }
 
+#if NN_BF16
+/* What bf16 holds is wrong by 2^-9: sums in float over SUM_PIXELS, then in double. */
+enum { SUM_PIXELS = 32 };
+
+INLINE void add_block(double *total, block_f32 x) {
+    half_f32 halves[2];
+    memcpy(halves, &x, sizeof halves);
+    for (int h = 0; h < 2; h++) add_to(total + h * HALF, widen(halves[h]));
+}
+
 /* Zero where the ReLU was shut; a NaN leaves it open. */
+INLINE block_f32 masked_block(const stored *out, enum nn_mask mask, block_f32 v, block_f32 x,
+                              size_t i, block_f32 scale, block_f32 shift) {
+    if (mask == NN_MASK_INPUT) return (block_f32)((block_i32)v & ~(x * scale + shift <= 0.0F));
+    if (mask == NN_MASK_OUTPUT) return (block_f32)((block_i32)v & ~(load(out + i) <= 0.0F));
+    return v;
+}
+
+INLINE void gradient_sums_as(const struct nn_gradient_plane *plane, enum nn_mask mask, bool two,
+                             stored *masked, bool write, bool stream, double *sum, double *dot) {
+    const stored *in = plane->x, *gradient = plane->gradient, *second = plane->second;
+    block_f32 scale = {0}, shift = {0};
+    if (mask == NN_MASK_INPUT) {
+        scale = load_any(plane->scale);
+        shift = load_any(plane->shift);
+    }
+    for (size_t p = 0; p < plane->pixels; p += SUM_PIXELS) {
+        size_t end = p + SUM_PIXELS < plane->pixels ? p + SUM_PIXELS : plane->pixels;
+        block_f32 s = {0}, d = {0};
+        for (size_t i = p * BLOCK; i < end * BLOCK; i += BLOCK) {
+            block_f32 x = load(in + i), v = load(gradient + i);
+            if (two) v += load(second + i);
+            v = masked_block(plane->out, mask, v, x, i, scale, shift);
+            if (write) {
+                store(masked + i, v, stream);
+                /* The second pass reads what was written: the sums must be its. */
+                v = widen_block(narrow_block(v));
+            }
+            s += v;
+            d += v * x;
+        }
+        add_block(sum, s);
+        add_block(dot, d);
+    }
+}
+#else
 INLINE half_f32 masked_half(const stored *out, enum nn_mask mask, half_f32 v, half_f32 x, size_t i,
                             half_f32 scale, half_f32 shift) {
     if (mask == NN_MASK_INPUT) return (half_f32)((half_i32)v & ~(x * scale + shift <= 0.0F));
@@ -205,8 +247,7 @@ INLINE void gradient_sums_as(const struct nn_gradient_plane *plane, enum nn_mask
             if (two) v += load_half(second + i);
             v = masked_half(plane->out, mask, v, x, i, scale[h], shift[h]);
             if (write) store_half(masked + i, v, stream);
-            /* The second pass reads what was written: the sums must be its. */
-            half_f64 wide = widen(write ? as_stored(v) : v);
+            half_f64 wide = widen(v);
             s[h] += wide;
             d[h] += wide * widen(x);
         }
@@ -215,6 +256,8 @@ INLINE void gradient_sums_as(const struct nn_gradient_plane *plane, enum nn_mask
         add_to(dot + h * HALF, d[h]);
     }
 }
+
+#endif
 
 static void gradient_sums(const struct nn_gradient_plane *plane, void *masked, bool stream,
                           double *sum, double *dot) {
