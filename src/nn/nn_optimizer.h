@@ -30,8 +30,9 @@ struct nn_optimizer {
     const char *name;
     int planes; /* of state, from PLANE_EXTRA on; all zero before the first step */
     /* Updates PLANE_VALUE by PLANE_GRADIENT and raises the arena's version. The same bits for every
-     * number of threads. */
-    void (*step)(const struct nn_optimizer_settings *settings, const struct nn_optimizer_step *step,
+     * number of threads. Tells whether all values are finite; which are not, and whether their
+     * gradients were, nn_plane_find_nonfinite says. */
+    bool (*step)(const struct nn_optimizer_settings *settings, const struct nn_optimizer_step *step,
                  struct param_arena *arena);
 };
 extern const struct nn_optimizer *const nn_optimizer_table[]; /* by enum nn_optimizer_kind */

@@ -8,7 +8,7 @@ extern const struct nn_optimizer nn_optimizer_sgd, nn_optimizer_adam, nn_optimiz
 
 /* torch.optim.Adam's step. `decoupled`: AdamW's, whose weight decay shrinks the weights and does
  * not enter the moments. */
-void adam_step(const struct nn_optimizer_settings *settings, const struct nn_optimizer_step *step,
+bool adam_step(const struct nn_optimizer_settings *settings, const struct nn_optimizer_step *step,
                struct param_arena *arena, bool decoupled);
 enum { ADAM_PLANES = 2 }; /* first and second moment */
 

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-void adam_step(const struct nn_optimizer_settings *settings, const struct nn_optimizer_step *step,
+bool adam_step(const struct nn_optimizer_settings *settings, const struct nn_optimizer_step *step,
                struct param_arena *arena, bool decoupled) {
     double number = (double)step->number, lr = step->learning_rate;
     const struct adam_constants constants = {
@@ -18,15 +18,16 @@ void adam_step(const struct nn_optimizer_settings *settings, const struct nn_opt
         .correction = (float)sqrt(1 - pow(settings->beta2, number)),
         .epsilon = (float)settings->epsilon,
     };
-    REL_ISA_PICK(adam_update)
-    (arena->planes[PLANE_VALUE], arena->planes[PLANE_GRADIENT], arena->planes[PLANE_EXTRA],
-     arena->planes[PLANE_EXTRA + 1], arena->size, &constants, step->threads);
+    bool finite = REL_ISA_PICK(adam_update)(
+        arena->planes[PLANE_VALUE], arena->planes[PLANE_GRADIENT], arena->planes[PLANE_EXTRA],
+        arena->planes[PLANE_EXTRA + 1], arena->size, &constants, step->threads);
     param_arena_changed(arena);
+    return finite;
 }
 
-static void coupled_step(const struct nn_optimizer_settings *settings,
+static bool coupled_step(const struct nn_optimizer_settings *settings,
                          const struct nn_optimizer_step *step, struct param_arena *arena) {
-    adam_step(settings, step, arena, false);
+    return adam_step(settings, step, arena, false);
 }
 
 const struct nn_optimizer nn_optimizer_adam = {

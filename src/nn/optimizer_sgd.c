@@ -2,13 +2,14 @@
 #include "nn/optimizer.h"
 #include "nn/optimizer_kernels.h"
 
-static void sgd_step(const struct nn_optimizer_settings *settings,
+static bool sgd_step(const struct nn_optimizer_settings *settings,
                      const struct nn_optimizer_step *step, struct param_arena *arena) {
-    REL_ISA_PICK(sgd_update)
-    (arena->planes[PLANE_VALUE], arena->planes[PLANE_GRADIENT], arena->planes[PLANE_EXTRA],
-     arena->size, (float)step->learning_rate, (float)settings->momentum,
-     (float)settings->weight_decay, (float)step->gradient_scale, step->threads);
+    bool finite = REL_ISA_PICK(sgd_update)(
+        arena->planes[PLANE_VALUE], arena->planes[PLANE_GRADIENT], arena->planes[PLANE_EXTRA],
+        arena->size, (float)step->learning_rate, (float)settings->momentum,
+        (float)settings->weight_decay, (float)step->gradient_scale, step->threads);
     param_arena_changed(arena);
+    return finite;
 }
 
 void nn_sgd_step(const struct nn_sgd *sgd, struct param_arena *arena, int threads) {

@@ -39,18 +39,65 @@ static rel_status losses_backward(struct trainer *trainer, struct method_step *s
     return REL_OK;
 }
 
+/* "a, b, c and 13 more" of the batch's samples. */
+static void samples_name(const struct trainer *trainer, const struct batch *batch, char *text,
+                         size_t size) {
+    enum { NAMED = 8 };
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < batch->count && i < NAMED && used < size; i++)
+        used += (size_t)snprintf(
+            text + used, size - used, "%s%s", i > 0 ? ", " : "",
+            store_sample_id(trainer->session.store, SPLIT_TRAIN, batch->samples[i]));
+    if (batch->count > NAMED && used < size)
+        snprintf(text + used, size - used, " and %d more", batch->count - NAMED);
+}
+
+/* ERR_NUMERIC: what is not finite, in which step, with which samples. */
+static rel_status not_finite(const struct trainer *trainer, const struct method_step *step,
+                             const struct batch *batch, const char *what, const char *where) {
+    char samples[1024];
+    samples_name(trainer, batch, samples, sizeof samples);
+    return rel_fail(REL_ERR_NUMERIC,
+                    "epoch %u, step %llu: %s%s is not a finite number, with the samples %s (lower "
+                    "optimizer.lr, or look at these samples; the last checkpoint is kept)",
+                    step->epoch + 1, (unsigned long long)step->step + 1, what, where, samples);
+}
+
+/* The first encoder whose features are not finite; NULL: all are. */
+static const char *features_broken(const struct trainer *trainer, const struct method_step *step) {
+    const struct session *session = &trainer->session;
+    for (int m = 0; m < session->config.modalities; m++) {
+        size_t count = (size_t)step->batch * (size_t)session->model.dimensions[m];
+        const float *features = model_features(step->plan, m);
+        for (size_t i = 0; i < count; i++)
+            if (!isfinite(features[i])) return session->model.config.inputs[m].name;
+    }
+    return NULL;
+}
+
 static rel_status loss_check(const struct trainer *trainer, const struct method_step *step,
                              const struct batch *batch) {
-    for (int i = 0; i < step->loss_count; i++)
-        if (!isfinite(step->losses[i].value))
-            return rel_fail(
-                REL_ERR_NUMERIC,
-                "epoch %u, step %llu: the loss is not a number, first sample \"%s\" (lower "
-                "optimizer.lr, or "
-                "look at the data; the last checkpoint is kept)",
-                step->epoch + 1, (unsigned long long)step->step + 1,
-                store_sample_id(trainer->session.store, SPLIT_TRAIN, batch->samples[0]));
+    for (int i = 0; i < step->loss_count; i++) {
+        if (isfinite(step->losses[i].value)) continue;
+        const char *encoder = features_broken(trainer, step);
+        return encoder ? not_finite(trainer, step, batch, "a feature of the encoder ", encoder)
+                       : not_finite(trainer, step, batch, "the loss", "");
+    }
     return REL_OK;
+}
+
+/* Behind an optimiser's step that left a value of `arena` broken: its layer, and whose fault. */
+static rel_status weights_broken(const struct trainer *trainer, const struct method_step *step,
+                                 const struct batch *batch, const struct param_arena *arena) {
+    char where[192];
+    long gradient = nn_plane_find_nonfinite(arena, PLANE_GRADIENT);
+    long layer = gradient >= 0 ? gradient : nn_plane_find_nonfinite(arena, PLANE_VALUE);
+    snprintf(where, sizeof where, "%s.%s", arena->name,
+             layer >= 0 ? arena->params[layer].name : "");
+    return not_finite(
+        trainer, step, batch,
+        gradient >= 0 ? "the gradient of " : "after the optimiser's step a weight of ", where);
 }
 
 static void statistics_add(struct trainer *trainer, const struct method_step *step) {
@@ -107,7 +154,7 @@ double trainer_learning_rate(const struct trainer *trainer) {
 /* Clips when told to (*norm gets the norm of all gradients together) and lets the optimiser step.
  */
 static rel_status optimizer_step(struct trainer *trainer, const struct method_step *step,
-                                 double *norm) {
+                                 const struct batch *batch, double *norm) {
     const struct train_options *options = trainer_options(trainer);
     struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
     int count = model_arenas(&trainer->session.model, arenas);
@@ -121,15 +168,12 @@ static rel_status optimizer_step(struct trainer *trainer, const struct method_st
         double squares = 0;
         for (int a = 0; a < count; a++) squares += nn_plane_norm_squared(arenas[a], PLANE_GRADIENT);
         *norm = sqrt(squares);
-        if (!isfinite(*norm))
-            return rel_fail(REL_ERR_NUMERIC,
-                            "epoch %u, step %llu: a gradient is not a number (lower optimizer.lr; "
-                            "the last checkpoint is kept)",
-                            step->epoch + 1, (unsigned long long)step->step + 1);
         now.gradient_scale = nn_clip_scale(*norm, options->clip_norm);
     }
+    const struct nn_optimizer *optimizer = session_optimizer(&trainer->session);
     for (int a = 0; a < count; a++)
-        session_optimizer(&trainer->session)->step(&options->optimizer_settings, &now, arenas[a]);
+        if (!optimizer->step(&options->optimizer_settings, &now, arenas[a]))
+            return weights_broken(trainer, step, batch, arenas[a]);
     return REL_OK;
 }
 
@@ -154,7 +198,7 @@ static rel_status step_run(struct trainer *trainer, const struct batch *batch,
     REL_TRY(model_average(&session->model, &trainer->comm, PLANE_GRADIENT));
 
     double norm = 0;
-    REL_TRY(optimizer_step(trainer, step, &norm));
+    REL_TRY(optimizer_step(trainer, step, batch, &norm));
     statistics_add(trainer, step);
     trainer->state.step++;
     return step_log(trainer, step, norm, clock_seconds() - started);

@@ -57,6 +57,9 @@ check "diagnose --only of a run" eval 'succeeds diagnose run --only visual --jso
 check "the first repeat is what training found" eval '
     succeeds train run/config.yaml --out same --quiet --json --set relearn.lambda=0 --set select=last && succeeds diagnose same --checkpoint last --json --quiet &&
     [ "$(json modalities 1 each 0 purity_val)" = "$("$TOOLS/json_get" diagnoses 0 modalities 1 purity_val <same/summary.json)" ]'
+relearn train config.yaml --data store --out broken --quiet --set batch=1 --set optimizer.lr=1000 --set optimizer.weight_decay=1
+check "numbers that are none end a run: step, layer and samples named" eval '
+    [ "$code" -eq 1 ] && grep -Eq "^relearn: epoch [1-9], step [0-9]+: (the gradient of|after the optimiser.s step a weight of|a feature of the encoder) (audio|visual|head)[^ ]* is not a finite number, with the samples train_[0-9]+.*lower optimizer.lr" err'
 check "the resolved configuration trains the same" eval '
     succeeds train run/config.yaml --out again --quiet --json && cmp -s run/checkpoint/last.safetensors again/checkpoint/last.safetensors'
 

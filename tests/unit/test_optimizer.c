@@ -143,6 +143,28 @@ static void nonfinite_values_are_found(void **state) {
     param_arena_release(&arena);
 }
 
+/* Of every optimiser: a broken gradient, and a step too long for a float. */
+static void broken_weights_are_told(void **state) {
+    (void)state;
+    for (int kind = NN_OPTIMIZER_SGD; kind <= NN_OPTIMIZER_ADAMW; kind++) {
+        const struct nn_optimizer *optimizer = nn_optimizer_table[kind];
+        const struct nn_optimizer_settings settings = {
+            .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
+        struct nn_optimizer_step step = {
+            .learning_rate = 0.1, .gradient_scale = 1, .number = 1, .threads = 2};
+        struct param_arena arena;
+        for (int broken = 0; broken < 3; broken++) {
+            arena_make(&arena);
+            assert_int_equal(param_arena_allocate(&arena, true, 2), REL_OK);
+            hash_fill("g", param_data(&arena, PLANE_GRADIENT, 1), COUNT, 1, 0);
+            if (broken == 1) param_data(&arena, PLANE_GRADIENT, 1)[COUNT - 1] = NAN;
+            step.learning_rate = broken == 2 ? 1e39 : 0.1;
+            assert_int_equal(optimizer->step(&settings, &step, &arena), broken == 0);
+            param_arena_release(&arena);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(step_follows_its_formula),
@@ -152,6 +174,7 @@ int main(void) {
         cmocka_unit_test(clip_scale),
         cmocka_unit_test(norm_sums_in_double),
         cmocka_unit_test(nonfinite_values_are_found),
+        cmocka_unit_test(broken_weights_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
