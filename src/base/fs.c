@@ -249,6 +249,41 @@ void fs_names_release(struct fs_names *names) {
     *names = (struct fs_names){0};
 }
 
+/* --- locks --- */
+
+/* Locks of open files, not of the process: another open of the same file does not lose them. */
+static struct flock lock_of(short type) {
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET};
+}
+
+rel_status fs_lock_take(struct fs_lock *lock, const char *path) {
+    struct flock wanted = lock_of(F_WRLCK);
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor < 0) return fail_errno(path, "cannot open");
+    if (fcntl(descriptor, F_OFD_SETLK, &wanted) == 0) {
+        *lock = (struct fs_lock){.held = true, .descriptor = descriptor};
+        return REL_OK;
+    }
+    rel_status status =
+        errno == EAGAIN || errno == EACCES ? REL_OK : fail_errno(path, "cannot lock");
+    close(descriptor);
+    return status;
+}
+
+void fs_lock_release(struct fs_lock *lock) {
+    if (lock->held) close(lock->descriptor);
+    *lock = (struct fs_lock){0};
+}
+
+bool fs_lock_is_held(const char *path) {
+    struct flock asked = lock_of(F_RDLCK);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return false;
+    bool held = fcntl(descriptor, F_OFD_GETLK, &asked) == 0 && asked.l_type != F_UNLCK;
+    close(descriptor);
+    return held;
+}
+
 /* --- paths --- */
 
 char *fs_join(const char *folder, const char *name) {

@@ -32,6 +32,18 @@ void fs_atomic_abort(struct fs_atomic *atomic); /* a no-op when committed, abort
  * wrote. */
 rel_status fs_rename_synced(const char *path, const char *target);
 
+/* A file that one process at a time holds, for as long as it lives: the system lets go of it
+ * whatever becomes of the process, and over NFS as well. */
+struct fs_lock {
+    bool held;
+    int descriptor; /* for reading and writing, while held */
+};
+/* Makes the file if need be. Not held afterwards when another holds it; *lock must be zeroed. */
+rel_status fs_lock_take(struct fs_lock *lock, const char *path);
+void fs_lock_release(struct fs_lock *lock); /* a no-op when not held; the file stays */
+/* Whether somebody holds it; false for a file that is not there or may not be read. */
+bool fs_lock_is_held(const char *path);
+
 bool fs_exists(const char *path);
 bool fs_is_folder(const char *path);
 rel_status fs_file_size(const char *path, uint64_t *size);

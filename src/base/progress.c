@@ -15,11 +15,14 @@ static double reported;
 
 static _Atomic bool interrupted; /* lock-free, so a signal handler may set it */
 
-double clock_seconds(void) {
+static double seconds_of(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
+
+double clock_seconds(void) { return seconds_of(CLOCK_MONOTONIC); }
+double clock_wall_seconds(void) { return seconds_of(CLOCK_REALTIME); }
 
 void progress_set_sink(progress_sink sink, void *context) {
     pthread_mutex_lock(&lock);

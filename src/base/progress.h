@@ -30,6 +30,7 @@ void interrupt_request(void); /* async-signal-safe */
 bool interrupt_requested(void);
 void interrupt_clear(void);
 
-double clock_seconds(void); /* monotonic */
+double clock_seconds(void);      /* monotonic */
+double clock_wall_seconds(void); /* since 1970 */
 
 #endif

@@ -22,6 +22,7 @@ const struct command *const command_table[] = {
     &cmd_reinit,
     &cmd_export,
     &cmd_import,
+    &cmd_runs,
     &cmd_compare,
     &cmd_report,
     &cmd_info,

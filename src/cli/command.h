@@ -131,6 +131,7 @@ extern const struct command cmd_predict;
 extern const struct command cmd_prepare;
 extern const struct command cmd_reinit;
 extern const struct command cmd_report;
+extern const struct command cmd_runs;
 extern const struct command cmd_synth;
 extern const struct command cmd_train;
 

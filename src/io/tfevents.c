@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LENGTH_BYTES = 8, CRC_BYTES = 4, HEAD_BYTES = LENGTH_BYTES + CRC_BYTES };
@@ -108,17 +107,11 @@ static rel_status cut_back(struct tfevents *events, uint64_t records) {
     return REL_OK;
 }
 
-static double wall_time(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static rel_status version_write(struct tfevents *events) {
     Tfevents__Event event = TFEVENTS__EVENT__INIT;
     char version[sizeof file_version];
     memcpy(version, file_version, sizeof version);
-    event.wall_time = wall_time();
+    event.wall_time = clock_wall_seconds();
     event.file_version = version;
     return record_write(events, &event);
 }
@@ -263,7 +256,7 @@ rel_status tfevents_end(struct tfevents *events) {
     Tfevents__Event event = TFEVENTS__EVENT__INIT;
     Tfevents__Summary summary = TFEVENTS__SUMMARY__INIT;
     rel_status status = REL_OK;
-    event.wall_time = wall_time();
+    event.wall_time = clock_wall_seconds();
     event.step = events->step;
     summary.n_value = events->count;
     summary.value = (Tfevents__Value **)events->values;

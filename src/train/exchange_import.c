@@ -114,6 +114,7 @@ rel_status train_import(const struct train_request *request, json_t **report) {
                       (json_int_t)model_parameter_count(&trainer.session.model));
         if (!*report) status = rel_fail(REL_ERR_MEMORY, "cannot report on the import");
     }
+    run_process_end(&trainer.process, status);
     trainer_release(&trainer);
     return status;
 }

@@ -22,7 +22,7 @@ static rel_status lines_skip(struct run_log *log, uint64_t lines, long *position
 }
 
 rel_status run_log_open(struct run_log *log, const char *path, uint64_t lines) {
-    *log = (struct run_log){.path = rel_strdup(path), .lines = lines};
+    *log = (struct run_log){.path = rel_strdup(path), .lines = lines, .flushed = clock_seconds()};
     if (!log->path) return REL_ERR_MEMORY;
     log->file = fopen(path, lines ? "r+e" : "w+e");
     rel_status status =
@@ -46,8 +46,14 @@ rel_status run_log_write(struct run_log *log, json_t *event) {
     if (status == REL_OK && fwrite(line->data, 1, line->length, log->file) != line->length)
         status = rel_fail(REL_ERR_IO, "%s: cannot write: %s (is the disk full?)", log->path,
                           strerror(errno));
-    if (status == REL_OK) log->lines++;
-    return status;
+    REL_TRY(status);
+    log->lines++;
+    if (clock_seconds() - log->flushed < 1) return REL_OK;
+    log->flushed = clock_seconds();
+    if (fflush(log->file))
+        return rel_fail(REL_ERR_IO, "%s: cannot write: %s (is the disk full?)", log->path,
+                        strerror(errno));
+    return REL_OK;
 }
 
 rel_status run_log_sync(struct run_log *log) {

@@ -10,12 +10,14 @@ struct run_log {
     char *path;
     uint64_t lines;
     struct rel_text line; /* memory kept from one to the next */
+    double flushed;       /* clock_seconds */
 };
 
 /* Opens for appending behind the first `lines` lines; what stands behind them is cut off.
  * ERR_FORMAT when there are fewer. */
 rel_status run_log_open(struct run_log *log, const char *path, uint64_t lines);
-/* Takes over `event`. ERR_IO when the disk is full. */
+/* Takes over `event`; others can read it a second later at the latest. ERR_IO when the disk is
+ * full. */
 rel_status run_log_write(struct run_log *log, json_t *event);
 rel_status run_log_sync(struct run_log *log); /* flush and fsync */
 void run_log_close(struct run_log *log);

@@ -10,6 +10,8 @@
  *   evaluate.h       overall and per modality, the others masked
  *   checkpoint.h     weights and state in a safetensors file
  *   run_log.h        log.jsonl, append-only, cut back on resume
+ *   run_process.h    which process trains a run: the lock, and how it ended
+ *   run_status.h     what has become of a run; finding runs
  *   run_events.h     what TensorBoard shows of a run
  *   precision.h      how training stores feature maps; measured where that is asked for
  *   init_from.h      first weights from a file
@@ -19,7 +21,7 @@
  *   run.h            a finished or stopped run, opened to evaluate or diagnose it
  *   predict.h        raw media in, classes out; what each modality carried of it
  *
- * A run folder holds config.yaml, data.json, kernels.json, log.jsonl,
+ * A run folder holds config.yaml, process.json, data.json, kernels.json, log.jsonl,
  * events.out.tfevents.relearn, projector_config.pbtxt, projector/, checkpoint/last.safetensors,
  * checkpoint/best.safetensors, summary.json. */
 #ifndef REL_TRAIN_H
@@ -35,6 +37,8 @@
 #include "train/run.h"
 #include "train/run_events.h"
 #include "train/run_log.h"
+#include "train/run_process.h"
+#include "train/run_status.h"
 #include "train/schedule.h"
 #include "train/seeds.h"
 #include "train/session.h"

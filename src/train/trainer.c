@@ -67,6 +67,23 @@ static rel_status configs_compare(const char *path, char *kept, char *wanted, bo
     return REL_OK;
 }
 
+/* One process trains a run: before anything is written to it, and before its checkpoint is looked
+ * at where there is one. */
+static rel_status run_claim(struct trainer *trainer, bool make) {
+    const char *run = trainer->request->out;
+    char *config = trainer_path(trainer, "config.yaml");
+    if (!config) return REL_ERR_MEMORY;
+    rel_status status = REL_OK;
+    bool there = fs_exists(config);
+    if (make && !there) status = fs_make_folders(run);
+    if (status == REL_OK && !trainer->process.lock.held && (make || there))
+        status = run_process_lock(&trainer->process, run);
+    if (status == REL_OK && make && !there && fs_exists(config))
+        status = rel_fail(REL_ERR_STATE, "%s: another process has just begun a run here", run);
+    rel_free(config);
+    return status;
+}
+
 static rel_status folder_prepare(struct trainer *trainer) {
     struct rel_text text = {0};
     char *path = trainer_path(trainer, "config.yaml"),
@@ -333,11 +350,14 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     REL_TRY(splits_check(trainer));
     /* These may refuse: before anything is written. */
     REL_TRY(method_begin(trainer));
+    REL_TRY(run_claim(trainer, false));
     REL_TRY(checkpoint_look(trainer));
     REL_TRY(init_choose(trainer));
     REL_TRY(weights_draw(trainer));
     REL_TRY(precision_settle(&trainer->session, request->resume ? request->out : NULL));
+    REL_TRY(run_claim(trainer, true));
     REL_TRY(folder_prepare(trainer));
+    REL_TRY(run_process_begin(&trainer->process));
     REL_TRY(run_data_keep(trainer->session.store, request->out));
     REL_TRY(arrays_allocate(trainer));
     trainer->events = (struct run_events){.on = trainer_options(trainer)->tensorboard,
@@ -430,6 +450,8 @@ rel_status trainer_loop(struct trainer *trainer, json_t **summary) {
     uint32_t epochs = (uint32_t)trainer_options(trainer)->epochs;
     REL_TRY(summary_find(trainer, summary));
     if (*summary) return REL_OK;
+    REL_TRY(run_process_loop(&trainer->process, trainer_steps(trainer),
+                             epochs * trainer->steps_per_epoch));
     REL_TRY(run_events_open(&trainer->events, trainer->request->out));
     trainer->checkpointed = clock_seconds();
     while (trainer->state.epoch < epochs) {
@@ -445,6 +467,7 @@ rel_status train_run(const struct train_request *request, json_t **summary) {
     *summary = NULL;
     rel_status status = trainer_init(&trainer, request);
     if (status == REL_OK) status = trainer_loop(&trainer, summary);
+    run_process_end(&trainer.process, status);
     trainer_release(&trainer);
     return status;
 }

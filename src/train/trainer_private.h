@@ -7,6 +7,7 @@
 #include "train/evaluate.h"
 #include "train/run_events.h"
 #include "train/run_log.h"
+#include "train/run_process.h"
 #include "train/session.h"
 #include "train/trainer.h"
 
@@ -34,6 +35,7 @@ struct trainer {
     uint64_t steps_per_epoch;
     struct method_services services;
     struct method_run method;
+    struct run_process process;
     struct run_log log;
     struct run_events events;
     struct trainer_state state;
