@@ -73,6 +73,8 @@ TOOL_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 FUZZ_BIN     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_MAIN    ?= $(BUILD)/tests/fuzz/replay.o
 FUZZ_SUPPORT := $(BUILD)/tests/fuzz/support.o $(BUILD)/tests/support/data_files.o $(BUILD)/tests/support/message.o
+# Libraries that tests preload.
+PRELOAD_LIB  := $(patsubst %.c,$(BUILD)/%.so,$(sort $(wildcard tests/preload/*.c)))
 # Our side of the benchmarks.
 BENCH         ?= all
 BENCH_BIN     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard bench/*.c)))
@@ -165,12 +167,17 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_SUPPORT) $(FUZZ_MAIN) $(BU
 	@$(call SAY,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) $(FUZZ_LDFLAGS) -o $@ $^ $(LDLIBS_ALL) -lcmocka
 
+$(BUILD)/tests/preload/%.so: tests/preload/%.c Makefile
+	@mkdir -p $(@D)
+	@$(call SAY,LINK,$@)
+	$(Q)$(CC) -std=c17 -O2 -fPIC -shared $(WARN) -o $@ $< -ldl
+
 $(BUILD)/bench/%.o: CFLAGS_ALL += -Ibench -Itests
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BENCH_SUPPORT) $(BUILD)/librelearn.a
 	@$(call SAY,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
-tests: all $(TEST_BIN) $(TOOL_BIN) $(FUZZ_BIN)
+tests: all $(TEST_BIN) $(TOOL_BIN) $(FUZZ_BIN) $(PRELOAD_LIB)
 fuzz-programs: $(FUZZ_BIN)
 bench-programs: all $(BENCH_BIN)
 

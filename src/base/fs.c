@@ -198,8 +198,12 @@ rel_status fs_make_folders(const char *path) {
         bool end = *c == 0;
         if (*c != '/' && !end) continue;
         *c = 0;
-        if (mkdir(partial, 0777) != 0 && !fs_is_folder(partial))
-            status = fail_errno(partial, "cannot make the folder");
+        if (mkdir(partial, 0777) != 0) {
+            int number = errno;
+            bool there = fs_is_folder(partial);
+            errno = number;
+            if (!there) status = fail_errno(partial, "cannot make the folder");
+        }
         if (end) break;
         *c = '/';
     }

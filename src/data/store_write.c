@@ -372,7 +372,9 @@ void store_writer_close(struct store_writer *writer) {
     if (writer->db && writer->in_transaction) {
         struct rel_error error; /* of what made the caller stop: it is the one to report */
         rel_error_save(&error, REL_ERR_INTERNAL);
-        if (writer->failed || commit(writer) != REL_OK)
+        /* Where SQLite has taken the transaction back by itself, as on a full disk, what is written
+         * now would not belong to it. */
+        if (writer->failed || sqlite3_get_autocommit(writer->db) || commit(writer) != REL_OK)
             sqlite3_exec(writer->db, "ROLLBACK", NULL, NULL, NULL);
         rel_error_restore(&error);
     }

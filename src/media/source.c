@@ -87,6 +87,15 @@ static rel_status source_open_file(struct source *source, uint64_t max_bytes) {
     return REL_OK;
 }
 
+/* FFmpeg has one code for a file that asks for more than source_setup allows and for a machine that
+ * has no memory: where half of what is allowed can be had, it is the file. */
+static bool source_memory_is_there(void) {
+    void *piece = av_malloc(SOURCE_PIECE_MAX / 2);
+    bool there = piece != NULL;
+    av_free(piece);
+    return there;
+}
+
 /* The failure of an FFmpeg call, told by its cause. */
 static rel_status source_fail(struct source *source, int code, const char *what) {
     if (source->expired)
@@ -95,6 +104,8 @@ static rel_status source_fail(struct source *source, int code, const char *what)
     if (source->read_failed)
         return rel_fail(REL_ERR_IO, "%s: reading failed: %s", source->path,
                         strerror(AVUNERROR(code)));
+    if (code == AVERROR(ENOMEM) && !source_memory_is_there())
+        return rel_fail(REL_ERR_MEMORY, "%s: %s: out of memory", source->path, what);
     if (code == AVERROR(ENOMEM))
         return rel_fail(REL_ERR_LIMIT, "%s: %s: it asks for more memory than it may have (%s)",
                         source->path, what, source_log_text(code));
@@ -230,10 +241,13 @@ cleanup:
     return status;
 }
 
-static void source_complain(struct source *source, int code) {
+/* Damage is counted and left out; a lack of memory says nothing about the file, and ends it. */
+static rel_status source_complain(struct source *source, int code) {
+    if (code == AVERROR(ENOMEM)) return source_fail(source, code, "decoding");
     source->damaged++;
     snprintf(source->complaint, sizeof source->complaint, "%s", source_log_text(code));
     source_log_clear();
+    return REL_OK;
 }
 
 /* Reads the stream's next packet into source->packet; *code is negative where there is none. */
@@ -317,10 +331,9 @@ static rel_status source_feed(struct source *source) {
     if (code >= 0) {
         code = avcodec_send_packet(source->codec, source->packet);
         av_packet_unref(source->packet);
-        if (code < 0) source_complain(source, code);
-        return REL_OK;
+        return code < 0 ? source_complain(source, code) : REL_OK;
     }
-    if (code != AVERROR_EOF) source_complain(source, code); /* the rest is out of reach */
+    if (code != AVERROR_EOF) REL_TRY(source_complain(source, code)); /* the rest is out of reach */
     source->draining = true;
     avcodec_send_packet(source->codec, NULL);
     return REL_OK;
@@ -347,7 +360,7 @@ rel_status source_next(struct source *source, AVFrame *frame, bool *end) {
         if (code == AVERROR_EOF) break;
         if (code == AVERROR(EAGAIN) && source->draining) break;
         if (code != AVERROR(EAGAIN)) {
-            source_complain(source, code);
+            REL_TRY(source_complain(source, code));
             if (source->draining) drain_errors++;
         }
         if (!source->draining) REL_TRY(source_feed(source));

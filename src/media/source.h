@@ -7,6 +7,9 @@
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 
+/* Bytes that FFmpeg may allocate in one piece: a header that claims more is not believed. */
+enum { SOURCE_PIECE_MAX = 384 << 20 };
+
 struct source_limits {
     uint64_t max_file_bytes;
     int64_t max_pixels; /* per frame */

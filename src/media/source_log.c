@@ -7,11 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    MESSAGE_MAX = 256,
-    /* What FFmpeg may allocate in one piece: a header that claims more is not believed. */
-    PIECE_MAX = 384 << 20,
-};
+enum { MESSAGE_MAX = 256 };
 
 /* Decoders run in the thread that calls them (thread_count is 1), so a message belongs to it. */
 static _Thread_local char last_message[MESSAGE_MAX];
@@ -36,7 +32,7 @@ static void collect(void *object, int level, const char *format, va_list argumen
 
 static void setup_once(void) {
     av_log_set_callback(collect);
-    av_max_alloc(PIECE_MAX);
+    av_max_alloc(SOURCE_PIECE_MAX);
 }
 
 void source_setup(void) {

@@ -157,7 +157,9 @@ rel_status section_data(struct report *report) {
     struct store *store = NULL;
     REL_TRY(rel_text_append(&report->page, "<section id=\"data\"><h2>The data</h2>\n"));
     REL_TRY(account(report, data));
-    if (path && fs_exists(path) && store_open(path, &store) == REL_OK) {
+    rel_status opened = path && fs_exists(path) ? store_open(path, &store) : REL_ERR_NOT_FOUND;
+    if (opened == REL_ERR_MEMORY) return opened;
+    if (opened == REL_OK) {
         rel_status status =
             store_show(report, store, json_string_value(json_object_get(data, "fingerprint")));
         store_close(store);

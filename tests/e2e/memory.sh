@@ -1,0 +1,76 @@
+#!/bin/bash
+# No memory: the n-th allocation of the program or of FFmpeg fails, alone or with all that follow, for n spread over prepare,
+# train and report. Each ends with one error that says so, or went on without and made the same; then the same command, with
+# memory, makes what it always makes.
+# Environment: RELEARN_FAILURES, how many a command and way (6), or "all".
+here=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=tests/support/cli.sh
+. "$here/support/cli.sh"
+# shellcheck source=tests/support/runs.sh
+. "$here/support/runs.sh"
+failures=${RELEARN_FAILURES:-6}
+library=$TOOLS/../preload/fail.so
+
+"$RELEARN" synth --quiet --out media --seed 5 --train 24 --val 8 --test 8 --classes 4 --picture-size 32 --frames 1 >/dev/null
+
+# order WHAT NAME: the command line, in `order`; one thread each, so that allocations come in the same order.
+order() {
+    case $1 in
+    prepare) order=("$RELEARN" prepare manifest --quiet --jobs 1 --from media --to "$2.store") ;;
+    train) order=("$RELEARN" train --quiet --resume --data whole.store --out "$2" --set batch=8 --set epochs=2 --set encoder.width=16
+        --set "encoder.blocks=[1]" --set relearn.period=1 --set relearn.times=1 --set threads=1 --set loader_threads=1
+        --set kernels=fixed) ;;
+    report) order=("$RELEARN" report whole --quiet --out "$2.html") ;;
+    esac
+}
+finish() { # WHAT NAME
+    order "$1" "$2"
+    if [ "$1" = prepare ] && [ -e "$2.store" ]; then return 0; fi
+    "${order[@]}" >out 2>err </dev/null
+}
+# Where SQLite puts what depends on when it was committed; what is in it, on nothing but the media.
+same_store() { diff <("$RELEARN" inspect whole.store --json) <("$RELEARN" inspect "$1" --json); }
+same_as_whole() { # WHAT NAME
+    case $1 in
+    prepare) same_store "$2.store" ;;
+    train) same whole "$2" ;;
+    report) cmp whole.html "$2.html" ;;
+    esac
+}
+fails_well() { # the command in `order`, whose code is $code
+    [ "$code" -eq 1 ] && [ "$(grep '^relearn: ' err | grep -vc '^relearn: warning: ')" -eq 1 ] && tail -n 1 err | grep -q memory
+}
+fail_at() { # N WAY WHAT NAME
+    local blamed=
+    order "$3" "$4"
+    env FAIL_MEMORY="$1" ${2:+FAIL_FOR_GOOD=1} LD_PRELOAD="$library" "${order[@]}" >out 2>err </dev/null
+    code=$?
+    if [ "$code" -ne 0 ]; then
+        fails_well || return 1
+        # A file that seems to ask for too much is remembered as one that cannot be read.
+        grep -q 'asks for more memory' err && blamed=1
+        [ -z "$blamed" ] || rm -f "$4.store.partial"
+        finish "$3" "$4" || return 1
+    fi
+    same_as_whole "$3" "$4"
+}
+fail_often() { # WHAT WAY COUNT
+    local step=$(($3 / failures)) n name=try
+    if [ "$failures" = all ] || [ "$step" -lt 1 ]; then step=1; fi
+    for ((n = 1 + step / 2; n <= $3; n += step)); do
+        if ! fail_at "$n" "$2" "$1" $name; then
+            echo "  allocation $n of $1, code $code"
+            return 1
+        fi
+        rm -rf $name*
+    done
+}
+
+for what in prepare train report; do
+    order $what whole
+    FAIL_COUNT=counts LD_PRELOAD=$library "${order[@]}" >out 2>err </dev/null
+    check "$what, with memory" [ $? -eq 0 ]
+    read -r count _ <counts
+    check "$what, one of $count allocations fails" fail_often $what "" "$count"
+    check "$what, all from one of $count allocations on fail" fail_often $what for-good "$count"
+done

@@ -1,0 +1,17 @@
+# Whether two runs are the same but for the clock; sourced by shell tests.
+# shellcheck shell=bash
+
+events=events.out.tfevents.relearn
+# Everything but what depends on the clock.
+plain() { sed -E 's/"timing": ?\{[^}]*\}//; /"timing": \{/,/\}/d' "$1"; }
+same() { # RUN RUN: weights bit for bit, log and summary but for their timing; and the same files
+    local file
+    for file in checkpoint/last.safetensors checkpoint/best.safetensors config.yaml data.json kernels.json; do
+        cmp "$1/$file" "$2/$file" || return 1
+    done
+    for file in log.jsonl summary.json; do
+        diff <(plain "$1/$file") <(plain "$2/$file") || return 1
+    done
+    diff <("$TOOLS/events_dump" "$1/$events") <("$TOOLS/events_dump" "$2/$events") &&
+        diff <(cd "$1" && find . | sort) <(cd "$2" && find . | sort)
+}
