@@ -60,15 +60,27 @@ static rel_status tsne_allocate(struct tsne *work) {
     return all ? REL_OK : REL_ERR_MEMORY;
 }
 
+/* The largest length of a centred sample whose distances are floats. */
+static const double length_most = 4e18;
+
 static rel_status features_center(struct tsne *work, const float *features) {
     for (size_t d = 0; d < work->dims; d++) {
         double sum = 0;
         for (size_t i = 0; i < work->samples; i++) sum += (double)features[i * work->dims + d];
         double mean = sum / (double)work->samples;
-        if (!isfinite(mean))
-            return rel_fail(REL_ERR_NUMERIC, "t-SNE: feature %zu is no finite number", d + 1);
         for (size_t i = 0; i < work->samples; i++)
             work->features[i * work->width + d] = (float)(features[i * work->dims + d] - mean);
+    }
+    for (size_t i = 0; i < work->samples; i++) {
+        double squares = 0;
+        for (size_t d = 0; d < work->dims; d++) {
+            double value = (double)work->features[i * work->width + d];
+            squares += value * value;
+        }
+        if (!(squares < length_most * length_most))
+            return rel_fail(REL_ERR_NUMERIC,
+                            "t-SNE: the features of sample %zu are no numbers, or too large",
+                            i + 1);
     }
     return REL_OK;
 }

@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 
+enum { FIGURE_COLOURS = 7 };
 enum figure_kind { FIGURE_LINE, FIGURE_BAR, FIGURE_SCATTER };
 
 struct figure_labels {
@@ -26,7 +27,8 @@ void figure_note(json_t *figure, const char *note);
 void figure_x_number(json_t *figure, double x);
 void figure_x_text(json_t *figure, const char *x);
 /* Appends a series; the result is its "y" to append json_number to, owned by the figure. Colours
- * are numbered 0 to 6 and on, dashes 0 (solid) to 3 and on; both repeat. */
+ * are numbered 0 to FIGURE_COLOURS - 1, dashes (of lines) and markers (of points) from 0, solid;
+ * beyond their ends they repeat. */
 json_t *figure_series(json_t *figure, const char *name, int colour, int dash);
 /* A vertical line at x. */
 void figure_mark(json_t *figure, double x, const char *text);

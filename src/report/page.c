@@ -92,6 +92,7 @@ static rel_status body_make(struct report *report) {
     REL_TRY(section_summary(report));
     REL_TRY(section_curves(report));
     REL_TRY(section_purity(report));
+    REL_TRY(section_maps(report));
     REL_TRY(section_test(report));
     REL_TRY(section_others(report));
     REL_TRY(section_data(report));

@@ -56,6 +56,7 @@ int report_group_modalities(const struct report *report, int group);
 rel_status section_summary(struct report *report);
 rel_status section_curves(struct report *report);
 rel_status section_purity(struct report *report);
+rel_status section_maps(struct report *report);
 rel_status section_test(struct report *report);
 rel_status section_data(struct report *report);
 rel_status section_runs(struct report *report);

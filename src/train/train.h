@@ -9,6 +9,8 @@
  *   metrics.h        accuracy, F1, average precision, calibration, confusion from logits
  *   evaluate.h       overall and per modality, the others masked
  *   checkpoint.h     weights and state in a safetensors file
+ *   feature_snapshot.h  features/before.safetensors, features/after.safetensors: features as they
+ *                    were after an epoch, kept for pictures of them
  *   run_log.h        log.jsonl, append-only, cut back on resume
  *   run_process.h    which process trains a run: the lock, and how it ended
  *   run_status.h     what has become of a run; finding runs
@@ -30,6 +32,7 @@
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/exchange.h"
+#include "train/feature_snapshot.h"
 #include "train/init_from.h"
 #include "train/metrics.h"
 #include "train/predict.h"

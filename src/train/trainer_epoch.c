@@ -1,3 +1,4 @@
+#include "train/feature_snapshot.h"
 #include "train/protocol.h"
 #include "train/trainer_private.h"
 
@@ -102,9 +103,50 @@ static rel_status method_epoch_end(struct trainer *trainer) {
     return run_events_changes(&trainer->events, trainer_steps(trainer), "change_relearned");
 }
 
+/* Whose features are kept: the split that the method looks at, else the one that is measured after
+ * each epoch. SPLIT_COUNT: none is. */
+static enum data_split snapshot_split(const struct trainer *trainer) {
+    bool acts = trainer->method.method->epoch_end != NULL;
+    return acts && session_samples(&trainer->session, SPLIT_VAL) > 0 ? SPLIT_VAL
+                                                                     : select_split(trainer);
+}
+
+/* Before: when the method has just acted for the first time (the features were taken before it
+ * did); of a method that never acts, after a quarter of the epochs, which is where the published
+ * schedule acts first. */
+static bool snapshot_is_before(const struct trainer *trainer, bool acted) {
+    uint32_t quarter = (uint32_t)trainer_options(trainer)->epochs / 4;
+    if (trainer->method.method->epoch_end) return acted && json_array_size(trainer->diagnoses) == 1;
+    return trainer->state.epoch + 1 == (quarter ? quarter : 1);
+}
+
+static rel_status snapshot_write(const struct trainer *trainer, const char *name) {
+    char *folder = trainer_path(trainer, "features"), *path = trainer_path(trainer, name);
+    rel_status status = folder && path ? fs_make_folders(folder) : REL_ERR_MEMORY;
+    if (status == REL_OK)
+        status = feature_snapshot_write(path, &trainer->session, snapshot_split(trainer),
+                                        trainer->state.epoch + 1);
+    rel_free(folder);
+    rel_free(path);
+    return status;
+}
+
+/* `acted`: the method diagnosed in this epoch, so that the features of its split are there. */
+static rel_status snapshots_take(struct trainer *trainer, bool acted) {
+    enum data_split split = snapshot_split(trainer);
+    bool is_before = snapshot_is_before(trainer, acted);
+    bool is_after = trainer->state.epoch + 1 == (uint32_t)trainer_options(trainer)->epochs;
+    if (split == SPLIT_COUNT || (!is_before && !is_after)) return REL_OK;
+    if (split != select_split(trainer) && !acted)
+        REL_TRY(session_pass(&trainer->session, split, "features"));
+    if (is_before) REL_TRY(snapshot_write(trainer, SNAPSHOT_BEFORE));
+    return is_after ? snapshot_write(trainer, SNAPSHOT_AFTER) : REL_OK;
+}
+
 rel_status trainer_epoch_end(struct trainer *trainer) {
     const struct trainer_state before = trainer->state;
     uint64_t lines = trainer->log.lines, records = trainer->events.records;
+    size_t diagnoses = json_array_size(trainer->diagnoses);
     json_t *measures = NULL;
     double started = trainer->started, rate = rate_of_last_step(trainer);
     rel_status status = epoch_select(trainer, &measures);
@@ -112,6 +154,8 @@ rel_status trainer_epoch_end(struct trainer *trainer) {
     if (status == REL_OK)
         status = run_events_changes(&trainer->events, trainer_steps(trainer), "change");
     if (status == REL_OK) status = method_epoch_end(trainer);
+    if (status == REL_OK)
+        status = snapshots_take(trainer, json_array_size(trainer->diagnoses) > diagnoses);
     if (status == REL_ERR_INTERRUPTED) {
         /* Back to the end of the last step: what was done since is done again on resume. */
         struct rel_error error;

@@ -110,6 +110,7 @@
       interaction: { mode: figure.kind === "scatter" ? "nearest" : "index", intersect: false },
       plugins: {
         legend: {
+          display: figure.series.length <= 16,
           position: "bottom",
           labels: { color: text, usePointStyle: figure.kind === "scatter", boxWidth: 28, boxHeight: figure.kind === "line" ? 0 : 8, padding: 10 },
         },
