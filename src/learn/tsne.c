@@ -10,7 +10,7 @@
 /* scikit-learn's, which are van der Maaten's. */
 static const double exaggeration = 12, entropy_tolerance = 1e-5, start_deviation = 1e-4;
 static const double momentum_early = 0.5, momentum_late = 0.8, gain_least = 0.01;
-enum { BISECTIONS = 100, RATE_LEAST = 50, POWER_ROUNDS = 60, CHECK_EVERY = 50 };
+enum { BISECTIONS = 100, RATE_LEAST = 50, POWER_ROUNDS = 20, CHECK_EVERY = 50 };
 /* Ended when so many iterations lower the divergence by less than this share: no eye sees it. */
 static const double worth_going_on = 1e-3;
 

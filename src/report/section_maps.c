@@ -170,7 +170,7 @@ static const char *class_name(const struct report *report, int group, size_t c, 
 static json_t *rounded(float value) { return json_number(round((double)value * 100) / 100); }
 
 static void class_points(const struct map *map, json_t *figure, size_t c, const char *name) {
-    json_t *y = figure_series(figure, name, (int)c, (int)c / FIGURE_COLOURS);
+    json_t *y = figure_series(figure, name, (int)c, (int)(c + c / FIGURE_COLOURS));
     json_t *x = json_array();
     for (size_t i = 0; i < map->features.samples; i++) {
         if ((size_t)map->features.labels[i] != c) continue;

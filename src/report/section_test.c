@@ -107,12 +107,15 @@ static rel_status confusion_write(struct report *report, int group) {
     double *counts = NULL;
     rel_status status = confusion_sum(report, group, count, &counts);
     if (status == REL_OK && counts) {
-        status = html_format(&report->page, "h3", NULL, "Confusion: %s%s", report->labels[group],
-                             runs > 1 ? ", all seeds together" : "");
+        status = rel_text_append(&report->page, "<div>");
+        if (status == REL_OK)
+            status = html_format(&report->page, "h3", NULL, "Confusion: %s%s",
+                                 report->labels[group], runs > 1 ? ", all seeds together" : "");
         if (status == REL_OK)
             status = count <= CLASSES_IN_TABLE
                          ? confusion_table(&report->page, classes, count, counts)
                          : mistakes_table(&report->page, classes, count, counts);
+        if (status == REL_OK) status = rel_text_append(&report->page, "</div>\n");
     }
     rel_free(counts);
     return status;
@@ -242,8 +245,8 @@ rel_status section_test(struct report *report) {
                                   "class=\"figures\">\n"));
     REL_TRY(classes_figure(report));
     REL_TRY(calibration_figure(report));
-    REL_TRY(rel_text_append(page, "</div>\n"));
+    REL_TRY(rel_text_append(page, "</div>\n<div class=\"beside\">\n"));
     for (int k = 0; k < report->shown_count; k++)
         REL_TRY(confusion_write(report, report->shown[k]));
-    return rel_text_append(page, "</section>\n");
+    return rel_text_append(page, "</div></section>\n");
 }

@@ -54,6 +54,11 @@ check "demo shows the diagnoses of lambda 3" diagnoses 3
 check "demo shows the diagnoses of lambda 6" diagnoses 6
 check "demo shows the ceilings" ceilings
 check "demo wrote the media" media
+report() {
+    tail -n 1 "$table" | grep -Fq "$out/report.html" && grep -q 'ceiling of these test data' "$out/report.html" &&
+        grep -Fq "$(head -n 1 "$out/report.txt")" "$out/report.html"
+}
+check "demo ends with a report" report
 check "demo runs again in its own folder" demo
 two_seeds() { demo "0 1" && grep -Eq '^  joint +2 +[0-9.]+ \+- [0-9.]+ ' "$table"; }
 check "demo takes several seeds" two_seeds

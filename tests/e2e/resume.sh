@@ -31,7 +31,7 @@ events=events.out.tfevents.relearn
 plain() { sed -E 's/"timing": ?\{[^}]*\}//; /"timing": \{/,/\}/d' "$1"; }
 same() { # RUN RUN
     local file
-    for file in checkpoint/last.safetensors checkpoint/best.safetensors; do
+    for file in checkpoint/last.safetensors checkpoint/best.safetensors features/before.safetensors features/after.safetensors; do
         cmp "$1/$file" "$2/$file" || return 1
     done
     for file in log.jsonl summary.json; do
