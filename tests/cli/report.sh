@@ -156,6 +156,14 @@ damage && sed -i '3s/.*/[NaN]/' bad/log.jsonl
 check "a log that is no JSON" fails 1 'bad/log\.jsonl:3: no JSON' report bad --out page.html
 damage && truncate -s 600M bad/log.jsonl
 check "a huge log" fails 1 'bad/log\.jsonl: .*limit|bad/log\.jsonl: .*larger' report bad --out page.html
+damage && rm bad/config.yaml
+check "no configuration" fails 1 'bad/config\.yaml|bad: ' report bad --out page.html
+damage && truncate -s 70M bad/summary.json
+check "a huge summary" fails 1 'bad/summary\.json' report bad --out page.html
+damage && truncate -s -30 bad/summary.json
+check "a summary that is cut off" fails 1 'bad/summary\.json:[0-9]+:[0-9]+: no JSON' report bad --out page.html
+damage && mkdir bad/features && head -c 400 /dev/urandom >bad/features/after.safetensors
+check "features that are none" fails 1 'bad/features/after\.safetensors' report bad --out page.html
 damage && : >bad/summary.json
 check "an empty summary" fails 1 'bad/summary\.json' report bad --out page.html
 damage && echo '{"method": "joint", "seed": 0, "modalities": ["audio"], "test": 7, "diagnoses": {"a": [1]}, "timing": "?", "data": []}' >bad/summary.json

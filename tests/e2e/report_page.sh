@@ -37,6 +37,11 @@ check "maps of both modalities, before and after" eval '
     [ "$(grep -c "<canvas role=\"img\" id=\"map-" page.html)" -eq 8 ] && page "Epoch $(of relearn diagnoses 0 epoch); 32 validation samples"'
 check "the same bits again" eval 'cp page.html first.html && succeeds report joint relearn visual --out page.html --truth media/truth.json && cmp page.html first.html'
 check "under 3 MB" eval '[ "$(stat -c %s page.html)" -lt 3000000 ]'
+# Under the published protocol test chooses, and joint training sees validation: its features are of test.
+check "trains as published" eval 'train published --set protocol=published --set method=joint && train diagnosed --set protocol=published --set method=relearn --set relearn.period=1 --set relearn.times=1'
+check "features of the split that is not trained on" eval '
+    succeeds report published diagnosed --out other.html && grep -q "Epoch 1; 32 test samples" other.html && grep -q "Epoch 4; 32 test samples" other.html &&
+    grep -q "Epoch 2; 32 validation samples" other.html && grep -q "Epoch 4; 32 validation samples" other.html'
 cp -R relearn cut && truncate -s -100 cut/features/after.safetensors
 check "damaged features" fails 1 'cut/features/after\.safetensors' report joint cut --out bad.html
 rm cut/features/*.safetensors

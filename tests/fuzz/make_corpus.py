@@ -78,6 +78,29 @@ def video():
     return chunk(b"RIFF", b"AVI " + headers + movie)
 
 
+def report():
+    """The parts of fuzz_report.c."""
+    alone = {"audio": {"accuracy": 0.5, "loss": 1.5}, "v": {"accuracy": 0.25, "loss": 2}}
+    one = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "average_precision": 0.5, "support": 4}
+    summary = {
+        "method": "relearn", "seed": 1, "modalities": ["audio", "v"],
+        "data": {"recipe": "ucf101", "fingerprint": "f", "classes": 2, "samples": {"train": 8, "val": 9, "test": 8}, "missing": 1},
+        "validation": {"accuracy": 0.5},
+        "test": {"samples": 8, "accuracy": 0.5, "ece": 0.1, "modalities": alone, "classes": [{"name": "a<", **one}, {"name": "b", **one}],
+                 "confusion": [[3, 1], [2, 2]], "calibration": [{"samples": 8, "confidence": 0.7, "accuracy": 0.5}]},
+        "diagnoses": [{"epoch": 1, "modalities": [{"name": "v", "purity_train": 0.5, "purity_val": 0.25, "alpha": 0.5, "applied": 0.5}]}],
+        "timing": {"seconds": 2, "peak_rss_kib": 1024, "threads": 1}}
+    log = [{"event": "start"}, {"event": "step", "epoch": 1, "loss": 1}] + [
+        {"event": "epoch", "epoch": epoch, "train": {"samples": 8, "loss": 1, "accuracy": 0.5}, "learning_rate": 0.1,
+         "validation": {"loss": 1, "accuracy": 0.5, "modalities": alone}, "timing": {"seconds": 1, "loader_wait_seconds": 0}}
+        for epoch in (1, 2)]
+    features = {"v": ("F32", [9, 2], floats(*[i * i % 7 for i in range(18)])),
+                "labels:": ("I32", [9], struct.pack("<9i", *[i % 2 for i in range(9)]))}
+    lines = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in log)
+    return (json.dumps(summary) + "\0method: relearn\nseed: 1\nmodalities: [audio, v]\n\0" + lines + "\0").encode() \
+        + safetensors(features, {"epoch": "1", "split": "val"})
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     put("csv", "table.csv", 'id,split,label\r\na,train,"x, ""y"""\r\n\r\nb,test, z \n1,2.5,-3e4\n')
@@ -128,6 +151,7 @@ def main():
     png = next(path for path in sorted(GOLDEN.glob("media_rgb.png")))
     size = png.stat().st_size
     put("record", "pictures", bytes([1, 2]) + size.to_bytes(3, "big") * 2 + png.read_bytes() * 2)
+    put("report", "whole", report())
 
 
 if __name__ == "__main__":
