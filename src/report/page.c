@@ -16,9 +16,9 @@ rel_status report_figure(struct report *report, json_t *figure) {
 static const struct {
     const char *id, *title;
 } contents[] = {
-    {"findings", "In short"},   {"summary", "All rows"}, {"curves", "Training"},
-    {"diagnoses", "Diagnoses"}, {"test", "Test split"},  {"others", "What others report"},
-    {"data", "The data"},       {"runs", "The runs"},
+    {"findings", "In short"},         {"summary", "All rows"},  {"curves", "Training"},
+    {"diagnoses", "Diagnoses"},       {"features", "Features"}, {"test", "Test split"},
+    {"others", "What others report"}, {"data", "The data"},     {"runs", "The runs"},
 };
 
 static rel_status head_write(struct report *report) {

@@ -35,6 +35,15 @@ check "so are the re-initialisations" eval '
 check "maps of both modalities, before and after" eval '
     page "joint: audio after a quarter of training" && page "relearn: visual before the first re-initialisation" && page "relearn: audio at the end of training" &&
     [ "$(grep -c "<canvas role=\"img\" id=\"map-" page.html)" -eq 8 ] && page "Epoch $(of relearn diagnoses 0 epoch); 32 validation samples"'
+contents() {
+    local id count=0
+    while read -r id; do
+        grep -Fq "<a href=\"#$id\">" page.html || return 1
+        count=$((count + 1))
+    done < <(grep -Eo '<section id="[a-z]+' page.html | cut -d'"' -f 2)
+    [ "$count" -eq 9 ]
+}
+check "the contents lead to every section" contents
 check "the same bits again" eval 'cp page.html first.html && succeeds report joint relearn visual --out page.html --truth media/truth.json && cmp page.html first.html'
 check "under 3 MB" eval '[ "$(stat -c %s page.html)" -lt 3000000 ]'
 # Under the published protocol test chooses, and joint training sees validation: its features are of test.

@@ -112,7 +112,7 @@
         legend: {
           display: figure.series.length <= 16,
           position: "bottom",
-          labels: { color: text, usePointStyle: figure.kind === "scatter", boxWidth: 28, boxHeight: figure.kind === "line" ? 0 : 8, padding: 10 },
+          labels: { color: text, font: { size: printing ? 9 : 12 }, usePointStyle: figure.kind === "scatter", boxWidth: printing ? 16 : 28, boxHeight: figure.kind === "line" ? 0 : 8, padding: printing ? 5 : 10 },
         },
         tooltip: { enabled: figure.kind !== "scatter" },
       },
@@ -132,7 +132,7 @@
       chart.options = options(chart.figure);
       /* The layout of the paper is not known yet: about half of A4's width; the style sheet has the
          rest. */
-      if (printing) chart.resize(310, 210);
+      if (printing) chart.resize(310, chart.figure.kind === "scatter" ? 250 : 210);
       else chart.resize();
       chart.update("none");
     });
