@@ -223,6 +223,12 @@ static bool key_differs(const struct compare *compare, const char *key) {
     return false;
 }
 
+int compare_group_size(const struct compare *compare, int group) {
+    int size = 0;
+    for (int i = 0; i < compare->count; i++) size += compare->runs[i].group == group;
+    return size;
+}
+
 const struct compare_run *compare_first_of(const struct compare *compare, int group) {
     const struct compare_run *run = compare->runs;
     while (run->group != group) run++;

@@ -140,3 +140,11 @@ double compare_ceiling(const struct compare *compare, const char *name) {
     return compare_number(json_object_get(json_object_get(compare->truth, "ceilings"), name),
                           "test");
 }
+
+struct compare_statistics compare_measure_ceiling(const struct compare *compare, int measure) {
+    int m = measure - MEASURE_MODALITIES;
+    const char *name = measure == MEASURE_TEST             ? "joint"
+                       : m >= 0 && m < compare->modalities ? compare->names[m]
+                                                           : "";
+    return compare_statistics((double[]){compare_ceiling(compare, name)}, 1);
+}

@@ -10,6 +10,7 @@ const struct setting *compare_setting(const struct compare_run *run, const char 
 bool compare_same_setting(const struct setting *a, const struct setting *b); /* NULL: not there */
 /* XXH3 of the data trained on; "" if the summary does not say. */
 const char *compare_fingerprint(const struct compare_run *run);
+int compare_group_size(const struct compare *compare, int group); /* runs */
 const struct compare_run *compare_first_of(const struct compare *compare, int group);
 
 /* --- compare_check.c --- */
@@ -56,5 +57,7 @@ int compare_paired_with(const struct compare *compare, int base, int group, int 
                         double *differences);
 /* Accuracy that the test split allows with `name` ("audio", "joint"), NaN if unknown. */
 double compare_ceiling(const struct compare *compare, const char *name);
+/* That of a measure, as one value; NaN for measures that have none. */
+struct compare_statistics compare_measure_ceiling(const struct compare *compare, int measure);
 
 #endif

@@ -26,12 +26,6 @@ static rel_status add_label(const struct compare *compare, int group, struct tab
     return status;
 }
 
-static int group_size(const struct compare *compare, int group) {
-    int size = 0;
-    for (int i = 0; i < compare->count; i++) size += compare->runs[i].group == group;
-    return size;
-}
-
 /* The table of differences keeps to accuracy on test: it is wide enough. */
 static bool difference_shown(const struct compare *compare, int measure) {
     return (measure == MEASURE_TEST || measure >= MEASURE_MODALITIES) &&
@@ -59,13 +53,8 @@ static rel_status fill_ceilings(const struct compare *compare, struct table *tab
     REL_TRY(table_add(table, "ceiling of these test data"));
     REL_TRY(table_add(table, "%s", ""));
     for (int measure = 0; measure < compare_measure_count(compare); measure++) {
-        int m = measure - MEASURE_MODALITIES;
-        const char *name = measure == MEASURE_TEST             ? "joint"
-                           : m >= 0 && m < compare->modalities ? compare->names[m]
-                                                               : "";
         if (!compare_measure_shown(compare, measure)) continue;
-        REL_TRY(
-            add_percent(table, compare_statistics((double[]){compare_ceiling(compare, name)}, 1)));
+        REL_TRY(add_percent(table, compare_measure_ceiling(compare, measure)));
     }
     return REL_OK;
 }
@@ -78,7 +67,7 @@ static rel_status fill_measures(const struct page *page, struct table *table) {
     REL_TRY(add_headings(compare, compare_measure_shown, table));
     for (int group = 0; group < compare->group_count; group++) {
         REL_TRY(add_label(compare, group, table));
-        REL_TRY(table_add(table, "%d", group_size(compare, group)));
+        REL_TRY(table_add(table, "%d", compare_group_size(compare, group)));
         for (int measure = 0; measure < compare_measure_count(compare); measure++)
             if (compare_measure_shown(compare, measure))
                 REL_TRY(add_percent(table, compare_group_measure(compare, group, measure)));
@@ -248,7 +237,7 @@ static rel_status write_diagnoses(const struct page *page, int group) {
     size_t diagnoses = json_array_size(json_object_get(first->summary, "diagnoses"));
     struct table table = {.columns = sizeof heads / sizeof *heads};
     rel_status status = REL_OK;
-    int runs = group_size(page->compare, group);
+    int runs = compare_group_size(page->compare, group);
     if (diagnoses == 0) return REL_OK;
     for (size_t k = 0; k < sizeof heads / sizeof *heads; k++)
         REL_TRY_CLEANUP(table_add(&table, "%s", heads[k]));

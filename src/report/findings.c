@@ -282,7 +282,7 @@ static rel_status tell_pulls(const struct report *report, int group, const char 
 
 static rel_status tell_relearning(const struct report *report, int group, json_t *findings) {
     size_t count = report_diagnoses(report, group);
-    int runs = report_group_size(report, group);
+    int runs = compare_group_size(&report->compare, group);
     struct rel_text text = {0};
     double largest = 0;
     bool pulled = false, shrunk = false;
@@ -418,7 +418,7 @@ static rel_status tell_effect(const struct report *report, int base, int group, 
 static int fewest_seeds(const struct report *report) {
     int fewest = report->compare.count;
     for (int group = 0; group < report->compare.group_count; group++) {
-        int size = report_group_size(report, group);
+        int size = compare_group_size(&report->compare, group);
         if (size < fewest) fewest = size;
     }
     return fewest;

@@ -34,8 +34,7 @@ rel_status findings_make(const struct report *report, json_t **findings);
 
 /* --- report_run.c: figures of groups --- */
 
-/* Runs of a group and the epochs of the longest one. */
-int report_group_size(const struct report *report, int group);
+/* Epochs of the group's longest run. */
 size_t report_group_epochs(const struct report *report, int group);
 /* Mean over a group's runs of a field of their epoch `at` (from 0); NaN when none has it. `offset`
  * is that of a double in struct report_epoch. */

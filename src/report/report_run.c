@@ -4,12 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-int report_group_size(const struct report *report, int group) {
-    int size = 0;
-    for (int i = 0; i < report->compare.count; i++) size += report->compare.runs[i].group == group;
-    return size;
-}
-
 size_t report_group_epochs(const struct report *report, int group) {
     size_t epochs = 0;
     for (int i = 0; i < report->compare.count; i++)

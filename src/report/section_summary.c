@@ -39,7 +39,7 @@ static rel_status group_row(const struct report *report, int group, struct rel_t
     const struct compare *compare = &report->compare;
     REL_TRY(rel_text_append(page, "<tr>"));
     REL_TRY(html_element(page, "th", "scope=\"row\"", report->labels[group]));
-    REL_TRY(rel_text_append(page, "<td>%d</td>", report_group_size(report, group)));
+    REL_TRY(rel_text_append(page, "<td>%d</td>", compare_group_size(&report->compare, group)));
     for (int measure = 0; measure < compare_measure_count(compare); measure++)
         if (compare_measure_shown(compare, measure))
             REL_TRY(cell(page, compare_group_measure(compare, group, measure)));
@@ -51,12 +51,8 @@ static rel_status ceiling_row(const struct compare *compare, struct rel_text *pa
     REL_TRY(rel_text_append(page, "<tr class=\"ceiling\"><th scope=\"row\">ceiling of these test "
                                   "data</th><td></td>"));
     for (int measure = 0; measure < compare_measure_count(compare); measure++) {
-        int m = measure - MEASURE_MODALITIES;
-        const char *name = measure == MEASURE_TEST             ? "joint"
-                           : m >= 0 && m < compare->modalities ? compare->names[m]
-                                                               : "";
         if (!compare_measure_shown(compare, measure)) continue;
-        REL_TRY(cell(page, (struct compare_statistics){1, compare_ceiling(compare, name), NAN}));
+        REL_TRY(cell(page, compare_measure_ceiling(compare, measure)));
     }
     return rel_text_append(page, compare->group_count > 1 ? "<td></td></tr>\n" : "</tr>\n");
 }

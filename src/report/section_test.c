@@ -102,7 +102,7 @@ static rel_status mistakes_table(struct rel_text *page, const json_t *classes, s
 static rel_status confusion_write(struct report *report, int group) {
     const json_t *classes = classes_of(report, group);
     size_t count = json_array_size(classes);
-    int runs = report_group_size(report, group);
+    int runs = compare_group_size(&report->compare, group);
     if (count < 2) return REL_OK;
     double *counts = NULL;
     rel_status status = confusion_sum(report, group, count, &counts);
