@@ -2,7 +2,13 @@
 #ifndef REL_BASE_LOG_H
 #define REL_BASE_LOG_H
 
-enum rel_log_level { REL_LOG_DEBUG, REL_LOG_NOTE, REL_LOG_WARNING };
+enum rel_log_level {
+    REL_LOG_DEBUG,
+    REL_LOG_NOTE,
+    REL_LOG_STAGE, /* what a stage of long work came to: fields divided by two blanks, the least
+                      important last */
+    REL_LOG_WARNING
+};
 
 typedef void (*rel_log_sink)(enum rel_log_level level, const char *message, void *context);
 

@@ -1,5 +1,6 @@
 #include "base/progress.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
@@ -10,7 +11,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static progress_sink current_sink;
 static void *current_context;
 static struct progress_event current;
-static char label_kept[128], unit_kept[32], note_kept[128];
+static char label_kept[128], unit_kept[32], rate_unit_kept[32], note_kept[128];
 static double reported;
 
 static _Atomic bool interrupted; /* lock-free, so a signal handler may set it */
@@ -42,10 +43,20 @@ static void report(const char *note) {
 }
 
 void progress_begin(const char *label, const char *unit, uint64_t total) {
+    progress_begin_scaled(label, unit, total, &(struct progress_scale){.per_unit = 1});
+}
+
+void progress_begin_scaled(const char *label, const char *unit, uint64_t total,
+                           const struct progress_scale *scale) {
     pthread_mutex_lock(&lock);
     snprintf(label_kept, sizeof label_kept, "%s", label);
     snprintf(unit_kept, sizeof unit_kept, "%s", unit);
-    current = (struct progress_event){.label = label_kept, .unit = unit_kept, .total = total};
+    current = (struct progress_event){
+        .label = label_kept, .unit = unit_kept, .total = total, .scale = *scale};
+    if (scale->unit) {
+        snprintf(rate_unit_kept, sizeof rate_unit_kept, "%s", scale->unit);
+        current.scale.unit = rate_unit_kept;
+    }
     report(NULL);
     pthread_mutex_unlock(&lock);
 }
@@ -63,6 +74,14 @@ void progress_end(const char *note) {
     if (current.label) report(note);
     current = (struct progress_event){0};
     pthread_mutex_unlock(&lock);
+}
+
+void duration_text(double seconds, char text[DURATION_BYTES]) {
+    int whole = seconds < 35999999 ? (int)ceil(seconds) : 35999999; /* 9999:59:59 */
+    if (whole >= 3600)
+        snprintf(text, DURATION_BYTES, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
+    else
+        snprintf(text, DURATION_BYTES, "%d:%02d", whole / 60, whole % 60);
 }
 
 void interrupt_request(void) { interrupted = true; }

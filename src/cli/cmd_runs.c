@@ -3,15 +3,12 @@
 #include "report/report.h"
 #include "train/train.h"
 
-#include <math.h>
-
 enum { LEFT_COLUMNS = 3 }; /* flush left: run, method, data */
 
 static rel_status time_left_add(struct table *table, double seconds) {
-    long long whole = (long long)ceil(seconds);
-    if (seconds < 0) return table_add(table, "-");
-    if (whole < 3600) return table_add(table, "%lld:%02lld", whole / 60, whole % 60);
-    return table_add(table, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
+    char text[DURATION_BYTES] = "-";
+    if (seconds >= 0) duration_text(seconds, text);
+    return table_add(table, "%s", text);
 }
 
 static rel_status row_add(struct table *table, const struct run_status *run) {

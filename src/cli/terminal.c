@@ -9,6 +9,7 @@
 
 enum { BAR_MIN = 10, BAR_MAX = 30 };
 static const double show_after = 2.0;   /* seconds: shorter work needs no bar */
+static const double goes_on = 1.0;      /* seconds: a bar so soon behind another shows at once */
 static const double plain_every = 30.0; /* seconds between lines where there is no terminal */
 static const double settle = 10.0;      /* seconds over which the rate is smoothed */
 
@@ -17,7 +18,7 @@ static struct {
     bool is_terminal, colour, quiet, debug;
     bool drawn;     /* a bar stands on the last line */
     char label[64]; /* of the work under way; "" when there is none */
-    double begun, last_seen, last_plain;
+    double begun, last_seen, last_plain, last_drawn;
     uint64_t last_done;
     double rate; /* units a second, smoothed */
     char line[PROGRESS_LINE_MAX];
@@ -54,17 +55,15 @@ static void text_cut(char *text, int width) {
     }
 }
 
-static void format_rate(double rate, char *text, size_t size) {
-    snprintf(text, size, rate >= 100 ? "%.0f/s" : rate >= 10 ? "%.1f/s" : "%.2f/s", rate);
+static void format_rate(double rate, const char *unit, char *text, size_t size) {
+    int decimals = rate >= 100 ? 0 : rate >= 10 ? 1 : 2;
+    snprintf(text, size, "%.*f%s%s/s", decimals, rate, unit ? " " : "", unit ? unit : "");
 }
 
-static void format_duration(double seconds, char *text, size_t size) {
-    if (seconds > 359999) seconds = 359999; /* 99:59:59 */
-    int whole = (int)ceil(seconds);
-    if (whole >= 3600)
-        snprintf(text, size, "%d:%02d:%02d left", whole / 3600, whole / 60 % 60, whole % 60);
-    else
-        snprintf(text, size, "%d:%02d left", whole / 60, whole % 60);
+static void format_left(double seconds, char *text, size_t size) {
+    char duration[DURATION_BYTES];
+    duration_text(seconds, duration);
+    snprintf(text, size, "%s left", duration);
 }
 
 enum field { FIELD_LABEL, FIELD_PERCENT, FIELD_COUNT, FIELD_RATE, FIELD_LEFT, FIELD_NOTE, FIELDS };
@@ -81,12 +80,14 @@ static void compose_fields(const struct progress_event *event, double rate,
                  (int)(100.0 * (double)done / (double)event->total));
         snprintf(fields[FIELD_COUNT], FIELD_MAX, "%llu/%llu %s", (unsigned long long)done,
                  (unsigned long long)event->total, unit);
-        if (rate > 0 && done < event->total)
-            format_duration((double)(event->total - done) / rate, fields[FIELD_LEFT], FIELD_MAX);
+        uint64_t left = event->total - done + event->scale.following;
+        if (rate > 0 && left > 0) format_left((double)left / rate, fields[FIELD_LEFT], FIELD_MAX);
     } else {
         snprintf(fields[FIELD_COUNT], FIELD_MAX, "%llu %s", (unsigned long long)event->done, unit);
     }
-    if (rate > 0) format_rate(rate, fields[FIELD_RATE], FIELD_MAX);
+    if (rate > 0)
+        format_rate(event->scale.unit ? rate * event->scale.per_unit : rate, event->scale.unit,
+                    fields[FIELD_RATE], FIELD_MAX);
     if (event->note) snprintf(fields[FIELD_NOTE], FIELD_MAX, "%s", event->note);
 }
 
@@ -114,9 +115,19 @@ static void append_bar(char line[PROGRESS_LINE_MAX], size_t *length,
     append(line, length, "  ");
 }
 
+/* Cuts off what stands behind the last two blanks; false if there are none. */
+static bool drop_last_part(char *text, int *width) {
+    char *last = NULL;
+    for (char *at = text; (at = strstr(at, "  ")) != NULL; at += 2) last = at;
+    if (!last) return false;
+    *width -= text_width(last);
+    *last = 0;
+    return true;
+}
+
 int progress_compose(const struct progress_event *event, double rate, bool bar, int columns,
                      char line[PROGRESS_LINE_MAX]) {
-    static const enum field expendable[] = {FIELD_NOTE, FIELD_COUNT, FIELD_RATE, FIELD_LEFT,
+    static const enum field expendable[] = {FIELD_COUNT, FIELD_RATE, FIELD_NOTE, FIELD_LEFT,
                                             FIELD_PERCENT};
     char fields[FIELDS][FIELD_MAX];
     compose_fields(event, rate, fields);
@@ -128,6 +139,9 @@ int progress_compose(const struct progress_event *event, double rate, bool bar, 
     for (size_t i = 0; i < sizeof expendable / sizeof *expendable && width > columns; i++) {
         char *field = fields[expendable[i]];
         if (!field[0]) continue;
+        while (width > columns && drop_last_part(field, &width)) {
+        }
+        if (width <= columns) break;
         width -= text_width(field) + 2;
         field[0] = 0;
     }
@@ -153,8 +167,16 @@ int progress_compose(const struct progress_event *event, double rate, bool bar, 
 
 /* --- showing --- */
 
+/* Terminals wrap a line anew that has become wider than they are: it is taken away from its first
+ * row on. */
 static void clear_bar(void) {
-    if (terminal.drawn) fputs("\r\033[K", stderr);
+    if (!terminal.drawn) return;
+    int columns = terminal_columns(STDERR_FILENO);
+    int rows = (text_width(terminal.line) - 1) / columns;
+    if (rows > 0)
+        fprintf(stderr, "\r\033[%dA\033[J", rows);
+    else
+        fputs("\r\033[K", stderr);
 }
 
 static void draw_bar(void) {
@@ -199,12 +221,15 @@ static void on_progress(const struct progress_event *event, void *context) {
         fflush(stderr);
     } else if (terminal.quiet) {
         /* nothing */
-    } else if (terminal.is_terminal && now - terminal.begun >= show_after) {
+    } else if (terminal.is_terminal &&
+               (now - terminal.begun >= show_after ||
+                (terminal.last_drawn > 0 && now - terminal.last_drawn < goes_on))) {
         clear_bar();
         /* The last column stays free: some terminals wrap when it is written. */
         progress_compose(event, terminal.rate, true, terminal_columns(STDERR_FILENO) - 1,
                          terminal.line);
         terminal.drawn = true;
+        terminal.last_drawn = now;
         draw_bar();
     } else if (!terminal.is_terminal && now - terminal.last_plain >= plain_every) {
         char line[PROGRESS_LINE_MAX];
@@ -225,11 +250,24 @@ static void print_line(const char *colour, const char *kind, const char *message
     fflush(stderr);
 }
 
+/* On a terminal a stage is one line, with what fits. */
+static void print_stage(const char *message) {
+    char line[PROGRESS_LINE_MAX];
+    snprintf(line, sizeof line, "%s", message);
+    int columns = terminal_columns(STDERR_FILENO) - (int)sizeof "relearn:";
+    int width = text_width(line);
+    while (terminal.is_terminal && width > columns && drop_last_part(line, &width)) {
+    }
+    print_line("0", "", line);
+}
+
 static void on_log(enum rel_log_level level, const char *message, void *context) {
     (void)context;
     pthread_mutex_lock(&terminal.lock);
     if (level == REL_LOG_WARNING)
         print_line("33", " warning:", message);
+    else if (level == REL_LOG_STAGE && !terminal.quiet)
+        print_stage(message);
     else if ((level == REL_LOG_NOTE && !terminal.quiet) || terminal.debug)
         print_line("0", "", message);
     pthread_mutex_unlock(&terminal.lock);

@@ -23,6 +23,11 @@ uint64_t trainer_steps(const struct trainer *trainer) {
     return trainer->state.epoch * trainer->steps_per_epoch + trainer->state.step;
 }
 
+void trainer_label(const struct trainer *trainer, const char *what, char label[TRAINER_LABEL_MAX]) {
+    snprintf(label, TRAINER_LABEL_MAX, "epoch %u/%lld%s%s", trainer->state.epoch + 1,
+             (long long)trainer_options(trainer)->epochs, what ? ", " : "", what ? what : "");
+}
+
 rel_status trainer_record(struct trainer *trainer, json_t *line) {
     rel_status status = run_events_line(&trainer->events, trainer_steps(trainer), line);
     if (status == REL_OK) return run_log_write(&trainer->log, line);
@@ -120,8 +125,10 @@ static rel_status features_service(void *context, enum feature_split split,
                                    struct feature_set *features) {
     struct trainer *trainer = context;
     enum data_split from = split == FEATURES_TRAIN ? SPLIT_TRAIN : SPLIT_VAL;
-    REL_TRY(session_pass(&trainer->session, from,
-                         split == FEATURES_TRAIN ? "diagnose training" : "diagnose validation"));
+    char label[TRAINER_LABEL_MAX];
+    trainer_label(trainer, split == FEATURES_TRAIN ? "diagnose training" : "diagnose validation",
+                  label);
+    REL_TRY(session_pass(&trainer->session, from, label));
     *features = trainer->session.features[from].set;
     return REL_OK;
 }
@@ -401,13 +408,25 @@ static rel_status step_checkpoint(struct trainer *trainer) {
     return REL_OK;
 }
 
+static void epoch_progress_begin(const struct trainer *trainer) {
+    char label[TRAINER_LABEL_MAX];
+    double overhead = trainer->overhead > 1 ? trainer->overhead : 1;
+    double epochs = (double)(trainer_options(trainer)->epochs - trainer->state.epoch);
+    double steps = (double)trainer->steps_per_epoch;
+    const struct progress_scale scale = {
+        .unit = "samples",
+        .per_unit = (double)trainer_options(trainer)->batch,
+        .following = (uint64_t)(epochs * steps * overhead - steps),
+    };
+    trainer_label(trainer, NULL, label);
+    progress_begin_scaled(label, "steps", trainer->steps_per_epoch, &scale);
+}
+
 static rel_status epoch_steps(struct trainer *trainer) {
-    char label[64], note[32];
+    char note[64];
     rel_status status = REL_OK;
-    snprintf(label, sizeof label, "epoch %u/%lld", trainer->state.epoch + 1,
-             (long long)trainer_options(trainer)->epochs);
     REL_TRY(loader_start(trainer->loader, trainer->state.epoch, trainer->state.step));
-    progress_begin(label, "batches", trainer->steps_per_epoch);
+    epoch_progress_begin(trainer);
     while (status == REL_OK && trainer->state.step < trainer->steps_per_epoch) {
         const struct batch *batch = NULL;
         status = loader_next(trainer->loader, &batch);
@@ -418,8 +437,9 @@ static rel_status epoch_steps(struct trainer *trainer) {
         if (status == REL_OK) status = trainer_step(trainer, batch);
         loader_give_back(trainer->loader, batch);
         if (status != REL_OK) break;
-        snprintf(note, sizeof note, "loss %.4f",
-                 trainer->state.loss_sum / (double)trainer->state.seen);
+        snprintf(note, sizeof note, "loss %.4f  accuracy %.2f %%",
+                 trainer->state.loss_sum / (double)trainer->state.seen,
+                 100 * (double)trainer->state.correct / (double)trainer->state.seen);
         progress_update(trainer->state.step, note);
         status = step_checkpoint(trainer);
     }
@@ -457,7 +477,9 @@ rel_status trainer_loop(struct trainer *trainer, json_t **summary) {
     while (trainer->state.epoch < epochs) {
         trainer->started = clock_seconds();
         REL_TRY(epoch_steps(trainer));
+        double trained = clock_seconds() - trainer->started;
         REL_TRY(trainer_epoch_end(trainer));
+        if (trained > 0) trainer->overhead = (clock_seconds() - trainer->started) / trained;
     }
     return trainer_finish(trainer, summary);
 }

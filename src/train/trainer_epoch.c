@@ -35,7 +35,9 @@ static rel_status epoch_select(struct trainer *trainer, json_t **measures) {
         state->best = (struct trainer_best){.found = true, .epoch = state->epoch};
         return trainer_save_best(trainer, NULL);
     }
-    REL_TRY(session_pass(session, split, split == SPLIT_TEST ? "test" : "validate"));
+    char label[TRAINER_LABEL_MAX];
+    trainer_label(trainer, split == SPLIT_TEST ? "test" : "validate", label);
+    REL_TRY(session_pass(session, split, label));
     REL_TRY(run_events_features(&trainer->events, trainer->request->out, split));
     rel_status status = epoch_mask(trainer, &mask);
     if (status == REL_OK) status = evaluate_features(session, split, &mask, &evaluation);
@@ -52,18 +54,49 @@ static rel_status epoch_select(struct trainer *trainer, json_t **measures) {
     return trainer_save_best(trainer, NULL);
 }
 
+/* An epoch in one line; the modalities behind what they are compared with. */
 static void epoch_note(const struct trainer *trainer, const json_t *measures, double seconds) {
     const struct trainer_state *state = &trainer->state;
-    uint32_t epochs = (uint32_t)trainer_options(trainer)->epochs, left = epochs - state->epoch - 1;
     double seen = state->seen ? (double)state->seen : 1;
-    char measured[64] = "";
+    char label[TRAINER_LABEL_MAX], left[DURATION_BYTES];
+    const char *name;
+    json_t *alone;
+    struct rel_text line = {0};
+    trainer_label(trainer, NULL, label);
+    rel_text_append(&line, "%s  loss %.4f  train %.2f %%", label, state->loss_sum / seen,
+                    100 * (double)state->correct / seen);
     if (json_is_object(measures))
-        snprintf(measured, sizeof measured, ", %s %.2f %%",
-                 select_split(trainer) == SPLIT_TEST ? "test" : "validation",
-                 100 * json_real_value(json_object_get(measures, "accuracy")));
-    rel_log(REL_LOG_NOTE, "epoch %u/%u: loss %.4f, train %.2f %%%s (%.1f s, about %.0f s left)",
-            state->epoch + 1, epochs, state->loss_sum / seen, 100 * (double)state->correct / seen,
-            measured, seconds, seconds * left);
+        rel_text_append(&line, "  %s %.2f %%",
+                        select_split(trainer) == SPLIT_TEST ? "test" : "validation",
+                        100 * json_real_value(json_object_get(measures, "accuracy")));
+    json_object_foreach(json_object_get(measures, "modalities"), name, alone) rel_text_append(
+        &line, "  %s %.2f %%", name, 100 * json_real_value(json_object_get(alone, "accuracy")));
+    if (json_is_object(measures) && state->best.epoch == state->epoch)
+        rel_text_append(&line, "  best");
+    duration_text(seconds * (double)(trainer_options(trainer)->epochs - state->epoch - 1), left);
+    rel_text_append(&line, "  %.1f s  %s left", seconds, left);
+    if (line.data) rel_log(REL_LOG_STAGE, "%s", line.data);
+    rel_text_release(&line);
+}
+
+/* What the method's diagnosis found and what was done about it. */
+static void method_note(const struct trainer *trainer, const json_t *record) {
+    char label[TRAINER_LABEL_MAX];
+    const json_t *modality;
+    size_t i;
+    struct rel_text line = {0};
+    trainer_label(trainer, NULL, label);
+    rel_text_append(&line, "%s  re-initialised", label);
+    json_array_foreach(json_object_get(record, "modalities"), i, modality) {
+        const json_t *applied = json_object_get(modality, "applied");
+        const json_t *shrink = json_object_get(modality, "shrink");
+        rel_text_append(&line, "  %s %s %.4f (gap %.4f)",
+                        json_string_value(json_object_get(modality, "name")),
+                        shrink ? "shrunk to" : "by", json_number_value(shrink ? shrink : applied),
+                        json_number_value(json_object_get(modality, "gap")));
+    }
+    if (i > 0 && line.data) rel_log(REL_LOG_STAGE, "%s", line.data);
+    rel_text_release(&line);
 }
 
 static double rate_of_last_step(struct trainer *trainer) {
@@ -96,6 +129,7 @@ static rel_status method_epoch_end(struct trainer *trainer) {
     if (!record) return REL_OK;
     json_object_set_new(record, "epoch", json_integer((json_int_t)trainer->state.epoch + 1));
     json_array_append(trainer->diagnoses, record);
+    method_note(trainer, record);
     json_t *event = json_pack("{s:s}", "event", "method");
     json_object_update(event, record);
     json_decref(record);

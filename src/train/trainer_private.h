@@ -40,6 +40,7 @@ struct trainer {
     struct run_events events;
     struct trainer_state state;
     uint64_t steps_done; /* in this call */
+    double overhead;     /* an epoch's time over that of its steps, as last measured; 0: not yet */
     json_t *initialised; /* array: which encoders began with weights from a file; NULL: none */
     json_t *diagnoses;   /* array: what epoch_end recorded */
     double
@@ -51,6 +52,9 @@ struct trainer {
 
 char *trainer_path(const struct trainer *trainer, const char *name); /* OUT/name; rel_free it */
 const struct train_options *trainer_options(const struct trainer *trainer);
+enum { TRAINER_LABEL_MAX = 96 };
+/* "epoch 3/90" and, behind a comma, what is done in it; `what` may be NULL. */
+void trainer_label(const struct trainer *trainer, const char *what, char label[TRAINER_LABEL_MAX]);
 /* Takes over `line`: into the log, and its numbers to TensorBoard. */
 rel_status trainer_record(struct trainer *trainer, json_t *line);
 /* Steps done since the run began. */

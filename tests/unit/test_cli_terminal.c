@@ -45,13 +45,43 @@ static void least_important_goes_first(void **state) {
     (void)state;
     char line[PROGRESS_LINE_MAX];
     progress_compose(&half, 8, true, 60, line);
-    assert_null(strstr(line, "loss"));
-    assert_non_null(strstr(line, "600/1200"));
-    progress_compose(&half, 8, true, 34, line);
     assert_null(strstr(line, "600/1200"));
+    assert_non_null(strstr(line, "8.00/s"));
+    assert_non_null(strstr(line, "loss 1.234"));
+    progress_compose(&half, 8, true, 34, line);
+    assert_null(strstr(line, "8.00/s"));
+    assert_null(strstr(line, "loss"));
     assert_non_null(strstr(line, "1:15 left"));
     progress_compose(&half, 8, true, 7, line);
     assert_string_equal(line, "train e");
+}
+
+/* Time left and rate as a trainer wants them: of the whole run, in samples. */
+static void scaled_work(void **state) {
+    (void)state;
+    struct progress_event event = half;
+    event.scale = (struct progress_scale){.unit = "clips", .per_unit = 16, .following = 5400};
+    event.note = "loss 1.234  accuracy 56.1 %";
+    char line[PROGRESS_LINE_MAX];
+    progress_compose(&event, 2, false, 120, line);
+    assert_string_equal(line, "train epoch 3/90   50%  600/1200 samples  32.0 clips/s  50:00 left  "
+                              "loss 1.234  accuracy 56.1 %");
+    progress_compose(&event, 2, false, 50, line);
+    assert_string_equal(line, "train epoch 3/90   50%  50:00 left  loss 1.234");
+}
+
+static void durations(void **state) {
+    (void)state;
+    static const struct {
+        double seconds;
+        const char *text;
+    } cases[] = {{0, "0:00"},       {0.2, "0:01"},         {59.5, "1:00"},       {3599, "59:59"},
+                 {3600, "1:00:00"}, {86399.5, "24:00:00"}, {1e300, "9999:59:59"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[DURATION_BYTES];
+        duration_text(cases[i].seconds, text);
+        assert_string_equal(text, cases[i].text);
+    }
 }
 
 static void unknown_total_has_no_percentage(void **state) {
@@ -112,6 +142,8 @@ int main(void) {
         cmocka_unit_test(plain_line_has_no_bar),
         cmocka_unit_test(never_wider_than_the_terminal),
         cmocka_unit_test(least_important_goes_first),
+        cmocka_unit_test(scaled_work),
+        cmocka_unit_test(durations),
         cmocka_unit_test(unknown_total_has_no_percentage),
         cmocka_unit_test(too_much_done_stays_at_100),
         cmocka_unit_test(hours_are_shown_as_hours),
