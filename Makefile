@@ -85,7 +85,7 @@ BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bench/support/*.c
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/relearn $(BUILD)/relearn.1 $(BUILD)/librelearn.so
+all: $(BUILD)/relearn $(BUILD)/relearn.1 $(BUILD)/relearn.bash $(BUILD)/librelearn.so
 
 $(BUILD)/relearn: $(CLI_OBJ) $(BUILD)/librelearn.a
 	@$(call SAY,LINK,$@)
@@ -94,6 +94,10 @@ $(BUILD)/relearn: $(CLI_OBJ) $(BUILD)/librelearn.a
 $(BUILD)/relearn.1: $(BUILD)/relearn
 	@$(call SAY,MAN,$@)
 	$(Q)$(BUILD)/relearn help --man > $@
+
+$(BUILD)/relearn.bash: $(BUILD)/relearn
+	@$(call SAY,BASH,$@)
+	$(Q)$(BUILD)/relearn help --bash > $@
 
 $(BUILD)/librelearn.a: $(LIB_OBJ)
 	@rm -f $@
@@ -260,9 +264,15 @@ lint-tidy: $(PROTO_C)
 
 # --- install ---
 
+# What is installed where: uninstall removes what install made.
+DOC_DIR  := $(PREFIX)/share/doc/relearn
+DATA_DIR := $(PREFIX)/share/relearn
+MAN_DIR  := $(PREFIX)/share/man/man1
+BASH_DIR := $(PREFIX)/share/bash-completion/completions
+
 install: all
-	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/doc/relearn"
-	install -d "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(PREFIX)/include"
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(MAN_DIR)" "$(DESTDIR)$(BASH_DIR)" "$(DESTDIR)$(PREFIX)/include"
+	install -d "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(DOC_DIR)/pictures" "$(DESTDIR)$(DATA_DIR)/configs"
 	install -m 755 $(BUILD)/relearn "$(DESTDIR)$(PREFIX)/bin/relearn"
 	install -m 644 $(BUILD)/librelearn.so "$(DESTDIR)$(LIBDIR)/librelearn.so.$(VERSION)"
 	ln -sf librelearn.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/$(SONAME)"
@@ -270,12 +280,16 @@ install: all
 	install -m 644 src/api/relearn.h "$(DESTDIR)$(PREFIX)/include/relearn.h"
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' src/api/relearn.pc.in \
 	  >"$(DESTDIR)$(LIBDIR)/pkgconfig/relearn.pc"
-	install -m 644 $(BUILD)/relearn.1 "$(DESTDIR)$(PREFIX)/share/man/man1/relearn.1"
-	install -m 644 README.md LICENSE docs/*.md docs/*.py "$(DESTDIR)$(PREFIX)/share/doc/relearn"
+	install -m 644 $(BUILD)/relearn.1 "$(DESTDIR)$(MAN_DIR)/relearn.1"
+	install -m 644 $(BUILD)/relearn.bash "$(DESTDIR)$(BASH_DIR)/relearn"
+	install -m 644 README.md LICENSE docs/*.md docs/*.py "$(DESTDIR)$(DOC_DIR)"
+	install -m 644 docs/pictures/* "$(DESTDIR)$(DOC_DIR)/pictures"
+	cp -R configs/. "$(DESTDIR)$(DATA_DIR)/configs"
+	chmod -R u=rwX,go=rX "$(DESTDIR)$(DATA_DIR)"
 uninstall:
-	rm -f "$(DESTDIR)$(PREFIX)/bin/relearn" "$(DESTDIR)$(PREFIX)/share/man/man1/relearn.1"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/relearn" "$(DESTDIR)$(MAN_DIR)/relearn.1" "$(DESTDIR)$(BASH_DIR)/relearn"
 	rm -f "$(DESTDIR)$(LIBDIR)"/librelearn.so* "$(DESTDIR)$(LIBDIR)/pkgconfig/relearn.pc" "$(DESTDIR)$(PREFIX)/include/relearn.h"
-	rm -rf "$(DESTDIR)$(PREFIX)/share/doc/relearn"
+	rm -rf "$(DESTDIR)$(DOC_DIR)" "$(DESTDIR)$(DATA_DIR)"
 
 clean:
 	rm -rf $(BUILD)

@@ -151,6 +151,8 @@ const struct command cmd_info = {
     .name = "info",
     .summary = "show the CPU, the libraries and the kernels chosen for them",
     .usage = "[--json]",
+    .examples = "relearn info\n"
+                "relearn info --json",
     .description = "What a bug report should hold; and which kernels were found the fastest on "
                    "this machine, per shape and direction, by runs with --kernels auto, and how "
                    "long steps took in each precision, by runs with precision auto. "

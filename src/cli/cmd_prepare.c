@@ -96,9 +96,10 @@ static void append_recipes(struct rel_text *text) {
 static void add_sections(struct command_sections *sections) {
     for (size_t i = 0; prepare_recipes[i]; i++) {
         const struct prepare_recipe *recipe = prepare_recipes[i];
-        if (recipe->option_count > 0)
-            command_add_flags(sections, recipe->options, recipe->option_count,
-                              "More flags of the recipe %s", recipe->name);
+        if (recipe->option_count == 0) continue;
+        command_add_flags(sections, recipe->options, recipe->option_count,
+                          "More flags of the recipe %s", recipe->name);
+        sections->list[sections->count - 1].word = recipe->name;
     }
     for (int kind = 0; data_kind_name(kind); kind++) {
         const struct rel_option *table;
@@ -109,6 +110,11 @@ static void add_sections(struct command_sections *sections) {
                     sections, table, count, "%s of %s (in manifest.yaml, or by --set)",
                     t == 0 ? "Keys of modalities" : "More keys", data_kind_name(kind));
     }
+}
+
+static void append_names(struct rel_text *text) {
+    for (size_t i = 0; prepare_recipes[i]; i++)
+        rel_text_append(text, "%s%s", i ? " " : "", prepare_recipes[i]->name);
 }
 
 const struct command cmd_prepare = {
@@ -132,5 +138,6 @@ const struct command cmd_prepare = {
     .extend = extend,
     .sections = add_sections,
     .append_help = append_recipes,
+    .words = append_names,
     .run = run,
 };

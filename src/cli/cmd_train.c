@@ -71,13 +71,17 @@ static const size_t option_count = sizeof options / sizeof *options;
 
 static void sections(struct command_sections *sections) {
     command_add_section(sections, train_option_table, train_option_count, "Configuration");
-    for (int i = 0; method_table[i]; i++)
-        if (method_table[i]->option_count)
-            command_add_section(sections, method_table[i]->options, method_table[i]->option_count,
-                                "Configuration, under %s", method_table[i]->name);
+    sections->list[sections->count - 1].keys = "";
+    for (int i = 0; method_table[i]; i++) {
+        if (method_table[i]->option_count == 0) continue;
+        command_add_section(sections, method_table[i]->options, method_table[i]->option_count,
+                            "Configuration, under %s", method_table[i]->name);
+        sections->list[sections->count - 1].keys = method_table[i]->name;
+    }
     command_add_section(
         sections, encoder_option_table, encoder_option_count,
         "Configuration, under encoder: for all modalities, or under encoders.NAME: for one");
+    sections->list[sections->count - 1].keys = "encoder";
     command_add_section(sections, transform_option_table, transform_option_count,
                         "Configuration, under inputs.NAME: what happens to a modality's samples");
     const struct rel_option *flow;
@@ -91,6 +95,11 @@ static void append_methods(struct rel_text *text) {
     rel_text_append(text, "Methods:\n");
     for (int i = 0; method_table[i]; i++)
         rel_text_append(text, "  %-12s %s\n", method_table[i]->name, method_table[i]->summary);
+}
+
+static void append_method_names(struct rel_text *text) {
+    for (int i = 0; method_table[i]; i++)
+        rel_text_append(text, "%s%s", i ? " " : "", method_table[i]->name);
 }
 
 static void print_split(const char *name, const json_t *measures) {
@@ -224,5 +233,7 @@ const struct command cmd_train = {
     .json = true,
     .sections = sections,
     .append_help = append_methods,
+    .words = append_method_names,
+    .words_of = "method",
     .run = run,
 };

@@ -173,6 +173,21 @@ static rel_status check_positionals(const struct command *command, int count) {
     return REL_OK;
 }
 
+/* `flags` are to be released, also when it fails. */
+static rel_status invocation_parse(const struct command *command, int argc, char **argv,
+                                   struct flags *flags, struct invocation *invocation) {
+    *invocation = (struct invocation){.command = command};
+    REL_TRY(flags_init(flags, command, argc, argv));
+    REL_TRY(options_parse_arguments(flags->table, flags->count, argc, argv, command->divided,
+                                    flags->values, invocation->positionals,
+                                    command->max_positionals, &invocation->positional_count));
+    REL_TRY(check_positionals(command, invocation->positional_count));
+    invocation->json = flags->common->json;
+    invocation->options = flags->values;
+    invocation->extension = flags->extension;
+    return REL_OK;
+}
+
 rel_status command_run(const struct command *command, int argc, char **argv) {
     if (asks_for_help(argc, argv, command->divided)) {
         struct rel_text text = {0};
@@ -182,21 +197,18 @@ rel_status command_run(const struct command *command, int argc, char **argv) {
         return status;
     }
     struct flags flags;
-    struct invocation invocation = {.command = command};
-    rel_status status;
-    REL_TRY_CLEANUP(flags_init(&flags, command, argc, argv));
-    status = options_parse_arguments(flags.table, flags.count, argc, argv, command->divided,
-                                     flags.values, invocation.positionals, command->max_positionals,
-                                     &invocation.positional_count);
-    if (status == REL_ERR_USAGE && flags.note[0]) rel_fail_in(status, "%s", flags.note);
-    REL_TRY_CLEANUP(status);
-    REL_TRY_CLEANUP(check_positionals(command, invocation.positional_count));
-    if (flags.common->quiet) terminal_set_quiet();
-    invocation.json = flags.common->json;
-    invocation.options = flags.values;
-    invocation.extension = flags.extension;
-    status = command->run(&invocation);
-cleanup:
+    struct invocation invocation;
+    rel_status status = invocation_parse(command, argc, argv, &flags, &invocation);
+    if (status == REL_OK && flags.common->quiet) terminal_set_quiet();
+    if (status == REL_OK) status = command->run(&invocation);
+    flags_release(&flags);
+    return status;
+}
+
+rel_status command_check(const struct command *command, int argc, char **argv) {
+    struct flags flags;
+    struct invocation invocation;
+    rel_status status = invocation_parse(command, argc, argv, &flags, &invocation);
     flags_release(&flags);
     return status;
 }

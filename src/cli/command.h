@@ -5,6 +5,7 @@
  *   main.c       signals, dispatch, the exit code
  *   command.c    the table of commands; arguments; results to stdout
  *   manual.c     --help, `relearn help`, the man page: all from the same tables
+ *   completion.c completion in bash, from them as well
  *   terminal.c   warnings and the progress bar on stderr
  *
  * To add a command: write cmd_NAME.c that ends in `const struct command cmd_NAME`, declare it below
@@ -36,6 +37,9 @@ struct command_section {
     const struct rel_option *options;
     size_t count;
     bool as_flags;
+    const char *word; /* flags: the argument that brings them; NULL: none */
+    const char *keys; /* keys of --set: what stands before them and a dot, "" for nothing; NULL
+                         where that is up to the user */
 };
 struct command_sections {
     struct command_section list[COMMAND_SECTIONS_MAX];
@@ -75,6 +79,10 @@ struct command {
     bool (*extend)(const char *argument, struct command_extension *extension);
     void (*sections)(struct command_sections *sections); /* NULL: none */
     void (*append_help)(struct rel_text *text);          /* NULL: none; e.g. a list of recipes */
+    /* For completion: appends words divided by blanks that an argument may be, or the values of the
+     * key `words_of` of --set. NULL: none. */
+    void (*words)(struct rel_text *text);
+    const char *words_of;
     rel_status (*run)(const struct invocation *invocation);
 };
 
@@ -84,6 +92,8 @@ const struct command *command_find(const char *name); /* NULL if there is none *
 /* ERR_USAGE for a name that no command has, with the nearest one. */
 rel_status command_unknown(const char *name);
 
+/* Whether the arguments behind the command's name are such as it takes; runs nothing. */
+rel_status command_check(const struct command *command, int argc, char **argv);
 /* Parses the arguments behind the command's name and runs it. `quiet` and whether help was asked
  * for are handled here. */
 rel_status command_run(const struct command *command, int argc, char **argv);
@@ -109,6 +119,8 @@ rel_status output_close(void);
 
 void manual_overview(struct rel_text *text, int columns);
 rel_status manual_command(const struct command *command, struct rel_text *text, int columns);
+/* completion.c: a script that completes the command line in bash. */
+rel_status completion_bash(struct rel_text *text);
 /* The whole manual page, in roff's man macros. */
 rel_status manual_page(struct rel_text *text);
 /* Flags that every command has, as a table: to show, and to parse behind a command's own. */
