@@ -10,6 +10,7 @@
 #ifndef REL_NN_AMX_H
 #define REL_NN_AMX_H
 
+#include "nn/block_kernels.h"
 #include "nn/dnnl_api.h"
 
 /* NN_CONV_FOLDED is never. */
@@ -30,14 +31,22 @@ struct amx_norm {
     bool relu;
 };
 
+/* What a run reads and does besides; {0}: nothing. */
+struct amx_extras {
+    const struct amx_norm *norm; /* forward, backward-weights: done to the input */
+    /* Backward-data, backward-weights: done to the output gradient. */
+    const struct nn_norm_gradient *norm_gradient;
+    /* Forward: [threads][2][out_channels], get sums of results, before they are rounded, and of
+     * their squares. */
+    double *sums;
+};
+
 /* Forward or backward-data: from, to as in nn_convolution_run, 64-byte aligned (a plain input need
- * not be). `norm`: NULL or, forward, what is done to the input. `sums`: NULL or
- * [threads][2][made channels], which get sums of results, before they are rounded, and of their
- * squares. */
-void amx_run(const struct amx_plan *plan, const void *from, const struct amx_norm *norm,
-             const float *weights, double *sums, void *to, void *scratch);
+ * not be). */
+void amx_run(const struct amx_plan *plan, const void *from, const float *weights,
+             const struct amx_extras *extras, void *to, void *scratch);
 /* Backward-weights; `add`: to what `gradient` holds. */
-void amx_run_gradient(const struct amx_plan *plan, const void *input, const struct amx_norm *norm,
-                      const void *out_gradient, bool add, float *gradient, void *scratch);
+void amx_run_gradient(const struct amx_plan *plan, const void *input, const void *out_gradient,
+                      const struct amx_extras *extras, bool add, float *gradient, void *scratch);
 
 #endif

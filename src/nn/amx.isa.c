@@ -57,12 +57,54 @@ INLINE int cells_before(const struct amx_pack *p) {
     return zeros < p->pitch ? zeros : p->pitch;
 }
 
-INLINE void pack_as(const struct amx_pack *p, const bool apply) {
+/* Done to what is packed: nothing, a forward's batch norm and ReLU, a batch norm's gradient, that
+ * with the ReLU's. */
+enum pack_extra { AS_IT_IS, NORMALIZED, GRADIENT, MASKED_GRADIENT };
+
+struct pack_factors {
+    __m512 scale, shift, mean, slope, offset, floor;
+};
+
+INLINE struct pack_factors pack_factors(const struct amx_pack *p, const enum pack_extra extra) {
+    struct pack_factors f = {.floor = _mm512_set1_ps(p->relu ? 0 : -__builtin_inff())};
+    if (extra == NORMALIZED) {
+        f.scale = _mm512_loadu_ps(p->scale);
+        f.shift = _mm512_loadu_ps(p->shift);
+    } else if (extra != AS_IT_IS) {
+        f.scale = _mm512_loadu_ps(p->gradient->scale + p->channel);
+        f.shift = _mm512_loadu_ps(p->gradient->shift + p->channel);
+        f.mean = _mm512_loadu_ps(p->gradient->mean + p->channel);
+        f.slope = _mm512_loadu_ps(p->gradient->slope + p->channel);
+        f.offset = _mm512_loadu_ps(p->gradient->offset + p->channel);
+    }
+    return f;
+}
+
+INLINE __m256i packed(const enum pack_extra extra, const struct pack_factors *f, const bf16 *at,
+                      const bf16 *x_at) {
+    __m256i value = load(at);
+    const __m512 zero = _mm512_setzero_ps();
+    if (extra == AS_IT_IS) return value;
+    __m512 v = widen(value);
+    if (extra == NORMALIZED) {
+        __m512 y = _mm512_fmadd_ps(v, f->scale, f->shift);
+        /* A NaN is not less than the floor, and stays. */
+        __mmask16 less = _mm512_cmp_ps_mask(y, f->floor, _CMP_LT_OQ);
+        return narrow(_mm512_mask_mov_ps(y, less, zero));
+    }
+    __m512 x = widen(load(x_at));
+    if (extra == MASKED_GRADIENT) {
+        __m512 y = _mm512_fmadd_ps(x, f->scale, f->shift);
+        v = _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask(y, zero, _CMP_LE_OQ), zero);
+    }
+    __m512 rest = _mm512_fmadd_ps(_mm512_sub_ps(x, f->mean), f->slope, f->offset);
+    return narrow(_mm512_fmadd_ps(f->scale, v, rest));
+}
+
+INLINE void pack_as(const struct amx_pack *p, const enum pack_extra extra) {
     const bf16 *map = p->map;
     const __m256i none = _mm256_setzero_si256();
-    __m512 scale = apply ? _mm512_loadu_ps(p->scale) : _mm512_setzero_ps();
-    __m512 shift = apply ? _mm512_loadu_ps(p->shift) : _mm512_setzero_ps();
-    __m512 floor = _mm512_set1_ps(p->relu ? 0 : -__builtin_inff());
+    const struct pack_factors f = pack_factors(p, extra);
     int first = cells_before(p), end = 0;
     if (p->column < p->of.width) end = (p->of.width - 1 - p->column) / p->step + 1;
     if (end > p->pitch) end = p->pitch;
@@ -71,28 +113,24 @@ INLINE void pack_as(const struct amx_pack *p, const bool apply) {
         bool inside = map && row >= 0 && row < p->of.height && first < end;
         int from = inside ? first : p->pitch, until = inside ? end : p->pitch, x = 0;
         for (; x < from; x++, to += AMX_CELL) store(to, none);
-        const bf16 *at = map;
+        ptrdiff_t at = 0;
         if (inside)
-            at += ((ptrdiff_t)row * p->of.width + p->column + (ptrdiff_t)x * p->step) * AMX_BLOCK;
-        for (; x < until; x++, to += AMX_CELL, at += (ptrdiff_t)p->step * AMX_BLOCK) {
-            __m256i value = load(at);
-            if (apply) {
-                __m512 y = _mm512_fmadd_ps(widen(value), scale, shift);
-                /* A NaN is not less than the floor, and stays. */
-                __mmask16 less = _mm512_cmp_ps_mask(y, floor, _CMP_LT_OQ);
-                value = narrow(_mm512_mask_mov_ps(y, less, _mm512_setzero_ps()));
-            }
-            store(to, value);
-        }
+            at = ((ptrdiff_t)row * p->of.width + p->column + (ptrdiff_t)x * p->step) * AMX_BLOCK;
+        for (; x < until; x++, to += AMX_CELL, at += (ptrdiff_t)p->step * AMX_BLOCK)
+            store(to, packed(extra, &f, map + at, extra >= GRADIENT ? p->x + at : NULL));
         for (; x < p->pitch; x++, to += AMX_CELL) store(to, none);
     }
 }
 
 static void pack(const struct amx_pack *p) {
     if (p->scale)
-        pack_as(p, true);
+        pack_as(p, NORMALIZED);
+    else if (p->x && p->gradient->masked)
+        pack_as(p, MASKED_GRADIENT);
+    else if (p->x)
+        pack_as(p, GRADIENT);
     else
-        pack_as(p, false);
+        pack_as(p, AS_IT_IS);
 }
 
 /* A row of the picture as [columns][4 channels], then the cells, which overlap. */

@@ -132,13 +132,13 @@ static void write_plain(const struct run *r, int out) {
                 }
 }
 
-void amx_run_gradient(const struct amx_plan *plan, const void *input, const struct amx_norm *norm,
-                      const void *out_gradient, bool add, float *gradient, void *scratch) {
+void amx_run_gradient(const struct amx_plan *plan, const void *input, const void *out_gradient,
+                      const struct amx_extras *extras, bool add, float *gradient, void *scratch) {
     bool plain = plan->shape.plain_input;
     const struct run r = {
         .plan = plan,
-        .input = {input, plan->read, plan->read_step, plain, norm},
-        .gradients = {out_gradient, plan->made, 1, false, NULL},
+        .input = {input, plan->read, plan->read_step, plain, extras->norm, NULL},
+        .gradients = {out_gradient, plan->made, 1, false, NULL, extras->norm_gradient},
         .gradient = gradient,
         .add = add,
         .sums = scratch,

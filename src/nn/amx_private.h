@@ -96,6 +96,9 @@ struct amx_pack {
     int rows, pitch, step;
     const float *scale, *shift; /* of the block, or NULL */
     bool relu;
+    const bf16 *x; /* of the block, with what `gradient` says, at `channel`; or NULL */
+    const struct nn_norm_gradient *gradient;
+    int channel;
     bf16 *cells; /* at the block's half of a cell */
 };
 
@@ -171,7 +174,8 @@ struct amx_source {
     struct amx_map of;
     int step; /* from cell to cell and row to row */
     bool plain;
-    const struct amx_norm *norm; /* may be NULL */
+    const struct amx_norm *norm; /* may be NULL, as may: */
+    const struct nn_norm_gradient *gradient;
 };
 
 /* A group's cells of one chunk and sheet, with `extra_rows`, and the tail. */

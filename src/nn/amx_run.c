@@ -37,8 +37,11 @@ void amx_pack_cells(const struct amx_plan *plan, const struct amx_group *group,
                 continue;
             }
             bool there = block < blocks;
-            pack.map =
-                there ? (const bf16 *)source->map + (image + block) * pixels * AMX_BLOCK : NULL;
+            size_t plane = (image + (size_t)block) * pixels * AMX_BLOCK;
+            pack.map = there ? (const bf16 *)source->map + plane : NULL;
+            pack.channel = block * AMX_BLOCK;
+            pack.gradient = there ? source->gradient : NULL;
+            pack.x = pack.gradient ? (const bf16 *)pack.gradient->x + plane : NULL;
             pack.scale = NULL;
             if (source->norm && there) {
                 pack.scale = source->norm->scale + (ptrdiff_t)block * AMX_BLOCK;
@@ -215,14 +218,15 @@ static void run_thread(const struct run *r, int thread, char *panels) {
     p->kernels->release();
 }
 
-void amx_run(const struct amx_plan *plan, const void *from, const struct amx_norm *norm,
-             const float *weights, double *sums, void *to, void *scratch) {
+void amx_run(const struct amx_plan *plan, const void *from, const float *weights,
+             const struct amx_extras *extras, void *to, void *scratch) {
     int pairs = amx_pairs(plan->made.blocks), chunks = plan->chunks;
     const struct run r = {
         .plan = plan,
-        .from = {from, plan->read, plan->read_step, plan->shape.plain_input, norm},
+        .from = {from, plan->read, plan->read_step, plan->shape.plain_input, extras->norm,
+                 extras->norm_gradient},
         .plain = weights,
-        .sums = sums,
+        .sums = extras->sums,
         .to = to,
         .weights = scratch,
     };

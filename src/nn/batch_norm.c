@@ -205,7 +205,7 @@ void nn_batch_norm_backward(struct nn_batch_norm *norm, const struct nn_batch_no
 #pragma omp barrier
 #pragma omp single
         finish_gradients(norm, omp_get_num_threads(), g);
-        for (size_t p = range.end; p-- > range.first;) {
+        for (size_t p = g->left ? range.first : range.end; p-- > range.first;) {
             struct nn_gradient_plane plane = gradient_plane(norm, g, p);
             size_t channel = plane_channel(norm, p), at = plane_offset(norm, p);
             if (masked) {
@@ -217,6 +217,17 @@ void nn_batch_norm_backward(struct nn_batch_norm *norm, const struct nn_batch_no
         }
         if (stream) kernels->fence();
     }
+    if (!g->left) return;
+    *g->left_gradient = masked ? masked : g->gradient;
+    *g->left = (struct nn_norm_gradient){
+        .x = g->x,
+        .masked = !masked && g->mask == NN_MASK_INPUT,
+        .scale = norm->scale,
+        .shift = norm->shift,
+        .mean = norm->mean32,
+        .slope = norm->slope,
+        .offset = norm->offset,
+    };
 }
 
 void nn_batch_norm_fold(int channels, const float *weight, const float *bias,

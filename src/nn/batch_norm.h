@@ -48,6 +48,10 @@ struct nn_batch_norm_gradients {
     const void *second;  /* to be added to it; may be NULL */
     void *residual;   /* gets the gradient of the residual; NULL: not wanted; may be `gradient` */
     void *x_gradient; /* gets the gradient of x; may be `gradient` if that is not residual */
+    /* Not NULL: x_gradient is not written, but left to its readers; gets what they have to do, to
+     * *left_gradient. Not for NN_MASK_OUTPUT unless `residual` is wanted. */
+    struct nn_norm_gradient *left;
+    const void **left_gradient;
     float *weight, *bias;      /* [channels], get theirs */
     bool add_weight, add_bias; /* add to what is there */
 };

@@ -25,6 +25,14 @@ struct nn_gradient_plane {
     const void *second;         /* to be added to it; may be NULL */
 };
 
+/* What makes the gradient of a batch norm's input of that of its output, on all planes: scale * v +
+ * (slope * (x - mean) + offset), v the gradient, zero where `masked` and x * scale + shift <= 0. */
+struct nn_norm_gradient {
+    const void *x; /* input of the batch norm */
+    bool masked;
+    const float *scale, *shift, *mean, *slope, *offset; /* [channels] */
+};
+
 /* out = x * scale + shift (+ residual) (then ReLU) on one plane; a NaN stays a NaN. */
 struct nn_normalize_plane {
     size_t pixels;

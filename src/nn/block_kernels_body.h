@@ -385,23 +385,85 @@ INLINE void max_pool_backward_as(const struct nn_pool_shape *s, int kernel, int 
     }
 }
 
+/* What a window sent to one place of it; added to `total`. */
+INLINE block_f32 taken(block_f32 total, block_u8 tap, int place, block_f32 gradient) {
+    block_i8 hit = tap == (uint8_t)place;
+    return total + (block_f32)((block_i32)gradient & __builtin_convertvector(hit, block_i32));
+}
+
+INLINE block_f32 load_two(const stored *gradient, const stored *second, bool two, size_t at) {
+    block_f32 value = load(gradient + at);
+    if (two) value += load(second + at);
+    return value;
+}
+
+/* Windows of 3, stride 2, padding 1: column 2 c is in the middle of window c, column 2 c + 1 at the
+ * end of that and the beginning of the next, so that a window is loaded once per row. */
+INLINE void max_pool_backward_row(const struct nn_pool_shape *s, int i, const int rows,
+                                  const uint8_t *tap, const stored *gradient, const stored *second,
+                                  bool two, bool stream, stored *to) {
+    int top = first_window(i + 1, 3, 2);
+    block_u8 taps[2] = {{0}};
+    block_f32 values[2] = {{0}};
+    int place[2];
+    size_t at[2];
+    for (int r = 0; r < rows; r++) {
+        place[r] = (i + 1 - (top + r) * 2) * 3;
+        at[r] = (size_t)(top + r) * s->out_width * BLOCK;
+        taps[r] = *(const block_u8 *)(tap + at[r]);
+        values[r] = load_two(gradient, second, two, at[r]);
+    }
+    for (int c = 0; c < s->out_width; c++, to += (ptrdiff_t)2 * BLOCK) {
+        block_f32 even = {0}, odd = {0};
+        for (int r = 0; r < rows; r++) {
+            even = taken(even, taps[r], place[r] + 1, values[r]);
+            odd = taken(odd, taps[r], place[r] + 2, values[r]);
+        }
+        store(to, even, stream);
+        if (2 * c + 1 == s->in_width) break;
+        for (int r = 0; r < rows && c + 1 < s->out_width; r++) {
+            at[r] += BLOCK;
+            taps[r] = *(const block_u8 *)(tap + at[r]);
+            values[r] = load_two(gradient, second, two, at[r]);
+            odd = taken(odd, taps[r], place[r], values[r]);
+        }
+        store(to + BLOCK, odd, stream);
+    }
+}
+
+INLINE void max_pool_backward_321(const struct nn_pool_shape *s, const uint8_t *tap,
+                                  const stored *gradient, const stored *second, bool two,
+                                  bool stream, stored *in_gradient) {
+    for (int i = 0; i < s->in_height; i++) {
+        stored *to = in_gradient + (size_t)i * s->in_width * BLOCK;
+        if (i % 2 && i / 2 + 1 < s->out_height)
+            max_pool_backward_row(s, i, 2, tap, gradient, second, two, stream, to);
+        else
+            max_pool_backward_row(s, i, 1, tap, gradient, second, two, stream, to);
+    }
+}
+
 static void max_pool_backward(const struct nn_pool_shape *shape, const uint8_t *tap,
                               const void *gradient, const void *second, bool stream,
                               void *in_gradient) {
 #define CASE(kernel, stride, two_, stream_)                                                        \
     if ((second != NULL) == (two_) && stream == (stream_))                                         \
     max_pool_backward_as(shape, kernel, stride, tap, gradient, second, two_, stream_, in_gradient)
-    if (shape->kernel == 3 && shape->stride == 2) {
-        CASE(3, 2, false, false);
-        CASE(3, 2, false, true);
-        CASE(3, 2, true, false);
-        CASE(3, 2, true, true);
+#define CASE321(two_, stream_)                                                                     \
+    if ((second != NULL) == (two_) && stream == (stream_))                                         \
+    max_pool_backward_321(shape, tap, gradient, second, two_, stream_, in_gradient)
+    if (shape->kernel == 3 && shape->stride == 2 && shape->padding == 1) {
+        CASE321(false, false);
+        CASE321(false, true);
+        CASE321(true, false);
+        CASE321(true, true);
     } else {
         CASE(shape->kernel, shape->stride, false, false);
         CASE(shape->kernel, shape->stride, false, true);
         CASE(shape->kernel, shape->stride, true, false);
         CASE(shape->kernel, shape->stride, true, true);
     }
+#undef CASE321
 #undef CASE
 }
 

@@ -234,7 +234,7 @@ rel_status nn_convolution_run(struct nn_convolution *c, const void *from, const 
         return REL_OK;
     }
     if (c->amx) {
-        amx_run(c->amx, from, NULL, weights, NULL, to, scratch);
+        amx_run(c->amx, from, weights, &(struct amx_extras){0}, to, scratch);
         return REL_OK;
     }
     if (!c->winograd)
@@ -251,12 +251,16 @@ rel_status nn_convolution_run(struct nn_convolution *c, const void *from, const 
 
 bool nn_convolution_fuses(const struct nn_convolution *c) { return c->winograd || c->amx; }
 
+bool nn_convolution_fuses_gradient(const struct nn_convolution *c) { return c->amx != NULL; }
+
 rel_status nn_convolution_run_fused(struct nn_convolution *c, const void *from,
                                     const struct nn_conv_fusion *fusion, const float *weights,
                                     void *to, void *scratch) {
     if (c->amx) {
         const struct amx_norm norm = {fusion->scale, fusion->shift, fusion->relu};
-        amx_run(c->amx, from, fusion->scale ? &norm : NULL, weights, fusion->sums, to, scratch);
+        const struct amx_extras extras = {fusion->scale ? &norm : NULL, fusion->norm_gradient,
+                                          fusion->sums};
+        amx_run(c->amx, from, weights, &extras, to, scratch);
         return REL_OK;
     }
     const struct winograd_norm norm = {fusion->scale, fusion->shift, fusion->relu};
@@ -274,7 +278,9 @@ rel_status nn_convolution_run_gradient(struct nn_convolution *c, const void *inp
     if (c->amx) {
         struct amx_norm norm = {NULL, NULL, false};
         if (apply) norm = (struct amx_norm){fusion->scale, fusion->shift, fusion->relu};
-        amx_run_gradient(c->amx, input, apply ? &norm : NULL, out_gradient, add, gradient, scratch);
+        const struct amx_extras extras = {apply ? &norm : NULL,
+                                          fusion ? fusion->norm_gradient : NULL, NULL};
+        amx_run_gradient(c->amx, input, out_gradient, &extras, add, gradient, scratch);
         return REL_OK;
     }
     if (c->winograd) {

@@ -48,15 +48,19 @@ struct nn_conv_fusion {
     /* NN_CONV_FORWARD: [threads][2][out_channels], to be added up, get sums of outputs and of their
      * squares; NULL: not wanted. */
     double *sums;
+    /* NN_CONV_BACKWARD_DATA, NN_CONV_BACKWARD_WEIGHTS: done to the output gradient, by one that
+     * fuses that; NULL: nothing. */
+    const struct nn_norm_gradient *norm_gradient;
 };
 bool nn_convolution_fuses(const struct nn_convolution *convolution);
+bool nn_convolution_fuses_gradient(const struct nn_convolution *convolution);
 
 /* Kernels that read floats alone get them, where bf16 is stored, through copies in scratch.
  * `weights`: loaded, or plain if nothing has to be loaded. from, to: input, output (forward,
  * folded), or output gradient, input gradient (backward-data). `bias` of NN_CONV_FOLDED. */
 rel_status nn_convolution_run(struct nn_convolution *convolution, const void *from,
                               const float *weights, const float *bias, void *to, void *scratch);
-/* NN_CONV_FORWARD by one that fuses. */
+/* NN_CONV_FORWARD by one that fuses, NN_CONV_BACKWARD_DATA by one that fuses gradients. */
 rel_status nn_convolution_run_fused(struct nn_convolution *convolution, const void *from,
                                     const struct nn_conv_fusion *fusion, const float *weights,
                                     void *to, void *scratch);

@@ -195,6 +195,13 @@ static bool takes_deferred(const struct nn_op *op, int input) {
            (nn_convolution_fuses(state->forward) && nn_convolution_fuses(state->backward_weights));
 }
 
+/* Both convolutions of backward make the gradient of their output themselves, of the batch norm's.
+ */
+static bool fuses_gradient(const struct conv_bn *state) {
+    return nn_convolution_fuses_gradient(state->backward_weights) &&
+           (!state->backward_data || nn_convolution_fuses_gradient(state->backward_data));
+}
+
 static rel_status plan_weights_and_scratch(struct nn_graph *graph, struct conv_bn *state) {
     size_t back = nn_convolution_scratch_bytes(state->backward_weights);
     REL_TRY(request_weights(graph, state->forward, NN_TEMPORARY_FORWARD, &state->forward_weights));
@@ -223,7 +230,7 @@ static rel_status plan_training(struct nn_graph *graph, struct nn_op *op) {
         nn_graph_defer(graph, op, state->convolved, state->norm_state, state->relu);
     /* The output's gradient is the residual's as well, so that the convolution's needs a place. */
     state->convolved_gradient = NN_NONE;
-    if (state->residual && graph->values[op->inputs[1]].needs_gradient)
+    if (!fuses_gradient(state) && state->residual && graph->values[op->inputs[1]].needs_gradient)
         return nn_graph_request(graph, out_bytes, NN_GRADIENT, &state->convolved_gradient);
     return REL_OK;
 }
@@ -326,7 +333,7 @@ static rel_status weights_for(const struct nn_graph *graph, const struct conv_bn
 
 static struct nn_conv_fusion input_fusion(const struct nn_pass *pass) {
     const struct nn_deferred *left = &pass->in_deferred[0];
-    return (struct nn_conv_fusion){left->scale, left->shift, left->relu, NULL};
+    return (struct nn_conv_fusion){left->scale, left->shift, left->relu, NULL, NULL};
 }
 
 /* The convolution of training; *summed: its sums stand in norm.partial. */
@@ -368,9 +375,11 @@ static enum nn_mask relu_mask(const struct conv_bn *state) {
     return state->residual ? NN_MASK_OUTPUT : NN_MASK_INPUT;
 }
 
-/* Returns the gradient of the convolution's output. */
-static void *backward_norm(struct nn_graph *graph, struct conv_bn *state,
-                           const struct nn_pass *pass) {
+/* Returns the gradient of the convolution's output, or, if left->x is set, what has to be done to.
+ */
+static const void *backward_norm(struct nn_graph *graph, struct conv_bn *state,
+                                 const struct nn_pass *pass, struct nn_norm_gradient *left) {
+    const void *left_gradient;
     struct nn_batch_norm_gradients g = {
         .mask = relu_mask(state),
         .x = nn_buffer_data(graph, state->convolved),
@@ -379,30 +388,42 @@ static void *backward_norm(struct nn_graph *graph, struct conv_bn *state,
         .second = pass->out_gradient_second,
         .residual = state->residual ? pass->in_gradients[1] : NULL,
     };
-    g.x_gradient = g.residual ? nn_buffer_data(graph, state->convolved_gradient) : g.gradient;
+    *left = (struct nn_norm_gradient){NULL};
+    if (fuses_gradient(state) && (g.mask != NN_MASK_OUTPUT || g.residual)) {
+        g.left = left;
+        g.left_gradient = &left_gradient;
+    } else {
+        g.x_gradient = g.residual ? nn_buffer_data(graph, state->convolved_gradient) : g.gradient;
+    }
     g.weight = nn_param_gradient(graph, pass, state->norm_weight, &g.add_weight);
     g.bias = nn_param_gradient(graph, pass, state->norm_bias, &g.add_bias);
     nn_batch_norm_place(&state->norm, nn_buffer_data(graph, state->partial_backward),
                         nn_buffer_data(graph, state->norm_state));
     nn_batch_norm_backward(&state->norm, &g);
-    return g.x_gradient;
+    return g.left ? left_gradient : g.x_gradient;
 }
 
 static rel_status backward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
     struct conv_bn *state = op->state;
     void *scratch = nn_buffer_data(graph, state->backward_scratch);
-    void *convolved_gradient = backward_norm(graph, state, pass);
+    struct nn_norm_gradient left;
+    const void *convolved_gradient = backward_norm(graph, state, pass, &left);
     bool add;
     float *gradient = nn_param_gradient(graph, pass, state->weight, &add);
-    const struct nn_conv_fusion fusion = input_fusion(pass);
+    struct nn_conv_fusion fusion = input_fusion(pass);
+    fusion.norm_gradient = left.x ? &left : NULL;
     REL_TRY(nn_convolution_run_gradient(state->backward_weights, pass->in[0], &fusion,
                                         convolved_gradient, add, gradient, scratch));
     if (!pass->in_gradients[0]) return REL_OK;
     const float *weights;
     REL_TRY(weights_for(graph, state, state->backward_data, state->backward_data_weights, scratch,
                         &weights));
-    return nn_convolution_run(state->backward_data, convolved_gradient, weights, NULL,
-                              pass->in_gradients[0], scratch);
+    if (!left.x)
+        return nn_convolution_run(state->backward_data, convolved_gradient, weights, NULL,
+                                  pass->in_gradients[0], scratch);
+    const struct nn_conv_fusion back = {.norm_gradient = &left};
+    return nn_convolution_run_fused(state->backward_data, convolved_gradient, &back, weights,
+                                    pass->in_gradients[0], scratch);
 }
 
 static rel_status describe(const struct nn_op *op, struct rel_text *text) {

@@ -64,6 +64,8 @@ static void map_release(struct map *m) {
 
 struct operands {
     struct map x, y;
+    struct map z; /* input of the batch norm behind, shaped as y, with its factors: */
+    float *factors[5];
     float *w, *scale, *shift;
     double *weights; /* as rounded */
     size_t weight_count;
@@ -72,6 +74,12 @@ struct operands {
 static void operands_init(struct operands *o, const struct nn_conv_shape *s) {
     o->x = map_of("x", s->batch, s->in_channels, s->in_height, s->in_width, s->plain_input);
     o->y = map_of("y", s->batch, s->out_channels, s->out_height, s->out_width, false);
+    o->z = map_of("z", s->batch, s->out_channels, s->out_height, s->out_width, false);
+    for (int i = 0; i < 5; i++) {
+        const char name[] = {(char)('0' + i), 0};
+        o->factors[i] = array((size_t)s->out_channels, sizeof(float));
+        hash_fill(name, o->factors[i], (size_t)s->out_channels, 0.5F, i ? 0 : 1);
+    }
     o->weight_count = (size_t)s->out_channels * s->in_channels * s->kernel * s->kernel;
     o->w = array(o->weight_count, sizeof *o->w);
     o->weights = array(o->weight_count, sizeof *o->weights);
@@ -87,6 +95,8 @@ static void operands_init(struct operands *o, const struct nn_conv_shape *s) {
 static void operands_release(struct operands *o) {
     map_release(&o->x);
     map_release(&o->y);
+    map_release(&o->z);
+    for (int i = 0; i < 5; i++) rel_free(o->factors[i]);
     rel_free(o->w);
     rel_free(o->weights);
     rel_free(o->scale);
@@ -101,6 +111,20 @@ static void normalize(struct operands *o) {
         float y = fmaf((float)o->x.values[i], o->scale[channel], o->shift[channel]);
         o->x.values[i] = bf16_to_f32(bf16_from_f32(y < 0 ? 0 : y));
     }
+}
+
+/* The same of the output gradient: what is left of the batch norm's backward pass. */
+static struct nn_norm_gradient leave_gradient(struct operands *o, bool masked) {
+    float *const *f = o->factors;
+    size_t area = (size_t)o->y.height * o->y.width;
+    for (size_t i = 0; i < o->y.count; i++) {
+        size_t c = i / area % o->y.channels;
+        float v = (float)o->y.values[i], z = (float)o->z.values[i];
+        if (masked && fmaf(z, f[0][c], f[1][c]) <= 0) v = 0;
+        o->y.values[i] =
+            bf16_to_f32(bf16_from_f32(fmaf(f[0][c], v, fmaf(z - f[2][c], f[3][c], f[4][c]))));
+    }
+    return (struct nn_norm_gradient){o->z.stored, masked, f[0], f[1], f[2], f[3], f[4]};
 }
 
 /* result and the sum of the products' sizes, [count] each */
@@ -203,9 +227,16 @@ static void check(struct nn_runtime *runtime, const struct nn_conv_shape *s, enu
     char *scratch = array(scratch_bytes + BEHIND, 1);
     memset(scratch, 0xff, scratch_bytes + BEHIND);
     double *sums = array((size_t)s->out_channels * 2 * THREADS, sizeof *sums);
-    bool apply = fuse && !s->plain_input, weights = pass == NN_CONV_BACKWARD_WEIGHTS;
-    const struct nn_conv_fusion fusion = {apply ? o.scale : NULL, o.shift, true, sums};
+    bool weights = pass == NN_CONV_BACKWARD_WEIGHTS;
+    bool apply = fuse && !s->plain_input && pass != NN_CONV_BACKWARD_DATA;
+    struct nn_conv_fusion fusion = {apply ? o.scale : NULL, o.shift, true, sums, NULL};
+    struct nn_norm_gradient left;
     if (apply) normalize(&o);
+    if (fuse && pass != NN_CONV_FORWARD) {
+        left = leave_gradient(&o, weights);
+        fusion.norm_gradient = &left;
+        fusion.sums = NULL;
+    }
     struct expected e = expect(s, pass, &o);
     size_t size = weights ? sizeof(float) : sizeof(bf16);
     char *got = array(e.count * size + BEHIND, 1);
@@ -219,12 +250,13 @@ static void check(struct nn_runtime *runtime, const struct nn_conv_shape *s, enu
         OK(nn_convolution_run_gradient(c, o.x.stored, &fusion, o.y.stored, add, (float *)got,
                                        scratch));
     else if (fuse)
-        OK(nn_convolution_run_fused(c, o.x.stored, &fusion, o.w, got, scratch));
+        OK(nn_convolution_run_fused(c, pass == NN_CONV_FORWARD ? o.x.stored : o.y.stored, &fusion,
+                                    o.w, got, scratch));
     else
         OK(nn_convolution_run(c, pass == NN_CONV_FORWARD ? o.x.stored : o.y.stored, o.w, NULL, got,
                               scratch));
     check_results(s, pass, &e, pass == NN_CONV_FORWARD ? &o.y : &o.x, got);
-    if (fuse && !weights) check_sums(s, &e, sums);
+    if (fuse && pass == NN_CONV_FORWARD) check_sums(s, &e, sums);
     for (size_t i = 0; i < BEHIND; i++) {
         assert_int_equal((unsigned char)got[e.count * size + i], 0xff);
         assert_int_equal((unsigned char)scratch[scratch_bytes + i], 0xff);
@@ -282,6 +314,7 @@ static void against_double(void **state) {
         check(runtime, &s, NN_CONV_FORWARD, false, false);
         check(runtime, &s, NN_CONV_FORWARD, true, false);
         if (!s.plain_input) check(runtime, &s, NN_CONV_BACKWARD_DATA, false, false);
+        if (!s.plain_input) check(runtime, &s, NN_CONV_BACKWARD_DATA, true, false);
         check(runtime, &s, NN_CONV_BACKWARD_WEIGHTS, false, true);
         check(runtime, &s, NN_CONV_BACKWARD_WEIGHTS, true, false);
     }

@@ -93,7 +93,7 @@ static void *result_of(struct nn_runtime *runtime, const struct nn_conv_task *ta
     *count = pass == NN_CONV_FORWARD ? o->out : pass == NN_CONV_BACKWARD_DATA ? o->in : o->weights;
     void *result = array(*count + BEHIND, size);
     memset(result, 0xff, (*count + BEHIND) * size);
-    const struct nn_conv_fusion fusion = {fuse ? o->scale : NULL, o->shift, true, o->sums};
+    const struct nn_conv_fusion fusion = {fuse ? o->scale : NULL, o->shift, true, o->sums, NULL};
     if (!map)
         OK(nn_convolution_run_gradient(c, o->x, &fusion, o->y, false, result, scratch));
     else if (fuse)
