@@ -379,7 +379,7 @@ static enum nn_mask relu_mask(const struct conv_bn *state) {
  */
 static const void *backward_norm(struct nn_graph *graph, struct conv_bn *state,
                                  const struct nn_pass *pass, struct nn_norm_gradient *left) {
-    const void *left_gradient;
+    const void *left_gradient = NULL;
     struct nn_batch_norm_gradients g = {
         .mask = relu_mask(state),
         .x = nn_buffer_data(graph, state->convolved),
