@@ -13,8 +13,8 @@
 #define TEXT_OF2(x) #x
 #define TEXT_OF(x)  TEXT_OF2(x)
 
-static const char precision[] =
-    "float32; training may store feature maps as bfloat16 (precision: bf16, or auto: the faster)";
+static const char precision[] = "float32; training may store feature maps, and on AMX multiply, as "
+                                "bfloat16 (precision: bf16, or auto: the faster)";
 
 static double memory_gib(void) {
     return (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1 << 30);
