@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,7 +94,11 @@ static rel_status temporary_make(const char *path, char **temporary, int *descri
         if (!*temporary) return REL_ERR_MEMORY;
         *descriptor = open(*temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (*descriptor < 0 && errno == EEXIST);
-    if (*descriptor >= 0) return REL_OK;
+    if (*descriptor >= 0) {
+        /* Held while this process lives: fs_sweep looks, where process numbers say nothing. */
+        flock(*descriptor, LOCK_EX | LOCK_NB);
+        return REL_OK;
+    }
     rel_status status = fail_errno(path, "cannot write beside it");
     rel_free(*temporary);
     *temporary = NULL;
@@ -147,6 +153,42 @@ void fs_atomic_abort(struct fs_atomic *atomic) {
     rel_free(atomic->temporary);
     rel_free(atomic->path);
     *atomic = (struct fs_atomic){0};
+}
+
+/* Whether `name` is what temporary_make calls a file beside `target` (NULL: beside any), and made
+ * by a process that is gone. */
+static bool is_left_over(const char *name, const char *target) {
+    const char *end = strrchr(name, '-');
+    const char *dot = end;
+    char *behind;
+    while (dot && dot > name && *dot != '.') dot--;
+    if (!dot || *dot != '.' || dot == name) return false;
+    if (target && (strncmp(name, target, (size_t)(dot - name)) != 0 || target[dot - name]))
+        return false;
+    long process = strtol(dot + 1, &behind, 10);
+    if (process <= 0 || behind != end) return false;
+    strtol(end + 1, &behind, 10);
+    if (behind == end + 1 || strcmp(behind, ".tmp") != 0) return false;
+    return kill((pid_t)process, 0) != 0 && errno == ESRCH;
+}
+
+void fs_sweep(const char *path) {
+    struct fs_names names = {0};
+    const char *target = fs_is_folder(path) ? NULL : fs_base_name(path);
+    char *folder = rel_strdup(path);
+    if (!folder) return;
+    if (target) folder[target - path] = 0;
+    if (fs_list(*folder ? folder : ".", &names) != REL_OK) names.count = 0;
+    for (size_t i = 0; i < names.count; i++) {
+        char *file = is_left_over(names.names[i], target) ? fs_join(folder, names.names[i]) : NULL;
+        int descriptor = file ? open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+        /* A process of another machine or container may have made it: it holds its lock. */
+        if (descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) == 0) unlink(file);
+        if (descriptor >= 0) close(descriptor);
+        rel_free(file);
+    }
+    fs_names_release(&names);
+    rel_free(folder);
 }
 
 rel_status fs_write_atomic(const char *path, const void *data, size_t size) {

@@ -28,6 +28,10 @@ void fs_atomic_write_back(struct fs_atomic *atomic);
 rel_status fs_atomic_commit(struct fs_atomic *atomic); /* aborts when it fails */
 void fs_atomic_abort(struct fs_atomic *atomic); /* a no-op when committed, aborted or zeroed */
 
+/* Removes what killed processes left of such writing: beside the file `path`, or of any file in the
+ * folder `path`. Files of processes that are alive stay. What cannot be looked at or removed is
+ * left alone. */
+void fs_sweep(const char *path);
 /* fsync(path), then rename(path, target), then fsync of the folder: for files that another library
  * wrote. */
 rel_status fs_rename_synced(const char *path, const char *target);

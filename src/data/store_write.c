@@ -547,16 +547,24 @@ static rel_status count_split(struct store_writer *writer, int split,
     return REL_OK;
 }
 
-rel_status store_writer_finish(struct store_writer *writer, struct prepare_report *report) {
-    if (writer->rows == 0)
-        return rel_fail(REL_ERR_FORMAT, "%s: no sample is left to write", writer->path);
+static rel_status write_end(struct store_writer *writer) {
     REL_TRY(begin(writer));
     REL_TRY(run(writer,
                 "INSERT OR REPLACE INTO counts SELECT CASE split WHEN 0 THEN 'train' WHEN 1 THEN "
                 "'val' ELSE 'test' END, class, count(*) FROM samples GROUP BY split, "
                 "class ORDER BY split, class"));
     REL_TRY(write_fingerprint(writer));
-    REL_TRY(commit(writer));
+    return commit(writer);
+}
+
+rel_status store_writer_finish(struct store_writer *writer, struct prepare_report *report) {
+    char *finished = NULL;
+    if (writer->rows == 0)
+        return rel_fail(REL_ERR_FORMAT, "%s: no sample is left to write", writer->path);
+    /* One that was killed right before it got its name is complete: its bytes stay as they are. */
+    REL_TRY(store_db_meta(writer->db, writer->path, "fingerprint", &finished));
+    if (!finished) REL_TRY(write_end(writer));
+    rel_free(finished);
     for (int split = 0; split < SPLIT_COUNT; split++) REL_TRY(count_split(writer, split, report));
     close_file(writer);
     return fs_rename_synced(writer->partial, writer->path);

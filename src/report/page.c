@@ -183,6 +183,7 @@ rel_status report_write(const struct report_request *request, json_t **result) {
     *result = NULL;
     rel_status status = report_open(&report, request);
     if (status == REL_OK) status = page_make(&report);
+    if (status == REL_OK) fs_sweep(request->out);
     if (status == REL_OK)
         status = fs_write_atomic(request->out, report.page.data, report.page.length);
     if (status == REL_OK) status = result_make(&report, result);

@@ -111,6 +111,10 @@ static rel_status folder_prepare(struct trainer *trainer) {
         rel_free(wanted);
     }
     if (status == REL_OK) status = fs_make_folders(folder);
+    if (status == REL_OK) {
+        fs_sweep(trainer->request->out);
+        fs_sweep(folder);
+    }
     if (status == REL_OK) status = fs_write_atomic(path, text.data, text.length);
     rel_free(kept);
     rel_free(folder);

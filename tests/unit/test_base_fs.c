@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void assert_content(const char *name, const void *expected, size_t expected_size) {
@@ -249,6 +250,48 @@ static void paths_are_composed(void **state) {
     assert_false(fs_has_extension("jpg", "jpg"));
 }
 
+/* Writes half of a file and dies, or waits to be killed. */
+static pid_t half_writer(const char *name, bool waits) {
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct fs_atomic atomic;
+        if (fs_atomic_open(&atomic, scratch_path(name)) != REL_OK) _exit(1);
+        if (write(ready[1], "x", 1) != 1) _exit(1);
+        while (waits) pause();
+        _exit(0);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    if (!waits) waitpid(child, NULL, 0);
+    return child;
+}
+
+static void sweep_removes_what_the_dead_left(void **state) {
+    (void)state;
+    assert_int_equal(fs_make_folders(scratch_path("swept")), REL_OK);
+    scratch_write("swept/kept", "1", 1);
+    scratch_write("swept/kept.tmp", "1", 1);
+    scratch_write("swept/kept.12-x.tmp", "1", 1);
+    half_writer("swept/a", false);
+    half_writer("swept/a", false);
+    half_writer("swept/ab", false);
+    pid_t living = half_writer("swept/a", true);
+    assert_int_equal(count_entries("swept"), 7);
+    fs_sweep(scratch_path("swept/a"));
+    assert_int_equal(count_entries("swept"), 5);
+    fs_sweep(scratch_path("swept"));
+    assert_int_equal(count_entries("swept"), 4);
+    kill(living, SIGKILL);
+    waitpid(living, NULL, 0);
+    fs_sweep(scratch_path("swept"));
+    assert_int_equal(count_entries("swept"), 3);
+    fs_sweep(scratch_path("absent/x")); /* nothing to look at */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(read_gives_bytes_and_a_zero),
@@ -262,6 +305,7 @@ int main(void) {
         cmocka_unit_test(folders_are_made_and_seen),
         cmocka_unit_test(list_is_sorted),
         cmocka_unit_test(paths_are_composed),
+        cmocka_unit_test(sweep_removes_what_the_dead_left),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
