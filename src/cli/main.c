@@ -22,10 +22,21 @@ static void on_interrupt(int signal_number) {
     }
 }
 
+/* The terminal has gone: shell and kernel may both say so, so that twice means no more than once.
+ */
+static void on_hangup(int signal_number) {
+    (void)signal_number;
+    interrupt_request();
+}
+
 static void install_signals(void) {
-    struct sigaction interrupt = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
+    struct sigaction interrupt = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART}, before;
     sigaction(SIGINT, &interrupt, NULL);
     sigaction(SIGTERM, &interrupt, NULL);
+    struct sigaction hangup = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+    /* nohup's wish is kept. */
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &hangup, NULL);
     /* A run must survive the death of whatever reads its messages; stdout is looked at in
      * output_close. */
     struct sigaction ignore = {.sa_handler = SIG_IGN};

@@ -2,6 +2,7 @@
 # Same seed, same bits: runs that were stopped and resumed, or read by other numbers of threads, equal one that ran through.
 # Called by tools/run_tests.sh, which sets RELEARN and TEST_TMP.
 set -u
+here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$TEST_TMP" || exit 1
 log=$TEST_TMP/log
 steps=4 # an epoch: 64 samples, batch 16
@@ -26,19 +27,8 @@ train_here() { # RUN FLAG...: in place of this shell
 }
 train() { (train_here "$@"); }
 
-events=events.out.tfevents.relearn
-# Everything but what depends on the clock, or says how it was called.
-plain() { sed -E 's/"timing": ?\{[^}]*\}//; /"timing": \{/,/\}/d' "$1"; }
-same() { # RUN RUN
-    local file
-    for file in checkpoint/last.safetensors checkpoint/best.safetensors features/before.safetensors features/after.safetensors; do
-        cmp "$1/$file" "$2/$file" || return 1
-    done
-    for file in log.jsonl summary.json; do
-        diff <(plain "$1/$file") <(plain "$2/$file") || return 1
-    done
-    diff <("$TOOLS/events_dump" "$1/$events") <("$TOOLS/events_dump" "$2/$events")
-}
+# shellcheck source=tests/support/runs.sh
+. "$here/support/runs.sh"
 different() { ! cmp -s "$1/checkpoint/last.safetensors" "$2/checkpoint/last.safetensors"; }
 stopped() { # RUN STEPS: stops there with 130, and a checkpoint
     train "$1" --stop-after "$2" --resume

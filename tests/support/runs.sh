@@ -6,7 +6,7 @@ events=events.out.tfevents.relearn
 plain() { sed -E 's/"timing": ?\{[^}]*\}//; /"timing": \{/,/\}/d' "$1"; }
 same() { # RUN RUN: weights bit for bit, log and summary but for their timing; and the same files
     local file
-    for file in checkpoint/last.safetensors checkpoint/best.safetensors config.yaml data.json kernels.json; do
+    for file in checkpoint/last.safetensors checkpoint/best.safetensors features/before.safetensors features/after.safetensors config.yaml data.json kernels.json; do
         cmp "$1/$file" "$2/$file" || return 1
     done
     for file in log.jsonl summary.json; do
