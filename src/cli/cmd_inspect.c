@@ -1,13 +1,14 @@
 #include "cli/command.h"
 #include "cli/sample_picture.h"
 #include "data/data.h"
+#include "train/train.h"
 
 #include <math.h>
 #include <string.h>
 
 struct inspect_options {
     char *sample, *png, *from;
-    bool augmented;
+    bool augmented, verify;
     int64_t seed, over;
 };
 
@@ -30,6 +31,12 @@ static const struct rel_option options[] = {
      .offset = FIELD(from),
      .unit = "DIR",
      .help = "Folder that the store was prepared from, for the waveform."},
+    {.key = "verify",
+     .type = OPTION_BOOL,
+     .offset = FIELD(verify),
+     .default_value = "false",
+     .help =
+         "Reads everything, of a store or of a run folder, and compares it with its checksums."},
     {.key = "augmented",
      .type = OPTION_BOOL,
      .offset = FIELD(augmented),
@@ -291,12 +298,36 @@ static void print_store(const json_t *document, const char *path) {
     if (json_object_get(document, "sample")) print_sample(json_object_get(document, "sample"));
 }
 
+/* Of a store or, where the path is one, a run folder. */
+static rel_status verify(const char *path, bool json) {
+    bool run = fs_is_folder(path), whole = true;
+    uint64_t cells = 0;
+    int files = 1;
+    struct store *store = NULL;
+    rel_status status = run ? run_verify(path, &files) : store_open(path, &store);
+    if (status == REL_OK && !run) status = store_verify(store, &cells, &whole);
+    store_close(store);
+    REL_TRY(status);
+    if (!whole)
+        rel_log(REL_LOG_NOTE, "%s: has no checksum of all tables (prepared by an older program)",
+                path);
+    if (json)
+        return output_json(json_pack("{s:s, s:b, s:i, s:I, s:b}", "path", path, "run", run, "files",
+                                     files, "cells", (json_int_t)cells, "whole", whole));
+    if (run)
+        output_text("%s: %d files are whole\n", path, files);
+    else
+        output_text("%s: tables and %llu media are whole\n", path, (unsigned long long)cells);
+    return REL_OK;
+}
+
 static rel_status run(const struct invocation *invocation) {
     const struct inspect_options *wanted = invocation->options;
     const char *path = invocation->positionals[0];
     if ((wanted->png || wanted->augmented) && !wanted->sample)
         return rel_fail(REL_ERR_USAGE, "inspect: --png and --augmented show one sample "
                                        "(say which: --sample ID)");
+    if (wanted->verify) return verify(path, invocation->json);
     struct store *store = NULL;
     json_t *document = json_object();
     rel_status status = document ? REL_OK : rel_fail(REL_ERR_MEMORY, "inspect: out of memory");
@@ -314,7 +345,7 @@ static rel_status run(const struct invocation *invocation) {
 const struct command cmd_inspect = {
     .name = "inspect",
     .summary = "show what a store holds",
-    .usage = "STORE [--sample ID [--png DIR [--from DIR]] [--augmented]]",
+    .usage = "STORE [--sample ID [--png DIR [--from DIR]] [--augmented]] | STORE|RUN --verify",
     .description =
         "Prints the classes with their samples per split, the shape of every modality as the "
         "network gets it (frames x channels x height x width; a log-mel spectrogram is 1 x 1 x "

@@ -123,6 +123,9 @@ rel_status store_join_validation(struct store *store);
  * is NULL where the store does not say. */
 rel_status store_sample_source(const struct store *store, enum data_split split, uint64_t index,
                                int modality, char **path);
+/* Reads everything and compares with the checksums: *cells media, and the tables, wholly where
+ * *whole (stores of before have no checksum of all tables). ERR_FORMAT names what is damaged. */
+rel_status store_verify(const struct store *store, uint64_t *cells, bool *whole);
 void store_close(struct store *store);
 
 /* What a store says of its data, without the media: recipe, classes, modalities with all options,

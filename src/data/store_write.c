@@ -2,9 +2,7 @@
 #include "data/store_write.h"
 #include "data/modality.h"
 
-#define XXH_STATIC_LINKING_ONLY /* for a hash state on the stack */
 #include <string.h>
-#include <xxhash.h>
 
 /* A commit costs a few disk syncs; losing this much work to a kill costs seconds. Bytes read and
  * bytes written stand for the work; a clock would do so better, but the file would depend on it. */
@@ -215,16 +213,21 @@ static rel_status begin(struct store_writer *writer) {
     return REL_OK;
 }
 
-static rel_status commit(struct store_writer *writer) {
+/* How far the preparation is. */
+static rel_status commit_notes(struct store_writer *writer) {
     char seconds[40];
     const struct store_progress *progress = &writer->progress;
-    if (!writer->in_transaction) return REL_OK;
     snprintf(seconds, sizeof seconds, "%.17g", progress->audio_seconds);
     REL_TRY(set_meta_number(writer, "next", progress->next));
     REL_TRY(set_meta_number(writer, "missing", progress->missing));
     REL_TRY(set_meta_number(writer, "frames", progress->frames));
     REL_TRY(set_meta(writer, "audio_seconds", seconds));
-    REL_TRY(save_statistics(writer));
+    return save_statistics(writer);
+}
+
+static rel_status commit(struct store_writer *writer) {
+    if (!writer->in_transaction) return REL_OK;
+    REL_TRY(commit_notes(writer));
     REL_TRY(run(writer, "COMMIT"));
     writer->in_transaction = false;
     writer->items_since_commit = 0;
@@ -499,42 +502,6 @@ rel_status store_writer_notes(struct store_writer *writer, note_taker take, void
 
 /* --- finishing --- */
 
-static void hash_column(XXH3_state_t *state, sqlite3_stmt *statement, int column) {
-    const void *bytes = sqlite3_column_blob(statement, column);
-    uint32_t size = (uint32_t)sqlite3_column_bytes(statement, column);
-    XXH3_128bits_update(state, &size, sizeof size);
-    if (size > 0) XXH3_128bits_update(state, bytes, size);
-}
-
-/* Numbers hash as their decimal text, so the result depends on no column's storage class. */
-static rel_status hash_query(struct store_writer *writer, const char *sql, XXH3_state_t *state) {
-    sqlite3_stmt *statement = NULL;
-    bool row = false;
-    rel_status status = store_db_prepare(writer->db, writer->path, sql, &statement);
-    while (status == REL_OK) {
-        status = store_db_step(writer->db, writer->path, statement, &row);
-        if (status != REL_OK || !row) break;
-        for (int c = 0; c < sqlite3_column_count(statement); c++) hash_column(state, statement, c);
-    }
-    sqlite3_finalize(statement);
-    return status;
-}
-
-static rel_status write_fingerprint(struct store_writer *writer) {
-    XXH3_state_t state;
-    char text[STORE_HASH_MAX];
-    XXH3_128bits_reset(&state);
-    REL_TRY(hash_query(writer, "SELECT name FROM classes ORDER BY class", &state));
-    REL_TRY(hash_query(writer, "SELECT name, kind FROM modalities ORDER BY modality", &state));
-    REL_TRY(hash_query(writer, "SELECT id, split, class FROM samples ORDER BY sample", &state));
-    REL_TRY(hash_query(writer, "SELECT modality, checksum FROM media ORDER BY sample, modality",
-                       &state));
-    XXH128_hash_t hash = XXH3_128bits_digest(&state);
-    snprintf(text, sizeof text, "%016llx%016llx", (unsigned long long)hash.high64,
-             (unsigned long long)hash.low64);
-    return set_meta(writer, "fingerprint", text);
-}
-
 static rel_status count_split(struct store_writer *writer, int split,
                               struct prepare_report *report) {
     char sql[96];
@@ -548,13 +515,21 @@ static rel_status count_split(struct store_writer *writer, int split,
 }
 
 static rel_status write_end(struct store_writer *writer) {
+    char text[STORE_HASH_MAX];
     REL_TRY(begin(writer));
     REL_TRY(run(writer,
                 "INSERT OR REPLACE INTO counts SELECT CASE split WHEN 0 THEN 'train' WHEN 1 THEN "
                 "'val' ELSE 'test' END, class, count(*) FROM samples GROUP BY split, "
                 "class ORDER BY split, class"));
-    REL_TRY(write_fingerprint(writer));
-    return commit(writer);
+    REL_TRY(store_db_fingerprint(writer->db, writer->path, text));
+    REL_TRY(set_meta(writer, "fingerprint", text));
+    /* Of what the last commit writes, too. */
+    REL_TRY(commit_notes(writer));
+    REL_TRY(store_db_contents(writer->db, writer->path, text));
+    REL_TRY(set_meta(writer, "contents", text));
+    REL_TRY(run(writer, "COMMIT"));
+    writer->in_transaction = false;
+    return REL_OK;
 }
 
 rel_status store_writer_finish(struct store_writer *writer, struct prepare_report *report) {

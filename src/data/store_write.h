@@ -68,4 +68,8 @@ rel_status store_writer_finish(struct store_writer *writer, struct prepare_repor
 /* Commits what was added and closes; PATH.partial stays unless finished. NULL is fine. */
 void store_writer_close(struct store_writer *writer);
 
+/* Of what a run is trained on; and of all that the tables hold but for the media themselves. */
+rel_status store_db_fingerprint(sqlite3 *db, const char *path, char text[STORE_HASH_MAX]);
+rel_status store_db_contents(sqlite3 *db, const char *path, char text[STORE_HASH_MAX]);
+
 #endif

@@ -18,7 +18,7 @@ static const struct {
 };
 
 enum { HEADER_MAX = 64 << 20, CHECKSUM_DIGITS = 16, READ_CHUNK = 1 << 20 };
-static const char checksum_key[] = "data_xxh3";
+static const char checksum_key[] = "data_xxh3", header_key[] = "header_xxh3";
 
 size_t safetensors_dtype_size(enum safetensors_dtype dtype) { return dtypes[dtype].size; }
 
@@ -82,7 +82,25 @@ rel_status safetensors_set_metadata(struct safetensors_writer *writer, const cha
     return REL_OK;
 }
 
-/* With the checksum of the data, or zeros in its place. */
+/* Where the checksum of a header stands in it; NULL: nowhere. */
+static char *header_digits(char *text) {
+    char marked[sizeof header_key + 8];
+    snprintf(marked, sizeof marked, "\"%s\":\"", header_key);
+    char *found = strstr(text, marked);
+    if (!found) return NULL;
+    found += strlen(marked);
+    return strnlen(found, CHECKSUM_DIGITS) == CHECKSUM_DIGITS ? found : NULL;
+}
+
+/* Puts a header's checksum, taken with zeros in its place, there. */
+static void header_checksum(char *text, size_t length, char *place) {
+    char digits[CHECKSUM_DIGITS + 1];
+    memset(place, '0', CHECKSUM_DIGITS);
+    snprintf(digits, sizeof digits, "%016llx", (unsigned long long)XXH3_64bits(text, length));
+    memcpy(place, digits, CHECKSUM_DIGITS);
+}
+
+/* With the checksum of the data, or zeros in its place; and its own. */
 static rel_status header_compose(struct safetensors_writer *writer, uint64_t checksum,
                                  struct rel_text *header) {
     json_t *root = json_object();
@@ -101,6 +119,7 @@ static rel_status header_compose(struct safetensors_writer *writer, uint64_t che
     char digits[CHECKSUM_DIGITS + 1];
     snprintf(digits, sizeof digits, "%016llx", (unsigned long long)checksum);
     rel_status status = safetensors_set_metadata(writer, checksum_key, digits);
+    if (status == REL_OK) status = safetensors_set_metadata(writer, header_key, "0000000000000000");
     json_object_set(root, "__metadata__", writer->metadata);
     header->length = 0;
     if (status == REL_OK) status = json_append_line(root, true, header);
@@ -108,6 +127,8 @@ static rel_status header_compose(struct safetensors_writer *writer, uint64_t che
     /* Data start at a multiple of 64, so that a mapped file can be used in place. */
     while (status == REL_OK && (header->length + 8) % 64 != 0)
         status = rel_text_append(header, " ");
+    char *place = status == REL_OK ? header_digits(header->data) : NULL;
+    if (place) header_checksum(header->data, header->length, place);
     return status;
 }
 
@@ -293,6 +314,17 @@ cleanup:
     return status;
 }
 
+/* Headers of others have no checksum. */
+static rel_status header_verify(const struct safetensors_file *file, char *text, size_t length) {
+    char *place = header_digits(text), found[CHECKSUM_DIGITS];
+    if (!place) return REL_OK;
+    memcpy(found, place, sizeof found);
+    header_checksum(text, length, place);
+    if (memcmp(found, place, sizeof found) == 0) return REL_OK;
+    return rel_fail(REL_ERR_FORMAT, "%s: the checksum of its header does not match (damaged file)",
+                    file->input.path);
+}
+
 static rel_status header_read(const struct safetensors_file *file, uint64_t *header_bytes,
                               json_t **root) {
     const uint64_t file_bytes = file->input.bytes;
@@ -309,6 +341,7 @@ static rel_status header_read(const struct safetensors_file *file, uint64_t *hea
     char *text = rel_alloc((size_t)length + 1, 1);
     if (!text) return REL_ERR_MEMORY;
     rel_status status = input_file_read(&file->input, sizeof prefix, text, (size_t)length);
+    if (status == REL_OK) status = header_verify(file, text, (size_t)length);
     if (status == REL_OK) {
         json_error_t error;
         *root = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &error);

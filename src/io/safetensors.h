@@ -2,7 +2,8 @@
  *
  * 8 bytes little-endian header length N; N bytes JSON {"NAME": {"dtype", "shape", "data_offsets"},
  * "__metadata__": {text to text}}; then the data. Our files also carry an XXH3-64 of the data in
- * __metadata__ under "data_xxh3", which is checked when a file has it. */
+ * __metadata__ under "data_xxh3", and one of the header (with zeros in its own place) under
+ * "header_xxh3", which are checked when a file has them. */
 #ifndef REL_IO_SAFETENSORS_H
 #define REL_IO_SAFETENSORS_H
 

@@ -61,4 +61,9 @@ rel_status run_probe(struct run *run, enum data_split split, struct evaluation *
  * modality into list [MODEL_MODALITIES_MAX], good until the next pass. *count is their number. */
 rel_status run_features(struct run *run, struct survey_modality *list, int *count);
 
+/* Reads every file of a run folder that has a form to check: configuration, descriptions, log,
+ * summary, and the checkpoints with their checksums. *files is their number. The first that is
+ * damaged is the error. */
+rel_status run_verify(const char *path, int *files);
+
 #endif

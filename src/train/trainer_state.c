@@ -141,6 +141,28 @@ static rel_status state_apply(struct trainer *trainer, const char *path, const j
     return REL_OK;
 }
 
+static bool is_whole(const char *path) {
+    struct safetensors_file file;
+    if (safetensors_open(path, true, &file) != REL_OK) return false;
+    safetensors_close(&file);
+    return true;
+}
+
+/* What is left to do when the last checkpoint is damaged. */
+static rel_status damage_explain(const struct trainer *trainer, const char *path,
+                                 rel_status status) {
+    struct rel_error error;
+    rel_error_save(&error, status);
+    char *best = trainer_path(trainer, "checkpoint/best.safetensors");
+    bool damaged = !is_whole(path), best_whole = best && is_whole(best);
+    rel_free(best);
+    rel_error_restore(&error);
+    if (!damaged) return status;
+    return rel_fail(status, "%s: there is nothing to go on from (begin anew with another --out%s)",
+                    error.message,
+                    best_whole ? "; best.safetensors is whole and can be evaluated" : "");
+}
+
 rel_status trainer_load(struct trainer *trainer, uint64_t *log_lines) {
     struct checkpoint_array arrays[ARRAYS_MAX];
     json_t *state = NULL;
@@ -151,6 +173,7 @@ rel_status trainer_load(struct trainer *trainer, uint64_t *log_lines) {
     rel_status status =
         checkpoint_load(path, &trainer->session.model, true,
                         session_optimizer(&trainer->session)->planes, arrays, count, false, &state);
+    if (status == REL_ERR_FORMAT) status = damage_explain(trainer, path, status);
     if (status == REL_OK) status = state_apply(trainer, path, state, log_lines);
     rel_free(path);
     json_decref(state);
