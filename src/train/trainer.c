@@ -112,8 +112,11 @@ static rel_status folder_prepare(struct trainer *trainer) {
     }
     if (status == REL_OK) status = fs_make_folders(folder);
     if (status == REL_OK) {
+        char *features = trainer_path(trainer, "features");
         fs_sweep(trainer->request->out);
         fs_sweep(folder);
+        if (features) fs_sweep(features);
+        rel_free(features);
     }
     if (status == REL_OK) status = fs_write_atomic(path, text.data, text.length);
     rel_free(kept);

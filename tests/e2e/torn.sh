@@ -11,7 +11,7 @@ relearn prepare manifest --from media --to store --quiet
 train=(train --data store --set epochs=2 --set batch=4 --set encoder.width=16 --set "encoder.blocks=[1]" --set method=joint --quiet)
 relearn "${train[@]}" --out run
 check "a whole store" eval 'succeeds inspect store --verify && prints "^store: tables and 40 media are whole$"'
-check "a whole run" eval 'succeeds inspect run --verify --quiet && prints "^run: 7 files are whole$"'
+check "a whole run" eval 'succeeds inspect run --verify --quiet && prints "^run: [0-9]+ files are whole$"'
 check "the same as JSON" eval 'succeeds inspect store --verify --json && json_is 40 cells && json_is true whole'
 relearn inspect store --json
 cp out store.json
