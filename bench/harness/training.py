@@ -1,4 +1,5 @@
-"""loader, diagnose-share: what training costs besides its steps."""
+"""loader, diagnose-share, logging-share: what training costs besides its steps."""
+import shutil
 import statistics
 
 from harness import clustering, media
@@ -13,9 +14,12 @@ PREFETCHED = 6  # batches that may lie ready when a block begins: those steps do
 EPOCHS, DIAGNOSES, MODALITIES, TRAIN_SAMPLES, VALIDATION_SAMPLES = 90, 3, 2, 5954, 744
 
 
-def start(settings, store, what):
+LOG_LIMIT = 20e6  # bytes of log.jsonl
+
+
+def start(settings, store, what, *more):
     return Worker(f"relearn, {what}", [settings.program("training"), "--store", store, "--do", what, "--batch", str(BATCH),
-                                       "--threads", str(settings.threads)])
+                                       "--threads", str(settings.threads), *more])
 
 
 def steps(worker, count=STEPS):
@@ -81,4 +85,29 @@ def extrapolate(row):
     return training, diagnosing
 
 
-BENCHMARKS = {"loader": loader, "diagnose-share": diagnose_share}
+def logging_share(name, settings):
+    """What an epoch of CREMA-D's protocol logs and shows (lines, TensorBoard's events and files, progress, all synced),
+    as a share of its steps; and the size of both files after 90 epochs."""
+    store = media.synthetic_store(settings, TRAIN, VALIDATION)
+    count = TRAIN_SAMPLES // BATCH
+    out = settings.data / "logging"
+    shutil.rmtree(out, ignore_errors=True)
+    shares, foreign, rows = [], [], []
+    with start(settings, store, "step") as train, start(settings, store, "log", "--out", str(out), "--steps", str(count)) as log:
+        first = log.run(1).answer["account"]
+        for _ in range(settings.rounds):
+            blocks = steps(train), log.run(3)
+            foreign.append(max(block.foreign for block in blocks))
+            rows.append({"step": blocks[0].seconds, "epoch": statistics.mean(blocks[1].answer["seconds"])})
+            shares.append(100 * rows[-1]["epoch"] / (count * rows[-1]["step"]))
+        last = blocks[1].answer["account"]
+    epochs = last["epochs"] - first["epochs"]
+    sizes = {key: EPOCHS * (last[key] - first[key]) / epochs + first[key] for key in ("log_bytes", "event_bytes")}
+    share = statistics.median(shares)
+    checks = {"log.jsonl of 90 epochs in MB": check(sizes["log_bytes"] / 1e6, LOG_LIMIT / 1e6)}
+    return finish(name, settings, ours=shares, peer=[0.5], ratios=[0.5 / value for value in shares], ratio=0.5 / share,
+                  peer_name="limit of 0.5 %", unit="%", goal=1.0, checks=checks, foreign=foreign, trusted=max(foreign) <= QUIET,
+                  details={"seconds": rows, "steps": count, "bytes_of_90_epochs": sizes})
+
+
+BENCHMARKS = {"loader": loader, "diagnose-share": diagnose_share, "logging-share": logging_share}
