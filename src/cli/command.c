@@ -178,9 +178,11 @@ static rel_status invocation_parse(const struct command *command, int argc, char
                                    struct flags *flags, struct invocation *invocation) {
     *invocation = (struct invocation){.command = command};
     REL_TRY(flags_init(flags, command, argc, argv));
-    REL_TRY(options_parse_arguments(flags->table, flags->count, argc, argv, command->divided,
-                                    flags->values, invocation->positionals,
-                                    command->max_positionals, &invocation->positional_count));
+    rel_status status = options_parse_arguments(
+        flags->table, flags->count, argc, argv, command->divided, flags->values,
+        invocation->positionals, command->max_positionals, &invocation->positional_count);
+    if (status == REL_ERR_USAGE && flags->note[0]) rel_fail_in(status, "%s", flags->note);
+    REL_TRY(status);
     REL_TRY(check_positionals(command, invocation->positional_count));
     invocation->json = flags->common->json;
     invocation->options = flags->values;
