@@ -185,7 +185,7 @@ static rel_status append_protocol(const struct view *view, const char *split) {
     json_t *protocol = protocol_json(config);
     struct rel_text line = {0};
     rel_status status = REL_OK;
-    if (protocol_text(protocol, &line))
+    if (protocol_text(protocol, &line) == REL_OK && line.length > 0)
         status = rel_text_append(view->text, "protocol  %s\n", line.data);
     json_decref(protocol);
     rel_text_release(&line);

@@ -144,7 +144,8 @@ static void print_diagnoses(const json_t *diagnoses) {
 
 static void print_protocol(const json_t *protocol) {
     struct rel_text line = {0};
-    if (protocol_text(protocol, &line)) output_text("protocol     %s\n", line.data);
+    if (protocol_text(protocol, &line) == REL_OK && line.length > 0)
+        output_text("protocol     %s\n", line.data);
     rel_text_release(&line);
 }
 

@@ -85,9 +85,7 @@ static rel_status audio_append(struct audio_decoder *decoder, const uint8_t **da
     for (int c = 0; c < clip->channels; c++)
         planes[c] = (uint8_t *)(clip->waveform + (size_t)c * decoder->room + clip->samples);
     int got = swr_convert(decoder->converter, planes, most, data, count);
-    if (got < 0)
-        return rel_fail(REL_ERR_FORMAT, "%s: converting its samples failed (%s)",
-                        decoder->source.path, source_log_text(got));
+    if (got < 0) return source_fail(&decoder->source, got, "converting its samples failed");
     clip->samples += (size_t)got;
     if ((double)clip->samples > decoder->options.max_seconds * clip->sample_rate)
         return rel_fail(REL_ERR_LIMIT, "%s: it is longer than %g seconds", decoder->source.path,
@@ -95,13 +93,14 @@ static rel_status audio_append(struct audio_decoder *decoder, const uint8_t **da
     return REL_OK;
 }
 
-static SwrContext *converter_create(struct audio_decoder *decoder, bool soxr) {
+/* FFmpeg's error, or 0. */
+static int converter_create(struct audio_decoder *decoder, bool soxr) {
     const AVFrame *frame = decoder->frame;
     SwrContext *converter = NULL;
-    if (swr_alloc_set_opts2(&converter, &decoder->out_layout, AV_SAMPLE_FMT_FLTP,
-                            decoder->clip->sample_rate, &decoder->layout, frame->format,
-                            frame->sample_rate, 0, NULL) < 0)
-        return NULL;
+    int code = swr_alloc_set_opts2(&converter, &decoder->out_layout, AV_SAMPLE_FMT_FLTP,
+                                   decoder->clip->sample_rate, &decoder->layout, frame->format,
+                                   frame->sample_rate, 0, NULL);
+    if (code < 0) return code;
     if (soxr) {
         av_opt_set(converter, "resampler", "soxr", 0);
         av_opt_set_double(converter, "precision", 20, 0); /* bits: soxr's "high quality" */
@@ -111,8 +110,10 @@ static SwrContext *converter_create(struct audio_decoder *decoder, bool soxr) {
         av_opt_set_double(converter, "cutoff", 0.95, 0);
         av_opt_set(converter, "filter_type", "kaiser", 0);
     }
-    if (swr_init(converter) < 0) swr_free(&converter);
-    return converter;
+    code = swr_init(converter);
+    if (code < 0) swr_free(&converter);
+    decoder->converter = converter;
+    return code < 0 ? code : 0;
 }
 
 /* Makes a converter for what the frame holds, first of all or when that changes on the way. */
@@ -144,13 +145,13 @@ static rel_status audio_configure(struct audio_decoder *decoder) {
         if (av_channel_layout_copy(&decoder->out_layout, &decoder->layout) < 0)
             return rel_fail(REL_ERR_MEMORY, "%s: no memory to convert it", path);
     }
-    if (frame->sample_rate != clip->sample_rate)
-        decoder->converter = converter_create(decoder, true);
-    if (!decoder->converter) decoder->converter = converter_create(decoder, false);
-    if (!decoder->converter)
-        return rel_fail(REL_ERR_FORMAT, "%s: %d channels at %d Hz cannot be converted (%s)", path,
-                        channels, frame->sample_rate, source_log_text(AVERROR(EINVAL)));
-    return REL_OK;
+    int code = frame->sample_rate != clip->sample_rate ? converter_create(decoder, true) : 0;
+    if (!decoder->converter && code != AVERROR(ENOMEM)) code = converter_create(decoder, false);
+    if (decoder->converter) return REL_OK;
+    char what[80];
+    snprintf(what, sizeof what, "%d channels at %d Hz cannot be converted", channels,
+             frame->sample_rate);
+    return source_fail(&decoder->source, code, what);
 }
 
 static bool audio_frame_changed(const struct audio_decoder *decoder) {

@@ -96,8 +96,7 @@ static bool source_memory_is_there(void) {
     return there;
 }
 
-/* The failure of an FFmpeg call, told by its cause. */
-static rel_status source_fail(struct source *source, int code, const char *what) {
+rel_status source_fail(const struct source *source, int code, const char *what) {
     if (source->expired)
         return rel_fail(REL_ERR_LIMIT, "%s: reading it takes longer than the deadline allows",
                         source->path);
@@ -365,6 +364,8 @@ rel_status source_next(struct source *source, AVFrame *frame, bool *end) {
         }
         if (!source->draining) REL_TRY(source_feed(source));
     }
+    /* Some demuxers take a lack of memory for the end. */
+    if (!source_memory_is_there()) return source_fail(source, AVERROR(ENOMEM), "decoding");
     *end = true;
     return REL_OK;
 }

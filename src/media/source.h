@@ -62,6 +62,9 @@ rel_status source_look_ahead(struct source *source);
 /* Begins again with the first packet and a new decoder, all packets to be decoded, none counted as
  * damaged. Only when all that was decoded had been read ahead. */
 rel_status source_restart(struct source *source);
+/* The failure of an FFmpeg call, told by its cause: ERR_FORMAT, ERR_LIMIT, ERR_IO, ERR_MEMORY.
+ * `what` could not be done with it. */
+rel_status source_fail(const struct source *source, int code, const char *what);
 void source_close(struct source *source); /* a no-op when closed or zeroed */
 
 /* FFmpeg's messages of this thread: forget them; the last one since then, or the text of `code`;

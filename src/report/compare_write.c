@@ -80,9 +80,7 @@ static rel_status fill_measures(const struct page *page, struct table *table) {
 /* Of the group's first run; empty for a run that does not say. */
 static rel_status append_protocol(const struct compare *compare, int group, struct rel_text *text) {
     const struct compare_run *run = compare_first_of(compare, group);
-    REL_TRY(rel_text_append(text, "%s", ""));
-    protocol_text(json_object_get(run->summary, "protocol"), text);
-    return REL_OK;
+    return protocol_text(json_object_get(run->summary, "protocol"), text);
 }
 
 static rel_status protocol_line(const struct page *page, const char *protocol, int group) {

@@ -63,8 +63,7 @@ static rel_status protocols(const struct report *report, struct rel_text *page) 
     for (int group = 0; group < report->compare.group_count && status == REL_OK; group++) {
         struct rel_text text = {0};
         const struct compare_run *run = compare_first_of(&report->compare, group);
-        status = rel_text_append(&text, "%s", "");
-        if (status == REL_OK) protocol_text(json_object_get(run->summary, "protocol"), &text);
+        status = protocol_text(json_object_get(run->summary, "protocol"), &text);
         if (status == REL_OK && text.length > 0 && strcmp(text.data, last.data) != 0)
             status =
                 html_format(page, "p", "class=\"note\"", "Protocol of %s%s: %s",

@@ -108,22 +108,20 @@ json_t *protocol_json(const struct train_config *config) {
                      options->drop_last, "deviations", deviations);
 }
 
-bool protocol_text(const json_t *protocol, struct rel_text *text) {
+rel_status protocol_text(const json_t *protocol, struct rel_text *text) {
     const char *name = json_string_value(json_object_get(protocol, "name"));
     const char *train_on = json_string_value(json_object_get(protocol, "train_on"));
     const char *select = json_string_value(json_object_get(protocol, "select"));
     const json_t *deviations = json_object_get(protocol, "deviations"), *key;
     size_t i;
-    if (!name || !train_on || !select) return false;
+    REL_TRY(rel_text_append(text, "%s", ""));
+    if (!name || !train_on || !select) return REL_OK;
     const char *augment =
         json_is_true(json_object_get(protocol, "augment")) ? "augmented" : "not augmented";
     bool last = strcmp(select, "last") == 0;
-    bool written =
-        rel_text_append(text, "%s: trained on %s, %s, %s%s", name, train_on, augment,
-                        last ? "last epoch kept" : "best epoch by ", last ? "" : select) == REL_OK;
-    json_array_foreach(deviations, i, key) written =
-        written &&
-        rel_text_append(text, "%s%s",
-                        i ? ", " : "; other than the preset: ", json_string_value(key)) == REL_OK;
-    return written;
+    REL_TRY(rel_text_append(text, "%s: trained on %s, %s, %s%s", name, train_on, augment,
+                            last ? "last epoch kept" : "best epoch by ", last ? "" : select));
+    json_array_foreach(deviations, i, key) REL_TRY(rel_text_append(
+        text, "%s%s", i ? ", " : "; other than the preset: ", json_string_value(key)));
+    return REL_OK;
 }

@@ -18,7 +18,7 @@ rel_status protocol_apply(struct train_config *config, struct settings *settings
  * preset]} */
 json_t *protocol_json(const struct train_config *config);
 /* The same in a line: "published: trained on train, not augmented, best epoch by test", from what
- * protocol_json made; false when it is none. */
-bool protocol_text(const json_t *protocol, struct rel_text *text);
+ * protocol_json made; nothing is appended when it is none. */
+rel_status protocol_text(const json_t *protocol, struct rel_text *text);
 
 #endif
