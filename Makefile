@@ -209,7 +209,7 @@ asan: deps
 	@$(MAKE) --no-print-directory $(JOBS) tests BUILD="$(BUILD)/asan" OPT=-O2 HARDEN= EXTRA="$(SAN)"
 	@ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1" \
 	 UBSAN_OPTIONS=print_stacktrace=1 \
-	 TEST_SKIP=tests/e2e/ tools/run_tests.sh "$(BUILD)/asan"
+	 TEST_SKIP=tests/e2e/ TEST_JOBS=2 tools/run_tests.sh "$(BUILD)/asan"
 
 # Every target for SECONDS_EACH; finds are kept in $(BUILD)/fuzz.
 SECONDS_EACH ?= 20

@@ -6,7 +6,7 @@
 # $TEST_SKIP. $TEST_ENVIRONMENT, words NAME=VALUE, is added to their environment. A shell test prints a
 # line per case: `ok NAME`, `not ok NAME` or `skip NAME: REASON`, and finds in its environment RELEARN
 # (the program), TOOLS (folder of the small test programs) and TEST_TMP (an empty folder of its own).
-# Logs stand in BUILD/test-logs/.
+# Logs stand in BUILD/test-logs/. With TEST_JOBS=N so many run at a time, each N-th of them in turn.
 # Ends with `N passed, N failed, N skipped`; fails when anything failed or nothing passed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -27,6 +27,24 @@ passed=0 failed=0 skipped=0
     exit 1
 }
 
+if [ "${TEST_JOBS:-1}" -gt 1 ] && [ -z "${TEST_SHARD:-}" ]; then
+    # Threads that wait by spinning would keep the others from working.
+    export OMP_WAIT_POLICY=passive
+    for ((k = 0; k < TEST_JOBS; k++)); do
+        TEST_SHARD=$k bash tools/run_tests.sh "$@" >"$logs/shard-$k.txt" 2>&1 &
+    done
+    wait
+    for ((k = 0; k < TEST_JOBS; k++)); do
+        sed '$d' "$logs/shard-$k.txt"
+        read -r p f s < <(tail -n 1 "$logs/shard-$k.txt" | tr -cd '0-9 ')
+        passed=$((passed + ${p:-0})) failed=$((failed + ${f:-1})) skipped=$((skipped + ${s:-0}))
+    done
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+    exit
+fi
+turn=0 # of the test that is looked at
+
 # Reads a log; writes "passed failed skipped", then a line per failure and skip.
 count_cases() {
     awk '
@@ -45,6 +63,10 @@ run() { # NAME COMMAND...
     [[ $name =~ $pattern ]] || return
     if [ -n "${TEST_SKIP:-}" ]; then
         case "$name" in *"$TEST_SKIP"*) return ;; esac
+    fi
+    if [ -n "${TEST_SHARD:-}" ]; then
+        turn=$((turn + 1))
+        [ $((turn % TEST_JOBS)) -eq "$TEST_SHARD" ] || return
     fi
     log=$logs/${name//\//-}.log
     TEST_TMP=$(mktemp -d "${TMPDIR:-/tmp}/relearn-test.XXXXXX") || exit 1
