@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -84,6 +85,6 @@ void duration_text(double seconds, char text[DURATION_BYTES]) {
         snprintf(text, DURATION_BYTES, "%d:%02d", whole / 60, whole % 60);
 }
 
-void interrupt_request(void) { interrupted = true; }
+bool interrupt_request(void) { return atomic_exchange(&interrupted, true); }
 bool interrupt_requested(void) { return interrupted; }
 void interrupt_clear(void) { interrupted = false; }

@@ -34,7 +34,9 @@ void progress_end(const char *note);
 
 /* Ctrl-C: the signal handler requests, long work asks at every step and returns ERR_INTERRUPTED
  * after saving. */
-void interrupt_request(void); /* async-signal-safe */
+/* Async-signal-safe. Tells whether it was requested before: of two signals that two threads get at
+ * the same moment one is the second. */
+bool interrupt_request(void);
 bool interrupt_requested(void);
 void interrupt_clear(void);
 

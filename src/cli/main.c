@@ -14,8 +14,7 @@ static void on_interrupt(int signal_number) {
     (void)signal_number;
     static const char message[] =
         "\nrelearn: stopping as soon as what is done is saved (again to stop at once)\n";
-    if (interrupt_requested()) _exit(EXIT_INTERRUPTED);
-    interrupt_request();
+    if (interrupt_request()) _exit(EXIT_INTERRUPTED);
     if (isatty(STDERR_FILENO)) {
         ssize_t written = write(STDERR_FILENO, message, sizeof message - 1);
         (void)written; /* nothing to be done about it here */

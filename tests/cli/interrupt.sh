@@ -71,10 +71,13 @@ on_nohup() {
     local pid=$!
     wait_for_step nohup.run
     kill -HUP $pid
-    sleep 0.5
+    # Steps that follow: the log reaches the file within a second or so.
+    local before tries=0
+    before=$(grep -c '"event":"step"' nohup.run/log.jsonl)
+    while [ "$(grep -c '"event":"step"' nohup.run/log.jsonl)" -le $((before + 3)) ] && [ $((tries += 1)) -lt 400 ]; do sleep 0.05; done
     kill -TERM $pid
     wait $pid
-    [ $? -eq 130 ] && [ "$(grep -c '"event":"step"' nohup.run/log.jsonl)" -gt 3 ]
+    [ $? -eq 130 ] && [ $tries -lt 400 ]
 }
 check "nohup is respected" on_nohup
 set +m

@@ -62,7 +62,7 @@ if [ -z "$browser" ]; then
     exit 0
 fi
 open_page() { # FLAG... FILE
-    timeout 120 "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$TEST_TMP/profile" \
+    timeout 120 "$browser" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --user-data-dir="$TEST_TMP/profile" \
         --host-resolver-rules="MAP * ~NOTFOUND" --enable-logging=stderr --virtual-time-budget=20000 "${@:1:$#-1}" \
         "file://$TEST_TMP/${*: -1}" >browser.out 2>browser.err
 }

@@ -197,8 +197,11 @@ static void interrupt_from_a_signal(void **state) {
     raise(SIGINT);
     sigaction(SIGINT, &old, NULL);
     assert_true(interrupt_requested());
+    assert_true(interrupt_request()); /* for the second time */
     interrupt_clear();
     assert_false(interrupt_requested());
+    assert_false(interrupt_request());
+    interrupt_clear();
 }
 
 static void instruction_set_can_be_lowered(void **state) {
