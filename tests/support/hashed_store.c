@@ -116,6 +116,7 @@ void hashed_trainer_step(struct hashed_trainer *made) {
 }
 
 void hashed_trainer_stop(struct hashed_trainer *made) {
+    run_process_end(&made->trainer.process, REL_OK);
     trainer_release(&made->trainer);
     rel_free(made->store);
     rel_free(made->out);
