@@ -2,25 +2,16 @@
 #include "nn/amx_private.h"
 #include "nn/tiled_private.h"
 
-enum { SIZE_MOST = 1 << 14, CHANNELS_MOST = 1 << 14 };
+#include <limits.h>
 
-static bool size_fits(int size, int made, const struct nn_conv_shape *s) {
-    return size >= 1 && size <= SIZE_MOST && made >= 1 &&
-           made == (size + 2 * s->padding - s->kernel) / s->stride + 1;
-}
+_Static_assert((int)AMX_KERNEL_MAX == (int)TILED_KERNEL_MAX, "amx_supported asks tiled_supported");
 
+/* What the tiled kernels compute by AVX-512, without what inference fuses and with fewer plain
+ * channels. */
 bool amx_supported(const struct nn_conv_shape *s, enum nn_conv_pass pass) {
-    if (s->block != AMX_BLOCK || !rel_cpu_amx_bf16()) return false;
-    if (pass == NN_CONV_FOLDED || (s->plain_input && pass == NN_CONV_BACKWARD_DATA)) return false;
-    if (s->batch < 1 || s->in_channels < 1 || s->out_channels < 1) return false;
-    if (s->in_channels > CHANNELS_MOST || s->out_channels > CHANNELS_MOST) return false;
-    if (s->out_channels % AMX_BLOCK) return false;
-    if (s->plain_input ? s->in_channels > AMX_PLAIN_CHANNELS : s->in_channels % AMX_BLOCK)
-        return false;
-    if (s->kernel < 1 || s->kernel > AMX_KERNEL_MAX || s->stride < 1 || s->padding < 0)
-        return false;
-    if (s->stride > AMX_KERNEL_MAX || s->padding >= s->kernel) return false;
-    return size_fits(s->in_height, s->out_height, s) && size_fits(s->in_width, s->out_width, s);
+    if (s->block != AMX_BLOCK || !rel_cpu_amx_bf16() || pass == NN_CONV_FOLDED) return false;
+    if (s->plain_input && s->in_channels > AMX_PLAIN_CHANNELS) return false;
+    return tiled_supported(s, pass);
 }
 
 static int smaller(int a, int b) { return a < b ? a : b; }
@@ -53,24 +44,16 @@ static void lay_out_forward(struct amx_plan *plan) {
         (struct amx_class){.to = s->out_height, .end = s->out_width, .taps = plan->tap_count};
 }
 
-/* The q with 0 <= stride * q + remainder - padding < size: from <= q < to. */
-static void quotients(const struct nn_conv_shape *s, int remainder, int size, int *from, int *to) {
-    int before = s->padding - remainder, last = size - 1 + before;
-    *from = before > 0 ? (before + s->stride - 1) / s->stride : 0;
-    *to = last >= 0 ? last / s->stride + 1 : 0;
-    if (*to < *from) *to = *from;
-}
-
 /* Input pixel stride * q + r - padding takes tap r + stride * j from output pixel q - j; here q is
  * counted from the least that any class has. */
 static void lay_out_backward(struct amx_plan *plan) {
     const struct nn_conv_shape *s = &plan->shape;
-    int reach = (s->kernel - 1) / s->stride, top = SIZE_MOST, left = SIZE_MOST;
+    int reach = (s->kernel - 1) / s->stride, top = INT_MAX, left = INT_MAX;
     for (int c = 0; c < s->stride * s->stride; c++) {
         struct amx_class *class = &plan->classes[plan->class_count++];
         int down = c / s->stride, right = c % s->stride;
-        quotients(s, down, s->in_height, &class->from, &class->to);
-        quotients(s, right, s->in_width, &class->first, &class->end);
+        tiled_quotients(s, down, s->in_height, &class->from, &class->to);
+        tiled_quotients(s, right, s->in_width, &class->first, &class->end);
         class->row = down - s->padding;
         class->column = right - s->padding;
         class->first_tap = plan->tap_count;

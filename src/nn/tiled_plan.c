@@ -33,8 +33,7 @@ static int larger(int a, int b) { return a > b ? a : b; }
 
 /* --- geometry --- */
 
-/* The q with 0 <= stride * q + remainder - padding < size: from <= q < to. */
-static void quotients(const struct nn_conv_shape *s, int remainder, int size, int *from, int *to) {
+void tiled_quotients(const struct nn_conv_shape *s, int remainder, int size, int *from, int *to) {
     int before = s->padding - remainder, last = size - 1 + before;
     *from = before > 0 ? (before + s->stride - 1) / s->stride : 0;
     *to = last >= 0 ? last / s->stride + 1 : 0;
@@ -71,7 +70,7 @@ static void lay_out_backward(struct tiled_plan *plan) {
     int reach = (s->kernel - 1) / s->stride;
     for (int column = 0; column < s->kernel; column++) {
         int from, to;
-        quotients(s, column % s->stride, s->in_width, &from, &to);
+        tiled_quotients(s, column % s->stride, s->in_width, &from, &to);
         plan->sheets[plan->sheet_count++] = (struct tiled_sheet){
             .row = -reach,
             .column = from - column / s->stride,
@@ -82,8 +81,8 @@ static void lay_out_backward(struct tiled_plan *plan) {
     for (int c = 0; c < s->stride * s->stride; c++) {
         struct tiled_class *class = &plan->classes[plan->class_count++];
         int down = c / s->stride, right = c % s->stride, from, to;
-        quotients(s, down, s->in_height, &class->from, &class->to);
-        quotients(s, right, s->in_width, &from, &to);
+        tiled_quotients(s, down, s->in_height, &class->from, &class->to);
+        tiled_quotients(s, right, s->in_width, &from, &to);
         class->width = to - from;
         class->row = down - s->padding;
         class->column = s->stride * from + right - s->padding;

@@ -139,6 +139,10 @@ struct tiled_plan {
 
 static inline int tiled_pairs(int blocks) { return (blocks + 1) / 2; }
 
+/* The q with 0 <= stride * q + remainder - padding < size: from <= q < to. */
+void tiled_quotients(const struct nn_conv_shape *shape, int remainder, int size, int *from,
+                     int *to);
+
 /* The panel of blocks `first` to `first + count` of a group. */
 void tiled_pack_panel(const struct tiled_plan *plan, const struct tiled_group *group, int first,
                       int count, const void *read, float *panel);
