@@ -15,7 +15,6 @@ struct diagnose_options {
 };
 
 enum checkpoint_choice { CHECKPOINT_BEST, CHECKPOINT_LAST, CHECKPOINT_ALL };
-static const char *const checkpoint_names[] = {"best", "last"};
 
 #define FIELD(field) offsetof(struct diagnose_options, field)
 static const struct rel_option options[] = {
@@ -131,7 +130,7 @@ static const struct rel_option options[] = {
      .type = OPTION_CHOICE,
      .offset = FIELD(checkpoint),
      .default_value = "best",
-     .choices = "best|last|all",
+     .choices = RUN_CHECKPOINT_CHOICES "|all",
      .help = "Of a run: weights of the best epoch, of the last one, or one after the other."},
     {.key = "data",
      .type = OPTION_TEXT,
@@ -241,7 +240,7 @@ static rel_status diagnose_run(const struct diagnose_options *wanted, const char
                         "%s: a run brings its own features (leave out --train, --val "
                         "and their labels)",
                         path);
-    const char *checkpoint = checkpoint_names[all ? CHECKPOINT_BEST : wanted->checkpoint];
+    const char *checkpoint = run_checkpoint_names[all ? CHECKPOINT_BEST : wanted->checkpoint];
     REL_TRY(run_open(path, wanted->data, checkpoint, (int)wanted->threads, &opened));
     rel_status status = run_history_read(path, &history);
     if (status == REL_OK)

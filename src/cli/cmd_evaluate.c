@@ -13,8 +13,6 @@ struct evaluate_flags {
     bool probe;
 };
 
-static const char *const checkpoint_names[] = {"best", "last"};
-
 #define FIELD(field) offsetof(struct evaluate_flags, field)
 static const struct rel_option options[] = {
     {.key = "split",
@@ -27,7 +25,7 @@ static const struct rel_option options[] = {
      .type = OPTION_CHOICE,
      .offset = FIELD(checkpoint),
      .default_value = "best",
-     .choices = "best|last",
+     .choices = RUN_CHECKPOINT_CHOICES,
      .help = "Weights of the best epoch, or of the last one."},
     {.key = "data",
      .type = OPTION_TEXT,
@@ -242,8 +240,8 @@ static rel_status run(const struct invocation *invocation) {
     const char *split = data_split_names[flags->split];
     struct run opened;
     struct evaluation evaluation;
-    REL_TRY(run_open(invocation->positionals[0], flags->data, checkpoint_names[flags->checkpoint],
-                     0, &opened));
+    REL_TRY(run_open(invocation->positionals[0], flags->data,
+                     run_checkpoint_names[flags->checkpoint], 0, &opened));
     rel_status status = run_evaluate(&opened, (enum data_split)flags->split, &evaluation);
     if (status == REL_OK) {
         if (flags->probe) status = run_probe(&opened, (enum data_split)flags->split, &evaluation);

@@ -13,7 +13,6 @@ struct predict_flags {
     int64_t top, jobs;
 };
 
-static const char *const checkpoint_names[] = {"best", "last"};
 enum { TOP_SINGLE = 5, TOP_BATCH = 1 };
 
 #define FIELD(field) offsetof(struct predict_flags, field)
@@ -46,7 +45,7 @@ static const struct rel_option options[] = {
      .type = OPTION_CHOICE,
      .offset = FIELD(checkpoint),
      .default_value = "best",
-     .choices = "best|last",
+     .choices = RUN_CHECKPOINT_CHOICES,
      .help = "Weights of the best epoch, or of the last one."},
     {.key = "data",
      .type = OPTION_TEXT,
@@ -373,7 +372,7 @@ static rel_status document_print(struct output *output) {
     const struct run *run = output->run;
     json_t *document =
         json_pack("{s:s, s:s, s:i, s:s, s:O, s:I}", "run", run->path, "checkpoint",
-                  checkpoint_names[output->flags->checkpoint], "epoch", (int)run->epoch, "mask",
+                  run_checkpoint_names[output->flags->checkpoint], "epoch", (int)run->epoch, "mask",
                   masks_zero(output) ? "zero" : "mean", "predictions", output->document, "failed",
                   (json_int_t)output->failed);
     if (output->labelled && document) {
@@ -456,8 +455,8 @@ static rel_status run(const struct invocation *invocation) {
         return status == REL_OK ? run_modalities_read(path, &run_has) : status;
     }
     REL_TRY(flags_check(invocation));
-    REL_TRY(
-        run_open_for_media(path, flags->data, checkpoint_names[flags->checkpoint], true, &opened));
+    REL_TRY(run_open_for_media(path, flags->data, run_checkpoint_names[flags->checkpoint], true,
+                               &opened));
     const char *file = invocation->positional_count > 1 ? invocation->positionals[1] : NULL;
     rel_status status = flags->batch ? predict_list_read(&list, &opened, flags->batch)
                                      : predict_list_single(&list, &opened, given->paths, file);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const run_checkpoint_names[] = {"best", "last"};
+
 rel_status run_settings(const char *path, struct settings *settings) {
     char *file = fs_join(path, "config.yaml");
     if (!file) return REL_ERR_MEMORY;

@@ -15,6 +15,10 @@ struct run {
     uint32_t epoch; /* epochs that the weights were trained for */
 };
 
+/* The checkpoints that every run has, and the same as choices of an option. */
+extern const char *const run_checkpoint_names[2];
+#define RUN_CHECKPOINT_CHOICES "best|last"
+
 /* RUN/config.yaml; ERR_NOT_FOUND for what is no run. */
 rel_status run_settings(const char *path, struct settings *settings);
 
