@@ -188,7 +188,7 @@ long_wav() {
       printf '\x02\x00\x10\x00data'; little $bytes; } >"$1" && truncate -s $((bytes + 44)) "$1"
 }
 check "six hours of sound: read as far as needed, in little memory" eval '
-    long_wav long.wav && (ulimit -v 4000000; timeout 20 "$RELEARN" predict run --voice long.wav --tone long.wav --json --quiet >out 2>err) && json predictions 0 class >/dev/null'
+    long_wav long.wav && in_memory 1000 timeout 60 "$RELEARN" predict run --voice long.wav --tone long.wav --json --quiet >out 2>err && json predictions 0 class >/dev/null'
 
 # --- real recordings ---
 

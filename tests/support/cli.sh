@@ -26,6 +26,18 @@ relearn() {
     code=$?
 }
 
+# in_memory MIB COMMAND...: runs the command, which fails when it wants more. The address sanitizer reserves terabytes of
+# addresses, so that there what is resident counts.
+in_memory() {
+    local mib=$1
+    shift
+    if readelf -d "$RELEARN" | grep -q libasan; then
+        ASAN_OPTIONS="${ASAN_OPTIONS:-}:hard_rss_limit_mb=$mib" "$@"
+    else
+        (ulimit -v $((mib * 1024)) && exec "$@")
+    fi
+}
+
 # fails CODE PATTERN ARGUMENT...: the program fails with this exit code, prints nothing on stdout, and
 # its last line on stderr is one error line that matches the extended regular expression; warnings may stand
 # above it.

@@ -1,3 +1,4 @@
+#include "support/scratch.h"
 #include "train/train.h"
 
 #include <setjmp.h>
@@ -9,19 +10,6 @@
 
 #include <cmocka.h>
 
-static char path[] = "/tmp/relearn-log-XXXXXX";
-
-static int file_make(void **unused) {
-    (void)unused;
-    int descriptor = mkstemp(path);
-    return descriptor < 0 ? -1 : close(descriptor);
-}
-
-static int file_remove(void **unused) {
-    (void)unused;
-    return unlink(path);
-}
-
 static void write_numbers(struct run_log *log, int first, int last) {
     for (int i = first; i <= last; i++)
         assert_int_equal(run_log_write(log, json_pack("{s:i}", "n", i)), REL_OK);
@@ -30,7 +18,7 @@ static void write_numbers(struct run_log *log, int first, int last) {
 static void assert_content(const char *expected) {
     char *text;
     size_t size;
-    assert_int_equal(fs_read(path, 1 << 20, &text, &size), REL_OK);
+    assert_int_equal(fs_read(scratch_path("log"), 1 << 20, &text, &size), REL_OK);
     assert_string_equal(text, expected);
     rel_free(text);
 }
@@ -39,11 +27,11 @@ static void assert_content(const char *expected) {
 static void resume_cuts_back(void **unused) {
     (void)unused;
     struct run_log log;
-    assert_int_equal(run_log_open(&log, path, 0), REL_OK);
+    assert_int_equal(run_log_open(&log, scratch_path("log"), 0), REL_OK);
     write_numbers(&log, 1, 4);
     assert_int_equal(run_log_sync(&log), REL_OK);
     run_log_close(&log);
-    assert_int_equal(run_log_open(&log, path, 2), REL_OK);
+    assert_int_equal(run_log_open(&log, scratch_path("log"), 2), REL_OK);
     write_numbers(&log, 30, 30);
     assert_int_equal(log.lines, 3);
     run_log_close(&log);
@@ -53,7 +41,7 @@ static void resume_cuts_back(void **unused) {
 static void starting_anew_empties(void **unused) {
     (void)unused;
     struct run_log log;
-    assert_int_equal(run_log_open(&log, path, 0), REL_OK);
+    assert_int_equal(run_log_open(&log, scratch_path("log"), 0), REL_OK);
     run_log_close(&log);
     assert_content("");
 }
@@ -61,10 +49,10 @@ static void starting_anew_empties(void **unused) {
 static void too_short_a_log_is_refused(void **unused) {
     (void)unused;
     struct run_log log;
-    assert_int_equal(run_log_open(&log, path, 0), REL_OK);
+    assert_int_equal(run_log_open(&log, scratch_path("log"), 0), REL_OK);
     write_numbers(&log, 1, 2);
     run_log_close(&log);
-    assert_int_equal(run_log_open(&log, path, 3), REL_ERR_FORMAT);
+    assert_int_equal(run_log_open(&log, scratch_path("log"), 3), REL_ERR_FORMAT);
     assert_content("{\"n\":1}\n{\"n\":2}\n");
     assert_int_equal(run_log_open(&log, "/nonexistent/log", 0), REL_ERR_IO);
 }
@@ -73,7 +61,7 @@ static void full_disk(void **unused) {
     (void)unused;
     struct run_log log;
     if (access("/dev/full", W_OK) != 0) skip();
-    assert_int_equal(run_log_open(&log, path, 0), REL_OK);
+    assert_int_equal(run_log_open(&log, scratch_path("log"), 0), REL_OK);
     assert_non_null(freopen("/dev/full", "w", log.file));
     write_numbers(&log, 1, 2);
     assert_int_equal(run_log_sync(&log), REL_ERR_IO);
@@ -87,5 +75,5 @@ int main(void) {
         cmocka_unit_test(too_short_a_log_is_refused),
         cmocka_unit_test(full_disk),
     };
-    return cmocka_run_group_tests(tests, file_make, file_remove);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

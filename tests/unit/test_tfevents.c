@@ -2,6 +2,7 @@
  * them, and cutting back. TensorBoard itself reads one in tests/oracle/check_tensorboard.py. */
 #include "io/io.h"
 #include "io/tfevents.pb-c.h"
+#include "support/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,21 +15,9 @@
 
 #define OK(expression) assert_int_equal(expression, REL_OK)
 
-static char path[] = "/tmp/relearn-events-XXXXXX";
 static struct tfevents events;
 static char *bytes;
 static size_t size;
-
-static int file_make(void **unused) {
-    (void)unused;
-    int descriptor = mkstemp(path);
-    return descriptor < 0 ? -1 : close(descriptor);
-}
-
-static int file_remove(void **unused) {
-    (void)unused;
-    return unlink(path);
-}
 
 static int forget(void **unused) {
     (void)unused;
@@ -62,7 +51,7 @@ static void crc_of_known_vectors(void **unused) {
 static void file_read(void) {
     rel_free(bytes);
     OK(tfevents_sync(&events));
-    OK(fs_read(path, 1 << 20, &bytes, &size));
+    OK(fs_read(scratch_path("events"), 1 << 20, &bytes, &size));
 }
 
 static uint32_t little(size_t at) {
@@ -88,7 +77,7 @@ static const uint8_t *record(int number, size_t *length) {
 static void first_record_says_the_version(void **unused) {
     (void)unused;
     size_t length;
-    OK(tfevents_open(&events, path, 0));
+    OK(tfevents_open(&events, scratch_path("events"), 0));
     file_read();
     const uint8_t *data = record(0, &length);
     /* field 1, double; field 3, text of 13 bytes */
@@ -109,7 +98,7 @@ static void scalar_byte_for_byte(void **unused) {
                                        1 << 3 | 2, 1,  'a',              /* tag */
                                        2 << 3 | 5, 0,  0,   0x80, 0x3F}; /* 1.0f */
     size_t length;
-    OK(tfevents_open(&events, path, 0));
+    OK(tfevents_open(&events, scratch_path("events"), 0));
     tfevents_begin(&events, 3);
     OK(tfevents_add_scalar(&events, "a", 1));
     OK(tfevents_end(&events));
@@ -123,7 +112,7 @@ static void every_kind_of_value(void **unused) {
     (void)unused;
     static const double limits[] = {1, 2, 3}, counts[] = {5, 0, 2};
     size_t length;
-    OK(tfevents_open(&events, path, 0));
+    OK(tfevents_open(&events, scratch_path("events"), 0));
     tfevents_begin(&events, 70000);
     OK(tfevents_add_histogram(&events, "h",
                               &(struct tfevents_histogram){0.5, 3, 9, 17, 3, limits, counts}));
@@ -176,13 +165,13 @@ static int64_t step_of(int number) {
 
 static void resume_cuts_back(void **unused) {
     (void)unused;
-    OK(tfevents_open(&events, path, 0));
+    OK(tfevents_open(&events, scratch_path("events"), 0));
     write_scalars(1, 2);
     uint64_t kept = events.records;
     assert_int_equal(kept, 3);
     write_scalars(3, 5);
     tfevents_close(&events);
-    OK(tfevents_open(&events, path, kept));
+    OK(tfevents_open(&events, scratch_path("events"), kept));
     write_scalars(30, 30);
     file_read();
     assert_int_equal(step_of(2), 2);
@@ -195,30 +184,30 @@ static void resume_cuts_back(void **unused) {
 
 static void fewer_events_are_refused(void **unused) {
     (void)unused;
-    OK(tfevents_open(&events, path, 0));
+    OK(tfevents_open(&events, scratch_path("events"), 0));
     write_scalars(1, 3);
     tfevents_close(&events);
-    assert_int_equal(tfevents_open(&events, path, 5), REL_ERR_FORMAT);
+    assert_int_equal(tfevents_open(&events, scratch_path("events"), 5), REL_ERR_FORMAT);
     /* The file is as it was. */
-    OK(tfevents_open(&events, path, 4));
+    OK(tfevents_open(&events, scratch_path("events"), 4));
     file_read();
     assert_int_equal(step_of(3), 3);
     tfevents_close(&events);
     /* The last record lacks a byte: only those before it count. */
-    OK(fs_write_atomic(path, bytes, size - 1));
-    assert_int_equal(tfevents_open(&events, path, 4), REL_ERR_FORMAT);
-    OK(tfevents_open(&events, path, 3));
+    OK(fs_write_atomic(scratch_path("events"), bytes, size - 1));
+    assert_int_equal(tfevents_open(&events, scratch_path("events"), 4), REL_ERR_FORMAT);
+    OK(tfevents_open(&events, scratch_path("events"), 3));
     tfevents_close(&events);
     /* A length that lies: its checksum says so. */
     bytes[0] ^= 1;
-    OK(fs_write_atomic(path, bytes, size));
-    assert_int_equal(tfevents_open(&events, path, 1), REL_ERR_FORMAT);
+    OK(fs_write_atomic(scratch_path("events"), bytes, size));
+    assert_int_equal(tfevents_open(&events, scratch_path("events"), 1), REL_ERR_FORMAT);
     assert_int_equal(tfevents_open(&events, "/nonexistent/events", 0), REL_ERR_IO);
 }
 
 static void an_empty_event_is_none(void **unused) {
     (void)unused;
-    OK(tfevents_open(&events, path, 0));
+    OK(tfevents_open(&events, scratch_path("events"), 0));
     uint64_t before = events.records;
     tfevents_begin(&events, 1);
     OK(tfevents_end(&events));
@@ -228,7 +217,7 @@ static void an_empty_event_is_none(void **unused) {
 static void full_disk(void **unused) {
     (void)unused;
     if (access("/dev/full", W_OK) != 0) skip();
-    OK(tfevents_open(&events, path, 0));
+    OK(tfevents_open(&events, scratch_path("events"), 0));
     assert_non_null(freopen("/dev/full", "w", events.file));
     write_scalars(1, 1);
     assert_int_equal(tfevents_sync(&events), REL_ERR_IO);
@@ -245,5 +234,5 @@ int main(void) {
         cmocka_unit_test_teardown(an_empty_event_is_none, forget),
         cmocka_unit_test_teardown(full_disk, forget),
     };
-    return cmocka_run_group_tests(tests, file_make, file_remove);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
