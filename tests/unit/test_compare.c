@@ -1,5 +1,6 @@
 /* Tests of the comparison of runs, on run folders written here. */
 #include "report/report.h"
+#include "support/scratch.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -9,13 +10,11 @@
 
 #include <cmocka.h>
 
-static char scratch[512]; /* folder of this run */
-
 #define assert_close(value, expected) assert_true(fabs((value) - (expected)) < 1e-9)
 
 /* Writes NAME/summary.json and NAME/config.yaml; returns the folder's path, rel_free it. */
 static char *write_run(const char *name, const char *summary, const char *config) {
-    char *folder = rel_format("%s/%s", scratch, name);
+    char *folder = rel_format("%s/%s", scratch_path(""), name);
     assert_int_equal(fs_make_folders(folder), REL_OK);
     char *path = fs_join(folder, "summary.json");
     if (summary) assert_int_equal(fs_write_atomic(path, summary, strlen(summary)), REL_OK);
@@ -126,7 +125,7 @@ static void test_figures_of_a_group(void **state) {
 
 static void test_text_shows_everything(void **state) {
     (void)state;
-    char *paths[RUNS], *truth = rel_format("%s/truth.json", scratch);
+    char *paths[RUNS], *truth = rel_format("%s/truth.json", scratch_path(""));
     struct compare compare;
     struct rel_text text = {0};
     const char *ceilings = "{\"ceilings\": {\"joint\": {\"test\": 0.9375},"
@@ -224,7 +223,7 @@ static void test_folder_of_seeds(void **state) {
     struct compare compare;
     char *inner[2] = {write_figures("many/seed-0", "joint", 0, 0.7, ""),
                       write_figures("many/seed-1", "joint", 1, 0.5, "")};
-    char *many = rel_format("%s/many", scratch);
+    char *many = rel_format("%s/many", scratch_path(""));
     assert_int_equal(compare_open(&compare, (const char *const *)&many, 1, NULL), REL_OK);
     assert_int_equal(compare.count, 2);
     assert_int_equal(compare.group_count, 1);
@@ -313,20 +312,6 @@ static void test_tables_align(void **state) {
     table_release(&table);
 }
 
-static int make_scratch(void **state) {
-    (void)state;
-    const char *parent = getenv("TEST_TMP");
-    snprintf(scratch, sizeof scratch, "%s/compare.XXXXXX", parent ? parent : "build");
-    return mkdtemp(scratch) ? 0 : -1;
-}
-
-static int remove_scratch(void **state) {
-    (void)state;
-    char command[sizeof scratch + 16];
-    snprintf(command, sizeof command, "rm -rf '%s'", scratch);
-    return system(command);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_groups_by_configuration),
@@ -340,5 +325,5 @@ int main(void) {
         cmocka_unit_test(test_refuses_what_is_no_finished_run),
         cmocka_unit_test(test_tables_align),
     };
-    return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -3,6 +3,7 @@
 #include "base/base.h"
 #include "media/media.h"
 #include "support/film.h"
+#include "support/scratch.h"
 
 #include <libavutil/display.h>
 
@@ -16,22 +17,6 @@
 #include <cmocka.h>
 
 enum { WIDTH = 16, HEIGHT = 8, FRAME_BYTES = WIDTH * HEIGHT * 3 };
-
-static char folder[] = "/tmp/relearn-test-video-XXXXXX";
-static char path[64];
-
-static int set_up(void **state) {
-    (void)state;
-    if (!mkdtemp(folder)) return -1;
-    snprintf(path, sizeof path, "%s/film.mov", folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
-}
 
 /* Red tells the column, green the row, blue the frame. */
 static void paint(uint8_t *rgb, int width, int height, int number) {
@@ -51,7 +36,7 @@ static void make_film(const int64_t *times, int count, const int32_t *matrix) {
                               .count = count,
                               .paint = paint,
                               .matrix = matrix};
-    film_write(path, &film);
+    film_write(scratch_path("film.mov"), &film);
 }
 
 static void test_frames_and_times(void **state) {
@@ -63,7 +48,7 @@ static void test_frames_and_times(void **state) {
     struct video_info info;
     uint8_t expected[FRAME_BYTES];
     bool end;
-    assert_int_equal(video_open(&video, path, NULL), REL_OK);
+    assert_int_equal(video_open(&video, scratch_path("film.mov"), NULL), REL_OK);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(video_next_frame(video, &frame, &end), REL_OK);
         assert_false(end);
@@ -93,7 +78,7 @@ static void check_rotation(const int32_t *matrix, int width, int x0, int y0, int
     struct video *video;
     struct video_frame frame = {0};
     bool end;
-    assert_int_equal(video_open(&video, path, NULL), REL_OK);
+    assert_int_equal(video_open(&video, scratch_path("film.mov"), NULL), REL_OK);
     assert_int_equal(video_next_frame(video, &frame, &end), REL_OK);
     assert_int_equal(frame.picture.width, width);
     assert_int_equal(frame.picture.height, WIDTH + HEIGHT - width);
@@ -123,8 +108,9 @@ static void read_first(const struct film *film, struct video_frame *frame) {
     struct video *video;
     bool end = false;
     *frame = (struct video_frame){0};
-    film_write(path, film);
-    if (video_open(&video, path, NULL) != REL_OK) fail_msg("%s", rel_error_message());
+    film_write(scratch_path("film.mov"), film);
+    if (video_open(&video, scratch_path("film.mov"), NULL) != REL_OK)
+        fail_msg("%s", rel_error_message());
     if (video_next_frame(video, frame, &end) != REL_OK) fail_msg("%s", rel_error_message());
     assert_false(end);
     video_close(video);
@@ -280,7 +266,8 @@ static rel_status choose(const struct video_frame *frame, int64_t number, void *
 static void expect_choice(double fps, const int *indices, int count) {
     struct chosen chosen = {0};
     struct video_info info;
-    assert_int_equal(video_frames_at(path, NULL, fps, choose, &chosen, &info), REL_OK);
+    assert_int_equal(video_frames_at(scratch_path("film.mov"), NULL, fps, choose, &chosen, &info),
+                     REL_OK);
     assert_int_equal(chosen.count, count);
     for (int i = 0; i < count; i++) {
         assert_int_equal(chosen.indices[i], indices[i]);
@@ -313,20 +300,24 @@ static void test_sink_stops(void **state) {
     static const int64_t times[] = {0, 1000, 2000, 3000};
     struct chosen chosen = {.stop_at = 3};
     make_film(times, 4, NULL);
-    assert_int_equal(video_frames_at(path, NULL, 1, choose, &chosen, NULL), REL_ERR_STATE);
+    assert_int_equal(video_frames_at(scratch_path("film.mov"), NULL, 1, choose, &chosen, NULL),
+                     REL_ERR_STATE);
     assert_int_equal(chosen.count, 2);
-    assert_int_equal(video_frames_at(path, NULL, -1, choose, &chosen, NULL), REL_ERR_USAGE);
-    assert_int_equal(video_frames_at(path, NULL, NAN, choose, &chosen, NULL), REL_ERR_USAGE);
+    assert_int_equal(video_frames_at(scratch_path("film.mov"), NULL, -1, choose, &chosen, NULL),
+                     REL_ERR_USAGE);
+    assert_int_equal(video_frames_at(scratch_path("film.mov"), NULL, NAN, choose, &chosen, NULL),
+                     REL_ERR_USAGE);
 }
 
 static void expect_failure(const struct video_options *options, rel_status code, const char *says) {
     struct chosen chosen = {0};
-    rel_status status = video_frames_at(path, options, 1, choose, &chosen, NULL);
+    rel_status status =
+        video_frames_at(scratch_path("film.mov"), options, 1, choose, &chosen, NULL);
     if (status != code || !strstr(rel_error_message(), says))
         print_error("got %d: %s\n", (int)status, rel_error_message());
     assert_int_equal(status, code);
     assert_non_null(strstr(rel_error_message(), says));
-    assert_non_null(strstr(rel_error_message(), path));
+    assert_non_null(strstr(rel_error_message(), scratch_path("film.mov")));
 }
 
 static void test_limits_and_bad_files(void **state) {
@@ -342,20 +333,20 @@ static void test_limits_and_bad_files(void **state) {
     options = (struct video_options){.max_file_bytes = 100};
     expect_failure(&options, REL_ERR_LIMIT, "the limit is 100");
 
-    FILE *file = fopen(path, "wb");
+    FILE *file = fopen(scratch_path("film.mov"), "wb");
     fputs("I am a text, not a film.\n", file);
     fclose(file);
     expect_failure(NULL, REL_ERR_FORMAT, "");
     float samples[800] = {0};
     struct audio_clip clip = {
         .sample_rate = 8000, .channels = 1, .samples = 800, .waveform = samples};
-    assert_int_equal(wav_write_pcm16(path, &clip), REL_OK);
+    assert_int_equal(wav_write_pcm16(scratch_path("film.mov"), &clip), REL_OK);
     expect_failure(NULL, REL_ERR_ABSENT, "no video stream (FFmpeg reads it as wav)");
     /* And a film without sound. */
     make_film(times, 2, NULL);
-    assert_int_equal(audio_read(path, NULL, &clip), REL_ERR_ABSENT);
+    assert_int_equal(audio_read(scratch_path("film.mov"), NULL, &clip), REL_ERR_ABSENT);
     assert_non_null(strstr(rel_error_message(), "film.mov: it has no sound stream"));
-    unlink(path);
+    unlink(scratch_path("film.mov"));
     expect_failure(NULL, REL_ERR_NOT_FOUND, "No such file");
 }
 
@@ -367,5 +358,5 @@ int main(void) {
         cmocka_unit_test(test_interlaced_mpeg2),     cmocka_unit_test(test_odd_sizes),
         cmocka_unit_test(test_anamorphic),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -3,6 +3,7 @@
 #include "base/base.h"
 #include "media/media.h"
 #include "support/film.h"
+#include "support/scratch.h"
 
 #include <libavcodec/avcodec.h>
 
@@ -15,22 +16,6 @@
 #include <cmocka.h>
 
 enum { WIDTH = 96, HEIGHT = 64, FRAMES = 110 };
-
-static char folder[] = "/tmp/relearn-test-plan-XXXXXX";
-static char path[64];
-
-static int set_up(void **state) {
-    (void)state;
-    if (!mkdtemp(folder)) return -1;
-    snprintf(path, sizeof path, "%s/film.mov", folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
-}
 
 /* All that a sink is given, in one number. */
 struct digest {
@@ -88,7 +73,7 @@ static void make_film(const char *codec, int b_frames, int key_interval) {
                               .codec = codec,
                               .b_frames = b_frames,
                               .key_interval = key_interval};
-    film_write(path, &film);
+    film_write(scratch_path("film.mov"), &film);
 }
 
 static void test_made_films(void **state) {
@@ -102,7 +87,7 @@ static void test_made_films(void **state) {
         for (size_t g = 0; g < (only_keys ? 1 : sizeof gops / sizeof *gops); g++) {
             make_film(codecs[c], gops[g][0], gops[g][1]);
             for (size_t r = 0; r < sizeof rates / sizeof *rates; r++)
-                assert_true(expect_same(path, rates[r]) > 1);
+                assert_true(expect_same(scratch_path("film.mov"), rates[r]) > 1);
         }
     }
 }
@@ -111,7 +96,7 @@ static void test_made_films(void **state) {
 static void break_picture(int number) {
     static const uint8_t frame_header[] = {0xFF, 0xC0, 0, 17, 8};
     enum { SIZE = 4 };
-    FILE *file = fopen(path, "r+b");
+    FILE *file = fopen(scratch_path("film.mov"), "r+b");
     uint8_t *bytes = malloc(1 << 22);
     assert_true(file && bytes);
     size_t count = fread(bytes, 1, 1 << 22, file);
@@ -132,7 +117,9 @@ static void expect_damage(bool decode_all, double fps, int damaged, int64_t pict
     const struct video_options options = {.decode_all = decode_all};
     struct digest digest = {0};
     struct video_info info;
-    assert_int_equal(video_frames_at(path, &options, fps, digest_frame, &digest, &info), REL_OK);
+    assert_int_equal(
+        video_frames_at(scratch_path("film.mov"), &options, fps, digest_frame, &digest, &info),
+        REL_OK);
     assert_int_equal(info.damaged, damaged);
     assert_int_equal(digest.pictures, pictures);
 }
@@ -143,7 +130,7 @@ static void test_only_needed_is_decoded(void **state) {
     break_picture(30);
     expect_damage(true, 1, 1, 5); /* frames 0, 25, 50, 75, 100 */
     expect_damage(false, 1, 0, 5);
-    expect_same(path, 25); /* wants the damaged one: begins again with all */
+    expect_same(scratch_path("film.mov"), 25); /* wants the damaged one: begins again with all */
     break_picture(50);
     expect_damage(false, 1, 2, 5);
 }
@@ -193,5 +180,5 @@ int main(void) {
         cmocka_unit_test(test_clips),
         cmocka_unit_test(test_oddmedia),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -1,29 +1,13 @@
 #include "io/io.h"
+#include "support/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-
-static char folder[] = "/tmp/relearn-safetensors-XXXXXX";
-static char path[64];
-
-static int folder_make(void **unused) {
-    (void)unused;
-    if (!mkdtemp(folder)) return -1;
-    snprintf(path, sizeof path, "%s/file.safetensors", folder);
-    return 0;
-}
-
-static int folder_remove(void **unused) {
-    (void)unused;
-    unlink(path);
-    return rmdir(folder);
-}
 
 static const float weights[6] = {1, 2, 3, -4, 0.5f, 1e-30f};
 static const double sums[2] = {1.0 / 3, -2e300};
@@ -36,7 +20,7 @@ static void example_write(void) {
                      REL_OK);
     assert_int_equal(safetensors_add(&writer, "sums", SAFETENSORS_F64, &vector, sums), REL_OK);
     assert_int_equal(safetensors_set_metadata(&writer, "note", "two\nlines \"quoted\""), REL_OK);
-    assert_int_equal(safetensors_write(&writer, path), REL_OK);
+    assert_int_equal(safetensors_write(&writer, scratch_path("file.safetensors")), REL_OK);
     safetensors_writer_release(&writer);
 }
 
@@ -46,7 +30,7 @@ static void written_reads_back(void **unused) {
     float read[6];
     double read_sums[2];
     example_write();
-    assert_int_equal(safetensors_open(path, true, &file), REL_OK);
+    assert_int_equal(safetensors_open(scratch_path("file.safetensors"), true, &file), REL_OK);
     assert_int_equal(file.count, 2);
     assert_string_equal(safetensors_metadata(&file, "note"), "two\nlines \"quoted\"");
     const struct safetensors_entry *entry = safetensors_find(&file, "a.weight");
@@ -72,18 +56,20 @@ static void damage_is_found(void **unused) {
     size_t size;
     struct safetensors_file file;
     example_write();
-    assert_int_equal(fs_read(path, 1 << 20, &bytes, &size), REL_OK);
+    assert_int_equal(fs_read(scratch_path("file.safetensors"), 1 << 20, &bytes, &size), REL_OK);
     for (size_t cut = 0; cut < size; cut++) {
-        assert_int_equal(fs_write_atomic(path, bytes, cut), REL_OK);
-        assert_int_not_equal(safetensors_open(path, true, &file), REL_OK);
+        assert_int_equal(fs_write_atomic(scratch_path("file.safetensors"), bytes, cut), REL_OK);
+        assert_int_not_equal(safetensors_open(scratch_path("file.safetensors"), true, &file),
+                             REL_OK);
     }
     const char *header_end = memchr(bytes + 8, ' ', size - 8);
     size_t data = size - sizeof weights - sizeof sums;
     assert_non_null(header_end);
     for (size_t at = data; at < size; at++) {
         bytes[at] = (char)(bytes[at] ^ 1 << (at % 8));
-        assert_int_equal(fs_write_atomic(path, bytes, size), REL_OK);
-        assert_int_equal(safetensors_open(path, true, &file), REL_ERR_FORMAT);
+        assert_int_equal(fs_write_atomic(scratch_path("file.safetensors"), bytes, size), REL_OK);
+        assert_int_equal(safetensors_open(scratch_path("file.safetensors"), true, &file),
+                         REL_ERR_FORMAT);
         bytes[at] = (char)(bytes[at] ^ 1 << (at % 8));
     }
     rel_free(bytes);
@@ -101,9 +87,10 @@ static rel_status open_crafted(const char *header, uint64_t claimed, size_t data
     assert_int_equal(rel_text_append_bytes(&text, header, strlen(header)), REL_OK);
     for (size_t i = 0; i < data; i++)
         assert_int_equal(rel_text_append_bytes(&text, "x", 1), REL_OK);
-    assert_int_equal(fs_write_atomic(path, text.data, text.length), REL_OK);
+    assert_int_equal(fs_write_atomic(scratch_path("file.safetensors"), text.data, text.length),
+                     REL_OK);
     rel_text_release(&text);
-    rel_status status = safetensors_open(path, true, &file);
+    rel_status status = safetensors_open(scratch_path("file.safetensors"), true, &file);
     if (status == REL_OK) safetensors_close(&file);
     return status;
 }
@@ -140,7 +127,7 @@ static void missing_files_and_folders(void **unused) {
     (void)unused;
     struct safetensors_file file;
     assert_int_equal(safetensors_open("/nonexistent/file", true, &file), REL_ERR_NOT_FOUND);
-    assert_int_equal(safetensors_open(folder, true, &file), REL_ERR_FORMAT);
+    assert_int_equal(safetensors_open(scratch_path(""), true, &file), REL_ERR_FORMAT);
 }
 
 int main(void) {
@@ -150,5 +137,5 @@ int main(void) {
         cmocka_unit_test(hostile_headers),
         cmocka_unit_test(missing_files_and_folders),
     };
-    return cmocka_run_group_tests(tests, folder_make, folder_remove);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

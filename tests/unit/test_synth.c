@@ -2,6 +2,7 @@
  * stated ceilings are those of the data. */
 #include "base/base.h"
 #include "data/synth.h"
+#include "support/scratch.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -15,8 +16,6 @@
 #define assert_close(value, expected, tolerance)                                                   \
     assert_true(fabs((value) - (expected)) <= (tolerance))
 
-static char scratch[512]; /* folder of this run */
-
 static struct synth_options default_options(void) {
     struct synth_options options = {0};
     assert_int_equal(options_default(synth_option_table, synth_option_count, &options), REL_OK);
@@ -28,7 +27,7 @@ static struct synth_options small_options(const char *name) {
     options.train = 16, options.val = 8, options.test = 8;
     options.seconds = 0.1;
     options.picture_size = 32;
-    options.out = rel_format("%s/%s", scratch, name);
+    options.out = rel_format("%s/%s", scratch_path(""), name);
     assert_non_null(options.out);
     return options;
 }
@@ -162,7 +161,7 @@ static void test_depends_on_seed_and_index_alone(void **state) {
 static void test_refuses_a_folder_in_use(void **state) {
     (void)state;
     struct synth_options options = small_options("used/");
-    char *inside = rel_format("%s/used/precious", scratch);
+    char *inside = rel_format("%s/used/precious", scratch_path(""));
     assert_int_equal(fs_make_folders(inside), REL_OK);
     assert_int_equal(synth_write(&options), REL_ERR_USAGE);
     assert_non_null(strstr(rel_error_message(), "not empty"));
@@ -182,12 +181,12 @@ static void test_refuses_a_folder_in_use(void **state) {
 static void test_leaves_nothing_when_interrupted(void **state) {
     (void)state;
     struct synth_options options = small_options("stopped");
-    size_t before = entries(scratch);
+    size_t before = entries(scratch_path(""));
     interrupt_request();
     rel_status status = synth_write(&options);
     interrupt_clear();
     assert_int_equal(status, REL_ERR_INTERRUPTED);
-    assert_int_equal(entries(scratch), before);
+    assert_int_equal(entries(scratch_path("")), before);
     release(&options);
 }
 
@@ -432,20 +431,6 @@ static void test_objects_move_between_frames(void **state) {
     release(&options);
 }
 
-static int make_scratch(void **state) {
-    (void)state;
-    const char *parent = getenv("TEST_TMP");
-    snprintf(scratch, sizeof scratch, "%s/synth.XXXXXX", parent ? parent : "build");
-    return mkdtemp(scratch) ? 0 : -1;
-}
-
-static int remove_scratch(void **state) {
-    (void)state;
-    char command[sizeof scratch + 16];
-    snprintf(command, sizeof command, "rm -rf '%s'", scratch);
-    return system(command);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_writes_what_the_manifest_says),
@@ -462,5 +447,5 @@ int main(void) {
         cmocka_unit_test(test_stripes_tell_the_halves_apart),
         cmocka_unit_test(test_objects_move_between_frames),
     };
-    return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
