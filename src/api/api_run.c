@@ -48,7 +48,8 @@ static rel_status run_make(const char *path, const struct relearn_run_options *g
         return rel_fail(REL_ERR_USAGE, "options: threads %d (0: as the run says)", options.threads);
     struct relearn_run *run = rel_alloc(1, sizeof *run);
     if (!run) return REL_ERR_MEMORY;
-    rel_status status = run_open(path, options.store, checkpoint, options.threads, &run->run);
+    rel_status status =
+        run_open_described(path, options.store, checkpoint, options.threads, false, &run->run);
     if (status == REL_OK) status = plan_make(run);
     if (status == REL_OK)
         *out = run;

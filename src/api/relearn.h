@@ -108,13 +108,13 @@ struct relearn_run; /* opened */
 
 struct relearn_run_options {
     size_t size;            /* sizeof(struct relearn_run_options) */
-    const char *store;      /* NULL: the one that the run names */
+    const char *store;      /* NULL: none is needed where the run folder holds a data.json, as
+                               `train` writes it; else the store that the run names */
     const char *checkpoint; /* NULL: "best"; or "last" */
     int32_t threads;        /* 0: as the run's configuration says */
 };
 
-/* Opens RUN, the folder that `relearn train --out RUN` wrote, with the store that it was trained
- * on (shapes and classes stand there). `options` may be NULL. */
+/* Opens RUN, the folder that `relearn train --out RUN` wrote. `options` may be NULL. */
 RELEARN_API int relearn_run_open(const char *path, const struct relearn_run_options *options,
                                  struct relearn_run **run);
 RELEARN_API void relearn_run_close(struct relearn_run *run); /* NULL is fine */

@@ -455,7 +455,7 @@ static rel_status run(const struct invocation *invocation) {
         return status == REL_OK ? run_modalities_read(path, &run_has) : status;
     }
     REL_TRY(flags_check(invocation));
-    REL_TRY(run_open_for_media(path, flags->data, run_checkpoint_names[flags->checkpoint], true,
+    REL_TRY(run_open_described(path, flags->data, run_checkpoint_names[flags->checkpoint], 0, true,
                                &opened));
     const char *file = invocation->positional_count > 1 ? invocation->positionals[1] : NULL;
     rel_status status = flags->batch ? predict_list_read(&list, &opened, flags->batch)

@@ -42,7 +42,7 @@ struct predict_config {
 /* Gets the predictions in the order of the sources. What it returns other than REL_OK ends it. */
 typedef rel_status (*prediction_sink)(const struct prediction *prediction, void *context);
 
-/* Predicts `count` samples with a run of run_open_for_media (`masked` when modalities may be
+/* Predicts `count` samples with a run of run_open_described (`masked` when modalities may be
  * missing, or with `explain`). Memory does not grow with their number. A file that cannot be used
  * is told in its prediction; other failures, ERR_MEMORY or ERR_INTERRUPTED, end it. */
 rel_status predict_media(struct run *run, const struct predict_source *sources, uint64_t count,

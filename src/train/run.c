@@ -105,15 +105,17 @@ rel_status run_open(const char *path, const char *data, const char *checkpoint, 
 }
 
 /* *described: whether the run folder's own description served. */
-static rel_status media_open(const char *path, const char *data, bool describe,
-                             const char *checkpoint, struct run *run, bool *described) {
+static rel_status described_open(const char *path, const char *data, bool describe,
+                                 const char *checkpoint, int threads, struct run *run,
+                                 bool *described) {
     struct settings settings = {0};
     struct store *store = NULL;
     char *description = run_data_path(path);
     *run = (struct run){.path = rel_strdup(path), .any_data = data != NULL};
     rel_status status = run->path && description ? REL_OK : REL_ERR_MEMORY;
     if (status == REL_OK) status = run_settings(path, &settings);
-    if (status == REL_OK) status = settings_set(&settings, "kernels=fixed", "raw media");
+    if (status == REL_OK && threads > 0) status = threads_set(&settings, threads);
+    if (status == REL_OK) status = settings_set(&settings, "kernels=fixed", "kernels");
     *described = status == REL_OK && describe && !data && fs_exists(description);
     if (*described)
         status = store_open_described(description, &store);
@@ -126,14 +128,14 @@ static rel_status media_open(const char *path, const char *data, bool describe,
     return status;
 }
 
-rel_status run_open_for_media(const char *path, const char *data, const char *checkpoint,
-                              bool masked, struct run *run) {
+rel_status run_open_described(const char *path, const char *data, const char *checkpoint,
+                              int threads, bool masked, struct run *run) {
     bool described;
-    REL_TRY(media_open(path, data, true, checkpoint, run, &described));
+    REL_TRY(described_open(path, data, true, checkpoint, threads, run, &described));
     if (!described || !masked || run->mask_known || run->session.config.options.mask != MASK_MEAN)
         return REL_OK;
     run_close(run);
-    rel_status status = media_open(path, data, false, checkpoint, run, &described);
+    rel_status status = described_open(path, data, false, checkpoint, threads, run, &described);
     if (status == REL_OK) return REL_OK;
     return rel_fail_in(status,
                        "%s: its mean features, which stand for a missing modality, are not in this "

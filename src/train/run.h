@@ -28,10 +28,11 @@ rel_status run_settings(const char *path, struct settings *settings);
  * the run was trained on, unless `data` was given. */
 rel_status run_open(const char *path, const char *data, const char *checkpoint, int threads,
                     struct run *run);
-/* For raw media: the same without a store, where the run folder describes its data (data.json) and,
- * with `masked`, its mean features are known; else with the store. Kernels are never measured. */
-rel_status run_open_for_media(const char *path, const char *data, const char *checkpoint,
-                              bool masked, struct run *run);
+/* For samples that are in no store: the same without one, where the run folder describes its data
+ * (data.json) and, with `masked`, its mean features are known; else with the store. Kernels are
+ * never measured. */
+rel_status run_open_described(const char *path, const char *data, const char *checkpoint,
+                              int threads, bool masked, struct run *run);
 void run_close(struct run *run);
 /* The names of the run's modalities, from its configuration alone. */
 struct run_modalities {

@@ -60,7 +60,11 @@ refuses() { # PATTERN ARGUMENT...: predict fails with one line
     ! ./predict "$@" >out 2>err && [ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -Eq -- "$pattern" err
 }
 check "no run" refuses 'run: none: is no run' none
-check "a run without its store" eval 'mv store away; refuses "run: .*store: no such store" run; code=$?; mv away store; [ $code -eq 0 ]'
+check "the same without the store" eval '
+    ./predict run audio.f32 visual.f32 >with 2>err && mv store away && ./predict run audio.f32 visual.f32 >out 2>err; code=$?; mv away store; [ $code -eq 0 ] && [ -s out ] && cmp out with'
+cp -r run old && rm old/data.json
+check "a run that does not describe its data, without its store" eval '
+    mv store away; refuses "run: .*store: no such store" old; code=$?; mv away store; [ $code -eq 0 ]'
 head -c 4096 run/checkpoint/best.safetensors >short && cp -r run broken && mv short broken/checkpoint/best.safetensors
 check "a truncated checkpoint" refuses 'run: broken/checkpoint/best\.safetensors' broken
 printf '\x00\x00\xc0\x7f' | dd of=audio.f32 bs=1 seek=8 conv=notrunc status=none
