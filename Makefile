@@ -51,7 +51,13 @@ ISA_FLAGS_baseline := -march=x86-64
 ISA_FLAGS_avx2     := -march=x86-64-v3
 ISA_FLAGS_avx512   := -march=x86-64-v4 -mprefer-vector-width=512
 
-ALL_SRC  := $(sort $(wildcard src/*/*.c src/*/*/*.c))
+# Everything that knows MPI: a plug-in of its own, where there is MPI (src/comm/launch.c).
+MPI_SRC  := src/comm/mpi/mpi.c
+MPI_PKG  ?= ompi-c
+MPI_SO   := $(if $(shell pkg-config --exists $(MPI_PKG) 2>/dev/null && echo yes),$(BUILD)/relearn-mpi.so)
+MPI_CFLAGS := $(if $(MPI_SO),$(shell pkg-config --cflags $(MPI_PKG)))
+
+ALL_SRC  := $(sort $(filter-out $(MPI_SRC),$(wildcard src/*/*.c src/*/*/*.c)))
 CLI_SRC  := $(filter src/cli/%,$(ALL_SRC))
 API_SRC  := $(filter src/api/%,$(ALL_SRC))
 LIB_SRC  := $(filter-out src/cli/% src/api/%,$(ALL_SRC))
@@ -85,7 +91,7 @@ BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bench/support/*.c
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/relearn $(BUILD)/relearn.1 $(BUILD)/relearn.bash $(BUILD)/librelearn.so
+all: $(BUILD)/relearn $(BUILD)/relearn.1 $(BUILD)/relearn.bash $(BUILD)/librelearn.so $(MPI_SO)
 
 $(BUILD)/relearn: $(CLI_OBJ) $(BUILD)/librelearn.a
 	@$(call SAY,LINK,$@)
@@ -110,6 +116,11 @@ $(BUILD)/librelearn.so: $(API_OBJ) $(BUILD)/librelearn.a src/api/relearn.map
 	$(Q)$(CC) $(filter-out -pie,$(LDFLAGS_ALL)) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=src/api/relearn.map \
 	  -Wl,--as-needed -o $@ $(API_OBJ) $(BUILD)/librelearn.a $(LDLIBS_ALL)
 	$(Q)ln -sf librelearn.so $(BUILD)/$(SONAME)
+
+$(BUILD)/relearn-mpi.so: $(BUILD)/$(MPI_SRC:.c=.o)
+	@$(call SAY,LINK,$@)
+	$(Q)$(CC) $(filter-out -pie -fopenmp,$(LDFLAGS_ALL)) -shared -o $@ $< $(shell pkg-config --libs $(MPI_PKG))
+$(BUILD)/$(MPI_SRC:.c=.o): CFLAGS_ALL += $(MPI_CFLAGS)
 
 # The commands without main: for unit tests of the terminal.
 $(BUILD)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
@@ -254,9 +265,9 @@ lint-shell:
 	@echo "shellcheck: clean"
 # clang has no omp.h of its own: it gets gcc's, alone and without the one attribute that clang lacks.
 # cpu.c asks gcc's builtins about levels of x86-64 that this clang does not know.
-TIDY_SRC   = $(filter-out src/base/cpu.c,$(ALL_SRC))
+TIDY_SRC   = $(filter-out src/base/cpu.c,$(ALL_SRC)) $(if $(MPI_SO),$(MPI_SRC))
 TIDY_FLAGS = $(filter-out -fstack-clash-protection -ffile-prefix-map=%,$(CFLAGS_ALL)) -Itests -DREL_ISA=baseline \
-             -Wno-unknown-warning-option -idirafter $(BUILD)/tidy
+             -Wno-unknown-warning-option -idirafter $(BUILD)/tidy $(MPI_CFLAGS)
 lint-tidy: $(PROTO_C)
 	@mkdir -p $(BUILD)/tidy
 	@sed 's/__malloc__ (omp_free)/__malloc__/' $(shell $(CC) -print-file-name=include)/omp.h >$(BUILD)/tidy/omp.h
@@ -269,6 +280,8 @@ lint-tidy: $(PROTO_C)
 # What is installed where: uninstall removes what install made.
 DOC_DIR  := $(PREFIX)/share/doc/relearn
 DATA_DIR := $(PREFIX)/share/relearn
+# Where the program looks for it, beside its own folder: independent of LIBDIR.
+PLUGIN_DIR := $(PREFIX)/lib/relearn
 MAN_DIR  := $(PREFIX)/share/man/man1
 BASH_DIR := $(PREFIX)/share/bash-completion/completions
 
@@ -280,6 +293,7 @@ install: all
 	ln -sf librelearn.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/$(SONAME)"
 	ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/librelearn.so"
 	install -m 644 src/api/relearn.h "$(DESTDIR)$(PREFIX)/include/relearn.h"
+	$(if $(MPI_SO),install -d "$(DESTDIR)$(PLUGIN_DIR)" && install -m 644 $(MPI_SO) "$(DESTDIR)$(PLUGIN_DIR)")
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' src/api/relearn.pc.in \
 	  >"$(DESTDIR)$(LIBDIR)/pkgconfig/relearn.pc"
 	install -m 644 $(BUILD)/relearn.1 "$(DESTDIR)$(MAN_DIR)/relearn.1"
@@ -291,10 +305,10 @@ install: all
 uninstall:
 	rm -f "$(DESTDIR)$(PREFIX)/bin/relearn" "$(DESTDIR)$(MAN_DIR)/relearn.1" "$(DESTDIR)$(BASH_DIR)/relearn"
 	rm -f "$(DESTDIR)$(LIBDIR)"/librelearn.so* "$(DESTDIR)$(LIBDIR)/pkgconfig/relearn.pc" "$(DESTDIR)$(PREFIX)/include/relearn.h"
-	rm -rf "$(DESTDIR)$(DOC_DIR)" "$(DESTDIR)$(DATA_DIR)"
+	rm -rf "$(DESTDIR)$(DOC_DIR)" "$(DESTDIR)$(DATA_DIR)" "$(DESTDIR)$(PLUGIN_DIR)"
 
 clean:
 	rm -rf $(BUILD)
 
--include $(patsubst %.o,%.d,$(LIB_OBJ) $(CLI_OBJ) $(API_OBJ) $(TEST_SUPPORT)) \
+-include $(BUILD)/$(MPI_SRC:.c=.d) $(patsubst %.o,%.d,$(LIB_OBJ) $(CLI_OBJ) $(API_OBJ) $(TEST_SUPPORT)) \
          $(BENCH_SUPPORT:.o=.d) $(patsubst %,%.d,$(TEST_BIN) $(TOOL_BIN) $(BENCH_BIN))

@@ -6,7 +6,7 @@ set -eu
 
 build='gcc libc6-dev make pkg-config libdnnl-dev libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
 libswscale-dev libpng-dev libjpeg62-turbo-dev libcairo2-dev libsqlite3-dev libyaml-dev libjansson-dev libxxhash-dev libzip-dev zlib1g-dev
-libprotobuf-c-dev protobuf-c-compiler libcmocka-dev libjs-chart.js'
+libprotobuf-c-dev protobuf-c-compiler libcmocka-dev libjs-chart.js libopenmpi-dev openmpi-bin'
 lint='clang-format clang-tidy shellcheck mandoc groff-base'
 fuzz='clang libclang-rt-14-dev libomp-dev'
 # Opens the pages of `relearn report` in a test, which is skipped without it.

@@ -132,8 +132,8 @@ rel_status model_broadcast(struct model *model, struct comm *comm) {
 
 rel_status model_average(struct model *model, struct comm *comm, enum param_plane plane) {
     struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
-    int count = comm->size > 1 ? model_arenas(model, arenas) : 0;
-    const float share = 1.0F / (float)comm->size;
+    int count = comm_size(comm) > 1 ? model_arenas(model, arenas) : 0;
+    const float share = 1.0F / (float)comm_size(comm);
     for (int a = 0; a < count; a++) {
         float *data = arenas[a]->planes[plane];
         REL_TRY(comm_sum_floats(comm, data, arenas[a]->size));

@@ -12,6 +12,7 @@ struct session {
     const struct store_info *info;
     struct nn_runtime *runtime;
     struct model model;
+    struct comm *comm; /* ranks that pass a split together; NULL: alone */
     struct session_features {
         struct feature_set set;
         uint64_t capacity; /* samples that the arrays hold */

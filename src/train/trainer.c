@@ -338,7 +338,7 @@ static rel_status weights_draw(struct trainer *trainer) {
 static rel_status weights_begin(struct trainer *trainer) {
     uint64_t lines = 0;
     if (trainer->going_on) REL_TRY(trainer_load(trainer, &lines));
-    REL_TRY(model_broadcast(&trainer->session.model, &trainer->comm));
+    REL_TRY(model_broadcast(&trainer->session.model, trainer->comm));
     note_missing(trainer);
     return log_begin(trainer, lines);
 }
@@ -347,11 +347,12 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     struct settings settings = {0};
     char *store = NULL;
     *trainer = (struct trainer){.request = request, .run_started = clock_seconds()};
-    rel_status status = comm_init(&trainer->comm, "alone");
-    if (status == REL_OK) status = settings_gather(request, &settings);
+    trainer->comm = request->comm ? request->comm : &trainer->alone;
+    rel_status status = settings_gather(request, &settings);
     if (status == REL_OK) status = store_choose(request, &settings, &store);
     if (status == REL_OK) status = session_open(&trainer->session, store, &settings, true);
     if (status == REL_OK) {
+        trainer->session.comm = trainer->comm;
         rel_free(trainer->session.config.options.data);
         trainer->session.config.options.data = store;
         store = NULL;
@@ -392,7 +393,6 @@ void trainer_release(struct trainer *trainer) {
     rel_free(trainer->weights);
     for (int m = 0; m < MODEL_MODALITIES_MAX; m++) rel_free(trainer->feature_sums[m]);
     session_close(&trainer->session);
-    comm_release(&trainer->comm);
 }
 
 /* --- the loop --- */

@@ -8,6 +8,7 @@
 #define REL_TRAIN_TRAINER_H
 
 #include "base/base.h"
+#include "comm/comm.h"
 
 struct import_source; /* exchange.h */
 
@@ -21,6 +22,7 @@ struct train_request {
     const char *init_from;               /* over the option init.from; NULL: as that says */
     struct option_texts only;            /* over init.only; empty: as that says */
     const struct import_source *weights; /* of a whole model, to begin with; NULL: none */
+    struct comm *comm;   /* ranks that train together, all with the same request; NULL: alone */
     bool resume;         /* go on where `out` stopped; begins anew when it has no checkpoint yet,
     is done when the run is finished */
     uint64_t stop_after; /* steps of this call, then stop as on an interrupt; 0: never */

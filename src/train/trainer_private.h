@@ -28,8 +28,9 @@ struct trainer_state {
 
 struct trainer {
     const struct train_request *request;
-    bool going_on;    /* from a checkpoint */
-    struct comm comm; /* with the ranks that train this model together */
+    bool going_on;     /* from a checkpoint */
+    struct comm alone; /* unless there are */
+    struct comm *comm; /* the ranks that train this model together */
     struct session session;
     struct loader *loader; /* training split */
     uint64_t steps_per_epoch;

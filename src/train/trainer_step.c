@@ -195,7 +195,7 @@ static rel_status step_run(struct trainer *trainer, const struct batch *batch,
     REL_TRY(losses_backward(trainer, step));
     REL_TRY(loss_check(trainer, step, batch));
     if (method->after_backward) REL_TRY(method->after_backward(run, step));
-    REL_TRY(model_average(&session->model, &trainer->comm, PLANE_GRADIENT));
+    REL_TRY(model_average(&session->model, trainer->comm, PLANE_GRADIENT));
 
     double norm = 0;
     REL_TRY(optimizer_step(trainer, step, batch, &norm));

@@ -13,6 +13,11 @@ check "program, library, header, man page, completion, licence, configurations" 
     [ -x $at/bin/relearn ] && [ -e $at/lib/librelearn.so ] && [ -s $at/include/relearn.h ] && [ -s $at/share/man/man1/relearn.1 ] &&
     [ -s $at/share/bash-completion/completions/relearn ] && [ -s $at/share/doc/relearn/LICENSE ] && [ -s $at/share/doc/relearn/train.md ] &&
     [ -s $at/share/relearn/configs/cremad.yaml ]'
+if [ -e "$build/relearn-mpi.so" ]; then
+    check "the plug-in for MPI" [ -s $at/lib/relearn/relearn-mpi.so ]
+else
+    skip "the plug-in for MPI" "built without MPI (libopenmpi-dev is not installed)"
+fi
 check "nothing lies outside of the prefix" eval '[ "$(ls stage)" = opt ] && [ "$(ls stage/opt)" = re ]'
 check "nothing names the folder it was staged in" eval '! grep -rqF "$TEST_TMP" stage'
 check "pkg-config finds the library" eval 'command -v pkg-config >/dev/null && [ "$(PKG_CONFIG_PATH=$at/lib/pkgconfig pkg-config --variable=prefix relearn)" = /opt/re ]'

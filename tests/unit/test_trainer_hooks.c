@@ -88,7 +88,7 @@ static void trainer_make(struct trainer *trainer, const char *folder) {
     *trainer = (struct trainer){0};
     char *store = fs_join(folder, "store"), *log = fs_join(folder, "log.jsonl");
     struct session *session = &trainer->session;
-    assert_int_equal(comm_init(&trainer->comm, "alone"), REL_OK);
+    trainer->comm = &trainer->alone;
     assert_int_equal(settings_parse_yaml(&settings, "test", yaml, strlen(yaml)), REL_OK);
     assert_int_equal(session_open(session, store, &settings, true), REL_OK);
     session->model.config.backward_once = false; /* opened for joint, used with after_forward */
@@ -121,7 +121,6 @@ static void trainer_unmake(struct trainer *trainer) {
     rel_free(trainer->weights);
     for (int m = 0; m < 3; m++) rel_free(trainer->feature_sums[m]);
     session_close(&trainer->session);
-    comm_release(&trainer->comm);
 }
 
 static void one_step(struct trainer *trainer) {

@@ -1,0 +1,148 @@
+/* Signs of life. Rank 0 and every other rank send each other a pulse a second, from a thread of
+ * their own, so that long work on one rank does not make it look dead, and a rank that was killed
+ * or stopped, or whose machine or cable is gone, is noticed whatever the others are doing. A rank
+ * whose work failed says so in its pulse. */
+#include "comm/engine.h"
+
+#include <string.h>
+#include <time.h>
+
+enum {
+    RANK_DELAY =
+        5 /* seconds: when rank 0 is lost, rank 1 is to tell, and the others if it does not */
+};
+
+static bool peer_listen(struct comm_engine *engine, struct pulse_peer *peer) {
+    peer->listening = comm_post_receive(engine, peer->rank, CHANNEL_PULSE, &peer->received,
+                                        sizeof peer->received, &peer->receive);
+    return peer->listening;
+}
+
+static void peer_failed(struct comm_engine *engine, const struct pulse_peer *peer) {
+    char name[128], text[PULSE_TEXT + 160];
+    rel_status code = peer->received.code > 0 && peer->received.code < REL_STATUS_COUNT
+                          ? (rel_status)peer->received.code
+                          : REL_ERR_INTERNAL;
+    comm_rank_name(engine, peer->rank, name, sizeof name);
+    snprintf(text, sizeof text, "%s: %.*s", name, PULSE_TEXT - 1, peer->received.text);
+    comm_engine_fail(engine, peer->rank, code, text);
+}
+
+/* Under the lock: hears and speaks. */
+static void peer_exchange(struct comm_engine *engine, struct pulse_peer *peer, double now) {
+    const struct comm_transport *transport = engine->transport;
+    bool heard = false, sent = false;
+    const char *why = transport->test(engine->state, &peer->receive, &heard);
+    if (!why && heard) {
+        peer->heard = now;
+        if (peer->received.failed) peer_failed(engine, peer);
+        if (!peer_listen(engine, peer)) return;
+    }
+    if (!why && peer->sending) {
+        why = transport->test(engine->state, &peer->send, &sent);
+        peer->sending = !sent;
+    }
+    if (!why && !peer->sending) {
+        peer->sent = engine->mine;
+        why = transport->send(engine->state, peer->rank, CHANNEL_PULSE, &peer->sent,
+                              sizeof peer->sent, &peer->send);
+        peer->sending = !why;
+    }
+    if (why) {
+        char name[128], text[512];
+        comm_rank_name(engine, peer->rank, name, sizeof name);
+        snprintf(text, sizeof text, "%s: %s (the last checkpoint is kept: go on with --resume)",
+                 name, why);
+        comm_engine_fail(engine, peer->rank, REL_ERR_IO, text);
+    }
+}
+
+static void peer_judge(struct comm_engine *engine, const struct pulse_peer *peer, double now) {
+    char name[128], text[512];
+    double silent = now - peer->heard, most = engine->config.patience;
+    if (engine->rank > 1) most += RANK_DELAY;
+    if (silent < most) return;
+    comm_rank_name(engine, peer->rank, name, sizeof name);
+    snprintf(
+        text, sizeof text,
+        "%s: no sign of life for %.0f seconds: it hangs, or its machine or the network is gone "
+        "(the last checkpoint is kept: go on with --resume)",
+        name, silent);
+    comm_engine_fail(engine, peer->rank, REL_ERR_IO, text);
+}
+
+/* The waiting thread was given its time to return. */
+static void last_resort(struct comm_engine *engine) {
+    struct rel_error failure = engine->failure;
+    pthread_mutex_unlock(&engine->lock);
+    if (engine->config.on_lost)
+        engine->config.on_lost(engine->config.context, failure.code, failure.message);
+    pthread_mutex_lock(&engine->lock);
+}
+
+static void *pulse_main(void *argument) {
+    struct comm_engine *engine = argument;
+    double interval = engine->config.patience / 10 < 1 ? engine->config.patience / 10 : 1;
+    double last = clock_seconds(), failed_at = 0;
+    bool told = false;
+    pthread_mutex_lock(&engine->lock);
+    while (!engine->stopping) {
+        double now = clock_seconds();
+        /* This process itself was stopped for a while, with the others perhaps: count anew. */
+        double lost = now - last - interval;
+        for (int p = 0; lost > engine->config.patience / 4 && p < engine->peer_count; p++)
+            engine->peers[p].heard += lost;
+        last = now;
+        for (int p = 0; p < engine->peer_count && !engine->failed; p++) {
+            peer_exchange(engine, &engine->peers[p], now);
+            peer_judge(engine, &engine->peers[p], now);
+        }
+        if (engine->failed && failed_at == 0) failed_at = now;
+        if (engine->failed && !told && now - failed_at > engine->config.grace) {
+            told = true;
+            if (!engine->noticed) last_resort(engine);
+        }
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        double wake = (double)until.tv_sec + (double)until.tv_nsec / 1e9 + interval;
+        until.tv_sec = (time_t)wake;
+        until.tv_nsec = (long)((wake - (double)until.tv_sec) * 1e9);
+        pthread_cond_timedwait(&engine->wake, &engine->lock, &until);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return NULL;
+}
+
+rel_status pulse_start(struct comm_engine *engine) {
+    engine->peer_count = engine->rank == 0 ? engine->size - 1 : 1;
+    engine->peers = rel_alloc((size_t)engine->peer_count + 1, sizeof *engine->peers);
+    if (!engine->peers) return REL_ERR_MEMORY;
+    for (int p = 0; p < engine->peer_count; p++) {
+        engine->peers[p].rank = engine->rank == 0 ? p + 1 : 0;
+        engine->peers[p].heard = clock_seconds();
+        pthread_mutex_lock(&engine->lock);
+        bool listens = peer_listen(engine, &engine->peers[p]);
+        pthread_mutex_unlock(&engine->lock);
+        if (!listens) return rel_error_restore(&engine->failure);
+    }
+    if (pthread_create(&engine->thread, NULL, pulse_main, engine) != 0)
+        return rel_fail(REL_ERR_MEMORY, "cannot start a thread");
+    engine->thread_runs = true;
+    return REL_OK;
+}
+
+void pulse_stop(struct comm_engine *engine) {
+    if (engine->thread_runs) {
+        pthread_mutex_lock(&engine->lock);
+        engine->stopping = true;
+        pthread_cond_signal(&engine->wake);
+        pthread_mutex_unlock(&engine->lock);
+        pthread_join(engine->thread, NULL);
+        engine->thread_runs = false;
+    }
+    for (int p = 0; engine->peers && p < engine->peer_count; p++) {
+        struct pulse_peer *peer = &engine->peers[p];
+        if (peer->listening) engine->transport->cancel(engine->state, &peer->receive);
+        if (peer->sending) engine->transport->cancel(engine->state, &peer->send);
+    }
+}
