@@ -134,6 +134,7 @@ static rel_status measure_split(struct measured *measured, const uint32_t *order
     kmeans.seed = config->seed;
     kmeans.stream = measured->stream;
     kmeans.threads = config->threads;
+    kmeans.comm = config->comm;
     REL_TRY_CLEANUP(kmeans_fit(measured->features, samples, dims, &kmeans, &result));
     if (result.distinct_clusters < config->clusters)
         rel_log(REL_LOG_WARNING, "%s: features form only %d distinct clusters for %d %s",

@@ -5,6 +5,8 @@
 
 #include "base/base.h"
 
+struct comm;
+
 struct diagnose_config {
     int classes;
     int clusters;  /* 0: one per class */
@@ -15,6 +17,7 @@ struct diagnose_config {
     bool match_size;   /* sub-sample the training set to the validation set's size */
     int draws;         /* sub-samples that are averaged */
     int threads;       /* 0: every CPU that this process may use */
+    struct comm *comm; /* ranks that divide the work, as in kmeans_config; NULL: none */
 };
 
 /* lambda 3, n_init 10, draws 5; classes to be set. */

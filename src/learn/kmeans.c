@@ -120,13 +120,14 @@ static void pack_tile(struct kmeans_state *state, size_t tile) {
 
 static rel_status restart_init(struct kmeans_restart *restart, const struct kmeans_state *state) {
     restart->centers = rel_alloc(state->clusters * state->dims, sizeof(float));
+    restart->moved = rel_alloc(state->clusters * state->dims, sizeof(float));
     restart->sums = rel_alloc(state->clusters * state->dims, sizeof(double));
     restart->counts = rel_alloc(state->clusters, sizeof(int64_t));
     restart->labels = rel_alloc(state->stride, sizeof(int32_t));
     restart->previous = rel_alloc(state->stride, sizeof(int32_t));
     restart->moves = rel_alloc(state->samples, sizeof(struct kmeans_move));
-    bool complete = restart->centers && restart->sums && restart->counts && restart->labels &&
-                    restart->previous && restart->moves;
+    bool complete = restart->centers && restart->moved && restart->sums && restart->counts &&
+                    restart->labels && restart->previous && restart->moves;
     return complete ? REL_OK : REL_ERR_MEMORY;
 }
 
@@ -142,12 +143,14 @@ static void state_release(struct kmeans_state *state) {
     for (int r = 0; r < KMEANS_LOCKSTEP; r++) {
         struct kmeans_restart *restart = &state->restarts[r];
         rel_free(restart->centers);
+        rel_free(restart->moved);
         rel_free(restart->sums);
         rel_free(restart->counts);
         rel_free(restart->labels);
         rel_free(restart->previous);
         rel_free(restart->moves);
     }
+    kmeans_share_release(&state->share);
     rel_free(state->mean);
     rel_free(state->packed);
     rel_free(state->norms);
@@ -185,6 +188,7 @@ static rel_status state_init(struct kmeans_state *state, const float *features, 
     if (!state->mean || !state->packed || !state->norms || !state->groups || !state->group_norms ||
         !state->means || !state->remoteness)
         return REL_ERR_MEMORY;
+    REL_TRY(kmeans_share_init(state, config->comm, (size_t)restarts, trials));
     for (int r = 0; r < restarts; r++) REL_TRY(restart_init(&state->restarts[r], state));
     REL_TRY(measure_features(state, config->tolerance));
 #pragma omp parallel for num_threads(state->threads) schedule(static)
@@ -205,22 +209,23 @@ static rel_status place_initial_centers(struct kmeans_state *state, const float 
     return REL_OK;
 }
 
-/* state->means = the restart's centres in the units of the features; returns the inertia. Tiles
- * are added in their order. */
-static double measure_inertia(struct kmeans_state *state, const struct kmeans_restart *restart,
-                              double *parts) {
+/* state->means = the restart's centres in the units of the features. Tiles are added in their
+ * order. */
+static rel_status measure_inertia(struct kmeans_state *state, const struct kmeans_restart *restart,
+                                  double *parts, double *inertia) {
     for (size_t i = 0; i < state->clusters * state->dims; i++)
         state->means[i] = state->mean[i % state->dims] + (double)restart->centers[i] / state->scale;
 #pragma omp parallel for num_threads(state->threads) schedule(static)
-    for (size_t t = 0; t < state->tiles; t++) {
+    for (size_t t = state->share.tile_begin; t < state->share.tile_end; t++) {
         size_t first = t * KMEANS_TILE, count = state->samples - first;
         parts[t] = state->kernels.inertia(state->features + first * state->dims, state->dims,
                                           count < KMEANS_TILE ? count : KMEANS_TILE,
                                           restart->labels + first, state->means);
     }
-    double inertia = 0;
-    for (size_t t = 0; t < state->tiles; t++) inertia += parts[t];
-    return inertia;
+    REL_TRY(kmeans_share_tiles(state, parts, 1));
+    *inertia = 0;
+    for (size_t t = 0; t < state->tiles; t++) *inertia += parts[t];
+    return REL_OK;
 }
 
 /* Whether each cluster of `a` lies within one cluster of `b`: the same clustering under other
@@ -244,7 +249,9 @@ static rel_status keep_best(struct kmeans_state *state, struct kmeans_result *re
     rel_status status = map && parts ? REL_OK : REL_ERR_MEMORY;
     for (int r = 0; status == REL_OK && r < state->restart_count; r++) {
         const struct kmeans_restart *restart = &state->restarts[r];
-        double inertia = measure_inertia(state, restart, parts);
+        double inertia;
+        status = measure_inertia(state, restart, parts, &inertia);
+        if (status != REL_OK) break;
         if (*found &&
             (inertia >= result->inertia || same_clustering(restart->labels, result->labels,
                                                            state->samples, state->clusters, map)))

@@ -8,6 +8,8 @@
 
 #include "base/base.h"
 
+struct comm;
+
 struct kmeans_config {
     int clusters;
     int n_init;         /* restarts; 1 is used with initial_centers */
@@ -17,6 +19,7 @@ struct kmeans_config {
     uint64_t stream;              /* index of the random streams: modality * 2 + split */
     const float *initial_centers; /* [clusters][dims], or NULL: greedy k-means++ */
     int threads;                  /* 0: every CPU that this process may use */
+    struct comm *comm; /* ranks that divide the work, all with the same features; NULL: none */
 };
 
 struct kmeans_result {
@@ -30,9 +33,10 @@ struct kmeans_result {
 /* clusters 0 (to be set), n_init 10, 300 iterations, tolerance 1e-4. */
 struct kmeans_config kmeans_config_default(void);
 
-/* Clusters features [samples][dims]. The result does not depend on the number of threads.
- * ERR_NUMERIC: a feature or an initial centre that is not finite (names row and column);
- * ERR_USAGE: fewer samples than clusters, or a setting out of range; ERR_INTERRUPTED. */
+/* Clusters features [samples][dims]. The result does not depend on the number of threads, nor on
+ * that of ranks, of which every one gets it. ERR_NUMERIC: a feature or an initial centre that is
+ * not finite (names row and column); ERR_USAGE: fewer samples than clusters, or a setting out of
+ * range; ERR_INTERRUPTED. */
 rel_status kmeans_fit(const float *features, size_t samples, size_t dims,
                       const struct kmeans_config *config, struct kmeans_result *result);
 void kmeans_result_release(struct kmeans_result *result);

@@ -23,7 +23,7 @@ static int gather_active(struct kmeans_state *state, struct kmeans_restart **act
 static void assign_samples(struct kmeans_state *state, struct kmeans_restart **active, int count) {
     size_t total = (size_t)count * state->clusters;
 #pragma omp parallel for num_threads(state->threads) schedule(static)
-    for (size_t t = 0; t < state->tiles; t++) {
+    for (size_t t = state->share.tile_begin; t < state->share.tile_end; t++) {
         _Alignas(REL_ALIGNMENT) float best[KMEANS_LOCKSTEP * KMEANS_TILE];
         int32_t *labels[KMEANS_LOCKSTEP];
         for (int a = 0; a < count; a++) labels[a] = active[a]->labels + t * KMEANS_TILE;
@@ -33,28 +33,38 @@ static void assign_samples(struct kmeans_state *state, struct kmeans_restart **a
     }
 }
 
-/* Lists the samples whose label changed, in order, and brings the counts up to date. */
-static void find_moves(struct kmeans_restart *restart, size_t samples) {
+/* Lists the samples of this rank whose label changed, in order. */
+static void find_moves(const struct kmeans_state *state, struct kmeans_restart *restart) {
+    size_t end = state->share.tile_end * KMEANS_TILE;
+    if (end > state->samples) end = state->samples;
     restart->move_count = 0;
-    for (size_t i = 0; i < samples; i++) {
-        int32_t from = restart->previous[i], to = restart->labels[i];
-        if (from == to) continue;
-        restart->moves[restart->move_count++] = (struct kmeans_move){(uint32_t)i, from, to};
-        if (from >= 0) restart->counts[from]--;
-        restart->counts[to]++;
-        restart->previous[i] = to;
+    for (size_t i = state->share.tile_begin * KMEANS_TILE; i < end; i++)
+        if (restart->previous[i] != restart->labels[i])
+            restart->moves[restart->move_count++] =
+                (struct kmeans_move){(uint32_t)i, restart->previous[i], restart->labels[i]};
+}
+
+/* Brings counts and labels up to date. */
+static void apply_moves(struct kmeans_restart *restart) {
+    for (size_t m = 0; m < restart->move_count; m++) {
+        const struct kmeans_move *move = &restart->moves[m];
+        if (move->from >= 0) restart->counts[move->from]--;
+        restart->counts[move->to]++;
+        restart->labels[move->row] = restart->previous[move->row] = move->to;
     }
 }
 
-/* Threads share the columns, not the rows: every sum has one order of additions. Row blocks keep a
- * sample's columns in cache for all restarts. */
+/* Ranks and threads share the columns, not the rows: every sum has one order of additions. Row
+ * blocks keep a sample's columns in cache for all restarts. */
 static void update_sums(const struct kmeans_state *state, struct kmeans_restart **active,
                         int count) {
-    size_t chunks = (state->dims + KMEANS_COLUMNS - 1) / KMEANS_COLUMNS;
+    const struct kmeans_share *share = &state->share;
+    size_t columns = share->column_end - share->column_begin;
+    size_t chunks = (columns + KMEANS_COLUMNS - 1) / KMEANS_COLUMNS;
 #pragma omp parallel for num_threads(state->threads) schedule(dynamic)
     for (size_t chunk = 0; chunk < chunks; chunk++) {
-        size_t begin = chunk * KMEANS_COLUMNS, end = begin + KMEANS_COLUMNS;
-        if (end > state->dims) end = state->dims;
+        size_t begin = share->column_begin + chunk * KMEANS_COLUMNS, end = begin + KMEANS_COLUMNS;
+        if (end > share->column_end) end = share->column_end;
         size_t next[KMEANS_LOCKSTEP] = {0};
         for (size_t rows = KMEANS_ROWS; rows < state->samples + KMEANS_ROWS; rows += KMEANS_ROWS)
             for (int a = 0; a < count; a++) {
@@ -108,10 +118,10 @@ static void relocate_empty(struct kmeans_state *state, const struct kmeans_resta
     }
 }
 
-/* Moves one restart's centres to the means; returns the total squared shift. A cluster that is
- * still empty goes where the largest one is. */
-static double move_centers(struct kmeans_state *state, struct kmeans_restart *restart,
-                           int64_t *counts) {
+/* `moved`: the means of this rank's columns. A cluster that is still empty goes where the largest
+ * one is. */
+static void move_centers(struct kmeans_state *state, struct kmeans_restart *restart,
+                         int64_t *counts) {
     size_t clusters = state->clusters, dims = state->dims, largest = 0;
     bool empty = false;
     memcpy(counts, restart->counts, clusters * sizeof *counts);
@@ -124,54 +134,68 @@ static double move_centers(struct kmeans_state *state, struct kmeans_restart *re
     }
     for (size_t c = 1; c < clusters; c++)
         if (counts[c] > counts[largest]) largest = c;
-    double shift = 0;
     for (size_t c = 0; c < clusters; c++) {
         size_t source = counts[c] > 0 ? c : largest;
         double count = (double)counts[source];
-        float *center = restart->centers + c * dims;
-        for (size_t j = 0; j < dims; j++) {
-            float mean = (float)((sums[source * dims + j] / count - state->mean[j]) * state->scale);
-            double difference = (double)mean - (double)center[j];
-            shift += difference * difference;
-            center[j] = mean;
-        }
+        for (size_t j = state->share.column_begin; j < state->share.column_end; j++)
+            restart->moved[c * dims + j] =
+                (float)((sums[source * dims + j] / count - state->mean[j]) * state->scale);
+    }
+}
+
+/* Puts the moved centres in place; returns the total squared shift. */
+static double take_centers(const struct kmeans_state *state, struct kmeans_restart *restart) {
+    double shift = 0;
+    for (size_t i = 0; i < state->clusters * state->dims; i++) {
+        double difference = (double)restart->moved[i] - (double)restart->centers[i];
+        shift += difference * difference;
+        restart->centers[i] = restart->moved[i];
     }
     return shift;
 }
 
-/* One pass over the samples for every restart that is not done. */
-static int step(struct kmeans_state *state, int64_t *counts) {
+/* One pass over the samples for every restart that is not done; *count of them. */
+static rel_status step(struct kmeans_state *state, int64_t *counts, int *count) {
     struct kmeans_restart *active[KMEANS_LOCKSTEP], *moving[KMEANS_LOCKSTEP];
-    int count = gather_active(state, active), moving_count = 0;
-    if (count == 0) return 0;
-    assign_samples(state, active, count);
-    for (int a = 0; a < count; a++) {
+    int moving_count = 0;
+    bool interrupted;
+    *count = gather_active(state, active);
+    if (*count == 0) return REL_OK;
+    assign_samples(state, active, *count);
+#pragma omp parallel for num_threads(state->threads) schedule(dynamic)
+    for (int a = 0; a < *count; a++) find_moves(state, active[a]);
+    REL_TRY(kmeans_share_moves(state, active, *count, &interrupted));
+    if (interrupted) return rel_fail(REL_ERR_INTERRUPTED, "k-means: interrupted");
+#pragma omp parallel for num_threads(state->threads) schedule(dynamic)
+    for (int a = 0; a < *count; a++) apply_moves(active[a]);
+    for (int a = 0; a < *count; a++) {
         if (active[a]->phase == KMEANS_MOVING)
             moving[moving_count++] = active[a];
         else
             active[a]->phase = KMEANS_DONE;
     }
-#pragma omp parallel for num_threads(state->threads) schedule(dynamic)
-    for (int a = 0; a < moving_count; a++) find_moves(moving[a], state->samples);
     update_sums(state, moving, moving_count);
+    for (int a = 0; a < moving_count; a++) move_centers(state, moving[a], counts);
+    REL_TRY(kmeans_share_centers(state, moving, moving_count));
     for (int a = 0; a < moving_count; a++) {
         struct kmeans_restart *restart = moving[a];
-        double shift = move_centers(state, restart, counts);
+        double shift = take_centers(state, restart);
         restart->iterations++;
         if (restart->move_count == 0)
             restart->phase = KMEANS_DONE;
         else if (shift <= state->tolerance || restart->iterations == state->max_iterations)
             restart->phase = KMEANS_LABELLING;
     }
-    return count;
+    return REL_OK;
 }
 
 rel_status kmeans_iterate(struct kmeans_state *state) {
     int64_t *counts = rel_alloc(state->clusters, sizeof *counts);
     if (!counts) return REL_ERR_MEMORY;
-    rel_status status = REL_OK;
-    while (status == REL_OK && step(state, counts) > 0)
-        if (interrupt_requested()) status = rel_fail(REL_ERR_INTERRUPTED, "k-means: interrupted");
+    rel_status status;
+    int count;
+    do status = step(state, counts, &count);
+    while (status == REL_OK && count > 0);
     rel_free(counts);
     return status;
 }

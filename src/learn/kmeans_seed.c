@@ -6,12 +6,12 @@
 #include <string.h>
 
 struct seeding {
-    size_t trials;        /* candidates per centre and restart */
-    float *closest;       /* [restarts][stride], squared distance to the nearest centre so far */
-    float *distances;     /* [restarts * trials][stride], the same with the candidate added */
-    double *potentials;   /* [restarts * trials][tiles], sums of `distances` */
-    double *current;      /* [restarts][tiles], sums of `closest` */
-    uint32_t *candidates; /* [restarts * trials], sample numbers */
+    size_t trials;      /* candidates per centre and restart */
+    float *closest;     /* [restarts][stride], squared distance to the nearest centre so far */
+    float *distances;   /* [restarts * trials][stride], the same with the candidate added */
+    double *potentials; /* [restarts * trials][tiles], sums of `distances` */
+    double *current;    /* [restarts][tiles], sums of `closest` */
+    double *candidates; /* [restarts * trials], sample numbers */
     struct rel_random random[KMEANS_LOCKSTEP];
 };
 
@@ -38,7 +38,7 @@ static rel_status seeding_init(struct seeding *seeding, const struct kmeans_stat
     seeding->distances = rel_alloc(size, sizeof(float));
     seeding->potentials = rel_alloc(candidates * state->tiles, sizeof(double));
     seeding->current = rel_alloc(restarts * state->tiles, sizeof(double));
-    seeding->candidates = rel_alloc(candidates, sizeof(uint32_t));
+    seeding->candidates = rel_alloc(candidates, sizeof(double));
     if (!seeding->closest || !seeding->distances || !seeding->potentials || !seeding->current ||
         !seeding->candidates)
         return REL_ERR_MEMORY;
@@ -51,14 +51,16 @@ static rel_status seeding_init(struct seeding *seeding, const struct kmeans_stat
     return REL_OK;
 }
 
-/* A sample drawn with probability proportional to its squared distance to the nearest centre. */
-static uint32_t draw(const struct kmeans_state *state, const float *closest, const double *sums,
-                     struct rel_random *random) {
+/* A sample drawn with probability proportional to its squared distance to the nearest centre; 0
+ * from the ranks that do not have its tile. */
+static double draw(const struct kmeans_state *state, const float *closest, const double *sums,
+                   struct rel_random *random) {
     double potential = 0;
     for (size_t t = 0; t < state->tiles; t++) potential += sums[t];
     double rest = rel_random_uniform(random) * potential;
     size_t tile = 0;
     while (tile + 1 < state->tiles && rest >= sums[tile]) rest -= sums[tile++];
+    if (tile < state->share.tile_begin || tile >= state->share.tile_end) return 0;
     size_t begin = tile * KMEANS_TILE, chosen = begin;
     for (size_t i = begin; i < begin + KMEANS_TILE && i < state->samples; i++) {
         if (closest[i] <= 0) continue; /* a copy of a centre */
@@ -66,21 +68,40 @@ static uint32_t draw(const struct kmeans_state *state, const float *closest, con
         if (rest < (double)closest[i]) break;
         rest -= (double)closest[i];
     }
-    return (uint32_t)chosen;
+    return (double)chosen;
 }
 
-static void evaluate(struct kmeans_state *state, struct seeding *seeding, size_t trials) {
+/* The candidates for centre `cluster`, the same on all ranks. */
+static rel_status choose_candidates(struct kmeans_state *state, struct seeding *seeding,
+                                    size_t cluster, size_t trials) {
+    size_t restarts = (size_t)state->restart_count;
+    bool interrupted = false;
+    for (size_t r = 0; r < restarts; r++)
+        for (size_t c = 0; c < trials; c++)
+            seeding->candidates[r * trials + c] =
+                cluster == 0 ? (double)rel_random_below(&seeding->random[r], state->samples)
+                             : draw(state, seeding->closest + r * state->stride,
+                                    seeding->current + r * state->tiles, &seeding->random[r]);
+    if (cluster > 0)
+        REL_TRY(kmeans_share_values(state, seeding->candidates, restarts * trials, &interrupted));
+    return interrupted ? rel_fail(REL_ERR_INTERRUPTED, "k-means: interrupted") : REL_OK;
+}
+
+static rel_status evaluate(struct kmeans_state *state, struct seeding *seeding, size_t trials) {
     size_t total = (size_t)state->restart_count * trials;
-    for (size_t c = 0; c < total; c++)
-        kmeans_pack_center(state, c, packed_sample(state, seeding->candidates[c]), KMEANS_TILE,
-                           state->norms[seeding->candidates[c]]);
+    for (size_t c = 0; c < total; c++) {
+        size_t sample = (size_t)seeding->candidates[c];
+        kmeans_pack_center(state, c, packed_sample(state, sample), KMEANS_TILE,
+                           state->norms[sample]);
+    }
 #pragma omp parallel for num_threads(state->threads) schedule(static)
-    for (size_t t = 0; t < state->tiles; t++)
+    for (size_t t = state->share.tile_begin; t < state->share.tile_end; t++)
         state->kernels.distances(
             state->packed + t * state->dims * KMEANS_TILE, state->norms + t * KMEANS_TILE,
             state->dims, state->groups, state->group_norms, total, trials,
             seeding->closest + t * KMEANS_TILE, seeding->distances + t * KMEANS_TILE, state->stride,
             seeding->potentials + t, state->tiles);
+    return kmeans_share_tiles(state, seeding->potentials, total);
 }
 
 /* Takes the candidate that lowers the potential most as centre number `cluster` of restart `r`. */
@@ -101,7 +122,7 @@ static void adopt(struct kmeans_state *state, struct seeding *seeding, size_t r,
            state->stride * sizeof(float));
     memcpy(seeding->current + r * state->tiles, seeding->potentials + best * state->tiles,
            state->tiles * sizeof(double));
-    const float *sample = packed_sample(state, seeding->candidates[best]);
+    const float *sample = packed_sample(state, (size_t)seeding->candidates[best]);
     float *center = state->restarts[r].centers + cluster * state->dims;
     for (size_t j = 0; j < state->dims; j++) center[j] = sample[j * KMEANS_TILE];
 }
@@ -113,19 +134,10 @@ rel_status kmeans_seed(struct kmeans_state *state, const struct kmeans_config *c
     REL_TRY_CLEANUP(seeding_init(&seeding, state, config, first));
     for (size_t cluster = 0; cluster < state->clusters; cluster++) {
         size_t trials = cluster == 0 ? 1 : seeding.trials;
-        for (size_t r = 0; r < (size_t)state->restart_count; r++)
-            for (size_t c = 0; c < trials; c++)
-                seeding.candidates[r * trials + c] =
-                    cluster == 0 ? (uint32_t)rel_random_below(&seeding.random[r], state->samples)
-                                 : draw(state, seeding.closest + r * state->stride,
-                                        seeding.current + r * state->tiles, &seeding.random[r]);
-        evaluate(state, &seeding, trials);
+        REL_TRY_CLEANUP(choose_candidates(state, &seeding, cluster, trials));
+        REL_TRY_CLEANUP(evaluate(state, &seeding, trials));
         for (size_t r = 0; r < (size_t)state->restart_count; r++)
             adopt(state, &seeding, r, trials, cluster);
-        if (interrupt_requested()) {
-            status = rel_fail(REL_ERR_INTERRUPTED, "k-means: interrupted");
-            goto cleanup;
-        }
     }
 cleanup:
     seeding_release(&seeding);

@@ -29,6 +29,7 @@ struct feature_set {
 struct method_services {
     void *trainer;
     struct model *model;
+    struct comm *comm; /* the ranks that train this model together; NULL: one */
     int classes, threads;
     uint64_t seed;
     uint64_t steps_per_epoch;

@@ -110,6 +110,7 @@ static rel_status modality_diagnose(const struct method_run *run, const struct f
     config.match_size = options->match_size;
     config.draws = (int)options->draws;
     config.threads = services->threads;
+    config.comm = services->comm;
     const struct diagnose_split splits[2] = {
         {train->features[m], train->labels, (size_t)train->samples, "training"},
         {val->features[m], val->labels, (size_t)val->samples, "validation"},

@@ -246,6 +246,7 @@ static rel_status method_begin(struct trainer *trainer) {
     trainer->services = (struct method_services){
         .trainer = trainer,
         .model = &session->model,
+        .comm = trainer->comm,
         .classes = session->info->classes,
         .threads = nn_runtime_threads(session->runtime),
         .seed = (uint64_t)session->config.options.seed,
