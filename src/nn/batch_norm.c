@@ -1,5 +1,7 @@
 #include "nn/batch_norm.h"
 
+#include "comm/comm.h"
+
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -8,7 +10,7 @@
 enum { STREAM_BYTES = 1 << 20 };
 
 size_t nn_batch_norm_partial_bytes(const struct nn_runtime *runtime, int channels) {
-    return (size_t)runtime->threads * 2 * (size_t)channels * sizeof(double);
+    return ((size_t)runtime->threads * 2 * (size_t)channels + 1) * sizeof(double);
 }
 
 size_t nn_batch_norm_state_bytes(int channels) {
@@ -72,12 +74,34 @@ static double total_of(const struct nn_batch_norm *norm, int threads, int row, i
     return total;
 }
 
-static void finish_statistics(struct nn_batch_norm *norm, int threads, const float *weight,
-                              const float *bias, float *running_mean, float *running_variance) {
+/* The first two rows of `partial` become the sums over the threads. */
+static void add_threads(const struct nn_batch_norm *norm, int threads) {
+    for (int row = 0; row < 2; row++)
+        for (int c = 0; c < norm->channels; c++)
+            norm->partial[row * norm->channels + c] = total_of(norm, threads, row, c);
+}
+
+/* They become the sums over the ranks of synchronised batch norm; *n, a count, likewise. */
+static rel_status add_ranks(const struct nn_batch_norm *norm, double *n) {
+    struct comm *comm = norm->runtime->ranks;
+    size_t sums = 2 * (size_t)norm->channels;
+    if (!comm) return REL_OK;
+    norm->partial[sums] = *n;
+    REL_TRY(comm_sum_doubles(comm, norm->partial, sums + 1));
+    *n = norm->partial[sums];
+    return REL_OK;
+}
+
+static rel_status finish_statistics(struct nn_batch_norm *norm, int threads, const float *weight,
+                                    const float *bias, float *running_mean,
+                                    float *running_variance) {
     double n = count_per_channel(norm);
+    const double *sum = norm->partial, *square = sum + norm->channels;
+    add_threads(norm, threads);
+    REL_TRY(add_ranks(norm, &n));
     for (int c = 0; c < norm->channels; c++) {
-        double mean = total_of(norm, threads, 0, c) / n;
-        double variance = total_of(norm, threads, 1, c) / n - mean * mean;
+        double mean = sum[c] / n;
+        double variance = square[c] / n - mean * mean;
         if (variance < 0) variance = 0; /* rounding; a NaN stays */
         double inverse = 1 / sqrt(variance + NN_BN_EPSILON);
         norm->mean[c] = mean;
@@ -89,10 +113,12 @@ static void finish_statistics(struct nn_batch_norm *norm, int threads, const flo
         running_variance[c] = (float)((1 - NN_BN_MOMENTUM) * running_variance[c] +
                                       NN_BN_MOMENTUM * variance * (n / (n - 1)));
     }
+    return REL_OK;
 }
 
-void nn_batch_norm_statistics(struct nn_batch_norm *norm, const void *x, const float *weight,
-                              const float *bias, float *running_mean, float *running_variance) {
+rel_status nn_batch_norm_statistics(struct nn_batch_norm *norm, const void *x, const float *weight,
+                                    const float *bias, float *running_mean,
+                                    float *running_variance) {
     const struct nn_block_kernels *kernels = norm->kernels;
     int threads = norm->runtime->threads;
     if (x) {
@@ -109,7 +135,7 @@ void nn_batch_norm_statistics(struct nn_batch_norm *norm, const void *x, const f
             threads = omp_get_num_threads();
         }
     }
-    finish_statistics(norm, threads, weight, bias, running_mean, running_variance);
+    return finish_statistics(norm, threads, weight, bias, running_mean, running_variance);
 }
 
 void nn_batch_norm_apply(const struct nn_batch_norm *norm, const void *x, const void *residual,
@@ -144,21 +170,33 @@ void nn_batch_norm_apply(const struct nn_batch_norm *norm, const void *x, const 
     }
 }
 
+/* d weight of channel c, from the sums in `partial`. */
+static double weight_gradient(const struct nn_batch_norm *norm, int c) {
+    const double *sum = norm->partial, *dot = sum + norm->channels;
+    return (dot[c] - norm->mean[c] * sum[c]) * norm->inverse[c];
+}
+
 /* With v the masked gradient, n values per channel and y = weight * (x - mean) * inverse + bias:
  * d bias = sum v, d weight = inverse * sum v (x - mean),
- * d x = scale * (v - d bias / n - (x - mean) * inverse * d weight / n). */
-static void finish_gradients(struct nn_batch_norm *norm, int threads,
-                             const struct nn_batch_norm_gradients *g) {
+ * d x = scale * (v - d bias / n - (x - mean) * inverse * d weight / n).
+ * Synchronised, mean, n and the sums in d x are those of all ranks; d bias and d weight are this
+ * rank's share, as of any other parameter. */
+static rel_status finish_gradients(struct nn_batch_norm *norm, int threads,
+                                   const struct nn_batch_norm_gradients *g) {
     double n = count_per_channel(norm);
+    add_threads(norm, threads);
     for (int c = 0; c < norm->channels; c++) {
-        double bias = total_of(norm, threads, 0, c);
-        double centred = total_of(norm, threads, 1, c) - norm->mean[c] * bias;
-        double weight = centred * norm->inverse[c], scale = norm->scale[c];
+        double bias = norm->partial[c], weight = weight_gradient(norm, c);
         g->bias[c] = (float)(g->add_bias ? g->bias[c] + bias : bias);
         g->weight[c] = (float)(g->add_weight ? g->weight[c] + weight : weight);
+    }
+    REL_TRY(add_ranks(norm, &n));
+    for (int c = 0; c < norm->channels; c++) {
+        double bias = norm->partial[c], weight = weight_gradient(norm, c), scale = norm->scale[c];
         norm->slope[c] = (float)(-scale * norm->inverse[c] * weight / n);
         norm->offset[c] = (float)(-scale * bias / n);
     }
+    return REL_OK;
 }
 
 /* Where the masked gradient is written, NULL if nowhere: it is wanted by the residual, and spares
@@ -187,10 +225,12 @@ static struct nn_gradient_plane gradient_plane(const struct nn_batch_norm *norm,
     };
 }
 
-void nn_batch_norm_backward(struct nn_batch_norm *norm, const struct nn_batch_norm_gradients *g) {
+rel_status nn_batch_norm_backward(struct nn_batch_norm *norm,
+                                  const struct nn_batch_norm_gradients *g) {
     const struct nn_block_kernels *kernels = norm->kernels;
     char *masked = masked_place(g);
     bool stream = stream_out(norm);
+    rel_status status = REL_OK;
 #pragma omp parallel num_threads(norm->runtime->threads)
     {
         struct range range = range_of_thread(norm);
@@ -203,8 +243,9 @@ void nn_batch_norm_backward(struct nn_batch_norm *norm, const struct nn_batch_no
         }
         if (stream) kernels->fence();
 #pragma omp barrier
-#pragma omp single
-        finish_gradients(norm, omp_get_num_threads(), g);
+#pragma omp master /* collectives belong to the thread that called us */
+        status = finish_gradients(norm, omp_get_num_threads(), g);
+#pragma omp barrier
         for (size_t p = g->left ? range.first : range.end; p-- > range.first;) {
             struct nn_gradient_plane plane = gradient_plane(norm, g, p);
             size_t channel = plane_channel(norm, p), at = plane_offset(norm, p);
@@ -217,7 +258,7 @@ void nn_batch_norm_backward(struct nn_batch_norm *norm, const struct nn_batch_no
         }
         if (stream) kernels->fence();
     }
-    if (!g->left) return;
+    if (status != REL_OK || !g->left) return status;
     *g->left_gradient = masked ? masked : g->gradient;
     *g->left = (struct nn_norm_gradient){
         .x = g->x,
@@ -228,6 +269,7 @@ void nn_batch_norm_backward(struct nn_batch_norm *norm, const struct nn_batch_no
         .slope = norm->slope,
         .offset = norm->offset,
     };
+    return REL_OK;
 }
 
 void nn_batch_norm_fold(int channels, const float *weight, const float *bias,

@@ -1,5 +1,6 @@
 /* Batch norm over blocked activations, its residual add and its ReLU, in as few passes as there can
- * be. Statistics and their gradients are summed in double. */
+ * be. Statistics and their gradients are summed in double, over the batch of this rank, or, where
+ * the runtime says so, over those of all. */
 #ifndef REL_NN_BATCH_NORM_H
 #define REL_NN_BATCH_NORM_H
 
@@ -16,7 +17,7 @@ struct nn_batch_norm {
     size_t stored_bytes;                    /* of an element */
     int batch, channels;
     size_t pixels;   /* of one picture */
-    double *partial; /* [threads][2][channels], scratch of a call */
+    double *partial; /* [threads][2][channels] and one more, scratch of a call */
     float *scale;    /* [channels] of the last forward: weight * inverse */
     float *shift;    /* [channels] bias - mean * scale */
     double *mean;    /* [channels] */
@@ -33,9 +34,11 @@ void nn_batch_norm_place(struct nn_batch_norm *norm, void *partial, void *state)
 
 /* First half of forward: scale and shift. x: [batch][channels / block][pixels][block]; NULL: its
  * sums and sums of squares stand in `partial` already. weight, bias and the running statistics:
- * [channels]; these move by momentum 0.1 towards the batch's mean and unbiased variance. */
-void nn_batch_norm_statistics(struct nn_batch_norm *norm, const void *x, const float *weight,
-                              const float *bias, float *running_mean, float *running_variance);
+ * [channels]; these move by momentum 0.1 towards the batch's mean and unbiased variance. Fails only
+ * where ranks are to be asked; so does the backward pass. */
+rel_status nn_batch_norm_statistics(struct nn_batch_norm *norm, const void *x, const float *weight,
+                                    const float *bias, float *running_mean,
+                                    float *running_variance);
 /* Second half: out = x * scale + shift (+ residual, may be NULL, with what `deferred` leaves to do
  * to it, NULL: nothing) (then ReLU). out may be residual. */
 void nn_batch_norm_apply(const struct nn_batch_norm *norm, const void *x, const void *residual,
@@ -55,7 +58,8 @@ struct nn_batch_norm_gradients {
     float *weight, *bias;      /* [channels], get theirs */
     bool add_weight, add_bias; /* add to what is there */
 };
-void nn_batch_norm_backward(struct nn_batch_norm *norm, const struct nn_batch_norm_gradients *g);
+rel_status nn_batch_norm_backward(struct nn_batch_norm *norm,
+                                  const struct nn_batch_norm_gradients *g);
 
 /* The same function of x as inference applies it: scale and shift from running statistics. */
 void nn_batch_norm_fold(int channels, const float *weight, const float *bias,

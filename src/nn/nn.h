@@ -36,6 +36,8 @@ enum nn_kernels {
 enum nn_precision { NN_F32, NN_BF16, NN_PRECISIONS };
 extern const char *const nn_precision_names[NN_PRECISIONS]; /* "f32", "bf16" */
 
+struct comm;
+
 struct nn_runtime_config {
     int threads; /* 0: all usable CPUs */
     enum nn_precision precision;
@@ -47,6 +49,9 @@ rel_status nn_runtime_init(struct nn_runtime **runtime, const struct nn_runtime_
 void nn_runtime_release(struct nn_runtime *runtime); /* after all its graphs */
 /* Of graphs made from here on. */
 void nn_runtime_set_precision(struct nn_runtime *runtime, enum nn_precision precision);
+/* Training's batch norms take mean and variance over the batches of all ranks, each of which runs
+ * the same operations in the same order; NULL: over this one's. */
+void nn_runtime_synchronize(struct nn_runtime *runtime, struct comm *ranks);
 int nn_runtime_threads(const struct nn_runtime *runtime);
 int nn_runtime_block(
     const struct nn_runtime *runtime); /* channels per block: 16 or 8; widths are multiples of it */

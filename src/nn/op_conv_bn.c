@@ -359,10 +359,10 @@ static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct
     nn_batch_norm_place(&state->norm, nn_buffer_data(graph, state->partial),
                         nn_buffer_data(graph, state->norm_state));
     REL_TRY(convolve(graph, state, pass, convolved, &summed));
-    nn_batch_norm_statistics(
+    REL_TRY(nn_batch_norm_statistics(
         &state->norm, summed ? NULL : convolved, parameter(graph, state->norm_weight),
         parameter(graph, state->norm_bias), running(graph, state->running_mean),
-        running(graph, state->running_variance));
+        running(graph, state->running_variance)));
     param_arena_changed(graph->buffers);
     if (pass->out)
         nn_batch_norm_apply(&state->norm, convolved, state->residual ? pass->in[1] : NULL,
@@ -375,10 +375,10 @@ static enum nn_mask relu_mask(const struct conv_bn *state) {
     return state->residual ? NN_MASK_OUTPUT : NN_MASK_INPUT;
 }
 
-/* Returns the gradient of the convolution's output, or, if left->x is set, what has to be done to.
- */
-static const void *backward_norm(struct nn_graph *graph, struct conv_bn *state,
-                                 const struct nn_pass *pass, struct nn_norm_gradient *left) {
+/* *gradient: that of the convolution's output, or, if left->x is set, what has to be done to. */
+static rel_status backward_norm(struct nn_graph *graph, struct conv_bn *state,
+                                const struct nn_pass *pass, struct nn_norm_gradient *left,
+                                const void **gradient) {
     const void *left_gradient = NULL;
     struct nn_batch_norm_gradients g = {
         .mask = relu_mask(state),
@@ -399,15 +399,17 @@ static const void *backward_norm(struct nn_graph *graph, struct conv_bn *state,
     g.bias = nn_param_gradient(graph, pass, state->norm_bias, &g.add_bias);
     nn_batch_norm_place(&state->norm, nn_buffer_data(graph, state->partial_backward),
                         nn_buffer_data(graph, state->norm_state));
-    nn_batch_norm_backward(&state->norm, &g);
-    return g.left ? left_gradient : g.x_gradient;
+    REL_TRY(nn_batch_norm_backward(&state->norm, &g));
+    *gradient = g.left ? left_gradient : g.x_gradient;
+    return REL_OK;
 }
 
 static rel_status backward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
     struct conv_bn *state = op->state;
     void *scratch = nn_buffer_data(graph, state->backward_scratch);
     struct nn_norm_gradient left;
-    const void *convolved_gradient = backward_norm(graph, state, pass, &left);
+    const void *convolved_gradient;
+    REL_TRY(backward_norm(graph, state, pass, &left, &convolved_gradient));
     bool add;
     float *gradient = nn_param_gradient(graph, pass, state->weight, &add);
     struct nn_conv_fusion fusion = input_fusion(pass);

@@ -1,5 +1,6 @@
 #include "nn/runtime.h"
 
+#include "comm/comm.h"
 #include "nn/conv_choice.h"
 
 #include <omp.h>
@@ -12,6 +13,10 @@ const char *const nn_precision_names[NN_PRECISIONS] = {"f32", "bf16"};
 
 void nn_runtime_set_precision(struct nn_runtime *runtime, enum nn_precision precision) {
     runtime->precision = precision;
+}
+
+void nn_runtime_synchronize(struct nn_runtime *runtime, struct comm *ranks) {
+    runtime->ranks = ranks && comm_size(ranks) > 1 ? ranks : NULL;
 }
 
 int nn_runtime_threads(const struct nn_runtime *runtime) { return runtime->threads; }

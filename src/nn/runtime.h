@@ -10,6 +10,7 @@ struct nn_runtime {
     struct nn_library *library;
     const struct nn_block_kernels *kernels, *bf16_kernels; /* by how activations are stored */
     enum nn_precision precision;                           /* of training */
+    struct comm *ranks;                                    /* of synchronised batch norm, or NULL */
     int threads, block;
     enum nn_kernels choose;
     struct nn_conv_choices *choices; /* conv_choice.h */
