@@ -159,7 +159,8 @@ struct loader_config {
                       the test transform */
     bool fixed;    /* training on what the test transform makes: shuffle alone */
     bool drop_last;
-    int threads; /* 0: decode in loader_next */
+    uint64_t end; /* an epoch ends before this batch; 0: behind the last */
+    int threads;  /* 0: decode in loader_next */
     uint64_t seed;
     unsigned modalities; /* bit set of those to load, in the store's order */
     const struct transform_options

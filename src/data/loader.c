@@ -120,6 +120,7 @@ rel_status loader_open(struct store *store, const struct loader_config *config,
     opened->chunks = (config->batch + CHUNK - 1) / CHUNK;
     uint64_t batch = (uint64_t)config->batch;
     opened->batches = (opened->count + (config->drop_last ? 0 : batch - 1)) / batch;
+    if (config->end && config->end < opened->batches) opened->batches = config->end;
     rel_status status = make(opened);
     if (status == REL_OK)
         *loader = opened;

@@ -1,5 +1,7 @@
 #include "train/session.h"
 
+#include "comm/comm.h"
+
 #include <string.h>
 
 const struct nn_optimizer *session_optimizer(const struct session *session) {
@@ -68,8 +70,9 @@ uint64_t session_samples(const struct session *session, enum data_split split) {
     return session->info->samples[split];
 }
 
-rel_status session_loader(struct session *session, enum data_split split, bool training,
-                          struct loader **loader) {
+/* `end`: as in loader_config. */
+static rel_status loader_begin(struct session *session, enum data_split split, bool training,
+                               uint64_t end, struct loader **loader) {
     const struct train_options *options = &session->config.options;
     const struct loader_config config = {
         .split = split,
@@ -77,12 +80,18 @@ rel_status session_loader(struct session *session, enum data_split split, bool t
         .training = training,
         .fixed = !options->augment,
         .drop_last = training && options->drop_last,
+        .end = end,
         .threads = (int)options->loader_threads,
         .seed = (uint64_t)options->seed,
         .modalities = session->config.store_mask,
         .transforms = session->config.transforms,
     };
     return loader_open(session->store, &config, loader);
+}
+
+rel_status session_loader(struct session *session, enum data_split split, bool training,
+                          struct loader **loader) {
+    return loader_begin(session, split, training, 0, loader);
 }
 
 void session_inputs(const struct session *session, const struct batch *batch,
@@ -121,41 +130,99 @@ static void features_keep(struct session *session, enum data_split split,
     memcpy((int32_t *)set->labels + first, batch->labels, count * sizeof(int32_t));
 }
 
-rel_status session_pass(struct session *session, enum data_split split, const char *label) {
+/* Whole batches of a split, dealt to a rank: each is computed as one rank computes it. */
+struct pass_share {
+    uint64_t first, batches;
+    uint64_t begin, samples;
+};
+
+static struct pass_share pass_share(const struct session *session, const struct comm *comm,
+                                    int rank, enum data_split split) {
+    uint64_t batch = (uint64_t)session->config.options.evaluation_batch;
+    uint64_t total = session_samples(session, split);
+    struct pass_share share;
+    comm_share(comm, rank, (total + batch - 1) / batch, &share.first, &share.batches);
+    uint64_t end = (share.first + share.batches) * batch;
+    share.begin = share.first * batch < total ? share.first * batch : total;
+    share.samples = (end < total ? end : total) - share.begin;
+    return share;
+}
+
+static rel_status pass_batch(struct session *session, enum data_split split,
+                             struct model_plan *plan, struct loader *loader, uint64_t done,
+                             int *count) {
+    const struct batch *batch = NULL;
+    const float *inputs[MODEL_MODALITIES_MAX];
+    REL_TRY(loader_next(loader, &batch));
+    if (!batch)
+        return rel_fail(REL_ERR_INTERNAL, "the loader ended at sample %llu",
+                        (unsigned long long)done);
+    session_inputs(session, batch, inputs);
+    rel_status status = model_forward(plan, inputs, (1u << session->config.modalities) - 1);
+    if (status == REL_OK) features_keep(session, split, plan, batch, done);
+    *count = batch->count;
+    loader_give_back(loader, batch);
+    return status;
+}
+
+/* This rank's share. Progress is shown for all, who are about as fast. */
+static rel_status pass_run(struct session *session, enum data_split split,
+                           const struct pass_share *share, const char *label, bool *interrupted) {
     struct loader *loader = NULL;
     struct model_plan *plan;
-    uint64_t samples = session_samples(session, split), done = 0;
-    unsigned all = (1u << session->config.modalities) - 1;
+    uint64_t all = session_samples(session, split), done = 0;
+    if (share->samples == 0) return REL_OK;
+    REL_TRY(model_plan_get(&session->model, NN_INFERENCE,
+                           (int)session->config.options.evaluation_batch, &plan));
+    REL_TRY(loader_begin(session, split, false, share->first + share->batches, &loader));
+    progress_begin(label, "samples", all);
+    rel_status status = loader_start(loader, 0, share->first);
+    while (status == REL_OK && done < share->samples && !*interrupted) {
+        int count = 0;
+        status = pass_batch(session, split, plan, loader, share->begin + done, &count);
+        done += (uint64_t)count;
+        progress_update(done * all / share->samples, NULL);
+        *interrupted = interrupt_requested();
+    }
+    progress_end(NULL);
+    loader_close(loader);
+    return status;
+}
+
+/* Every rank gets what the others computed, in the order of the samples. */
+static rel_status features_gather(struct session *session, enum data_split split,
+                                  struct comm *comm) {
+    struct feature_set *set = &session->features[split].set;
+    size_t ranks = (size_t)comm_size(comm);
+    size_t *sizes = rel_alloc(ranks, sizeof *sizes);
+    rel_status status = sizes ? REL_OK : REL_ERR_MEMORY;
+    for (int m = 0; status == REL_OK && m <= session->config.modalities; m++) {
+        bool labels = m == session->config.modalities;
+        size_t row =
+            labels ? sizeof *set->labels : (size_t)session->model.dimensions[m] * sizeof(float);
+        for (size_t r = 0; r < ranks; r++)
+            sizes[r] = pass_share(session, comm, (int)r, split).samples * row;
+        status =
+            comm_all_gather(comm, labels ? (void *)set->labels : (void *)set->features[m], sizes);
+    }
+    rel_free(sizes);
+    return status;
+}
+
+rel_status session_pass(struct session *session, enum data_split split, const char *label) {
+    struct comm alone = {0}, *comm = session->comm ? session->comm : &alone;
+    uint64_t samples = session_samples(session, split);
+    bool interrupted = false;
+    session->features[split].set.samples = 0;
     if (samples == 0)
         return rel_fail(REL_ERR_STATE, "the store has no %s split (prepare it with one)",
                         data_split_names[split]);
+    const struct pass_share share = pass_share(session, comm, comm->rank, split);
     REL_TRY(features_reserve(session, split));
-    REL_TRY(model_plan_get(&session->model, NN_INFERENCE,
-                           (int)session->config.options.evaluation_batch, &plan));
-    REL_TRY(session_loader(session, split, false, &loader));
-    progress_begin(label, "samples", samples);
-    rel_status status = loader_start(loader, 0, 0);
-    while (status == REL_OK && done < samples) {
-        const struct batch *batch = NULL;
-        const float *inputs[MODEL_MODALITIES_MAX];
-        REL_TRY_CLEANUP(loader_next(loader, &batch));
-        if (!batch) {
-            status = rel_fail(REL_ERR_INTERNAL, "the loader ended after %llu of %llu samples",
-                              (unsigned long long)done, (unsigned long long)samples);
-            break;
-        }
-        session_inputs(session, batch, inputs);
-        status = model_forward(plan, inputs, all);
-        if (status == REL_OK) features_keep(session, split, plan, batch, done);
-        done += (uint64_t)batch->count;
-        loader_give_back(loader, batch);
-        progress_update(done, NULL);
-        if (status == REL_OK && interrupt_requested())
-            status = rel_fail(REL_ERR_INTERRUPTED, "%s: interrupted", label);
-    }
-cleanup:
-    progress_end(NULL);
-    loader_close(loader);
-    session->features[split].set.samples = status == REL_OK ? samples : 0;
-    return status;
+    REL_TRY(pass_run(session, split, &share, label, &interrupted));
+    REL_TRY(comm_any(comm, &interrupted));
+    if (interrupted) return rel_fail(REL_ERR_INTERRUPTED, "%s: interrupted", label);
+    REL_TRY(features_gather(session, split, comm));
+    session->features[split].set.samples = samples;
+    return REL_OK;
 }

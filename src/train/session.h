@@ -41,8 +41,9 @@ rel_status session_loader(struct session *session, enum data_split split, bool t
 void session_inputs(const struct session *session, const struct batch *batch, const float **inputs);
 
 /* Eval-mode pass without augmentation over a whole split: features and labels, kept in
- * session->features[split]. Reports progress under `label`. ERR_INTERRUPTED between batches when
- * asked to stop. */
+ * session->features[split]. The ranks of session->comm divide its batches, and each gets the
+ * features of all, to the bit those of one rank. Reports progress under `label`. ERR_INTERRUPTED
+ * between batches when asked to stop, on all ranks when any was. */
 rel_status session_pass(struct session *session, enum data_split split, const char *label);
 
 #endif

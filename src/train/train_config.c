@@ -77,6 +77,9 @@ const struct rel_option train_option_table[] = {
                "last). Accuracy on test is too good when test has chosen."),
     OPTION("drop_last", OPTION_BOOL, drop_last, .default_value = "true",
            .help = "Leave out an epoch's last batch when it is smaller than the others."),
+    OPTION("sync_bn", OPTION_BOOL, sync_bn, .default_value = "false",
+           .help = "With several processes (mpirun): batch norm takes mean and variance over the "
+                   "whole batch instead of each process's part, as one process does."),
     OPTION("init.from", OPTION_TEXT, init_from, .unit = "FILE",
            .help = "Encoders begin with the weights and running statistics of this file of "
                    "safetensors or PyTorch (torchvision's names, or a run's checkpoint), and "

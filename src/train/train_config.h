@@ -35,6 +35,7 @@ struct train_options {
     struct schedule_options schedule;
     double clip_norm, label_smoothing;
     bool drop_last;
+    bool sync_bn;
     char *init_from; /* NULL: weights are drawn */
     struct option_texts init_only;
     int fusion;      /* enum fusion_kind */

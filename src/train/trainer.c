@@ -354,6 +354,8 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     if (status == REL_OK) status = session_open(&trainer->session, store, &settings, true);
     if (status == REL_OK) {
         trainer->session.comm = trainer->comm;
+        if (trainer_options(trainer)->sync_bn)
+            nn_runtime_synchronize(trainer->session.runtime, trainer->comm);
         rel_free(trainer->session.config.options.data);
         trainer->session.config.options.data = store;
         store = NULL;
