@@ -127,6 +127,18 @@ void fs_atomic_write_back(struct fs_atomic *atomic) {
     atomic->handed_over = end;
 }
 
+/* Gives the written file its name, and what had it before the name to keep. */
+static rel_status take_place(const struct fs_atomic *atomic) {
+    const char *path = atomic->path, *temporary = atomic->temporary, *keep = atomic->keep;
+    if (keep && fs_exists(path)) {
+        if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
+            return rename(temporary, keep) == 0 ? REL_OK : fail_errno(keep, "cannot replace");
+        if (errno != EINVAL && errno != ENOSYS) return fail_errno(path, "cannot replace");
+        if (rename(path, keep) != 0) return fail_errno(keep, "cannot replace");
+    }
+    return rename(temporary, path) == 0 ? REL_OK : fail_errno(path, "cannot replace");
+}
+
 rel_status fs_atomic_commit(struct fs_atomic *atomic) {
     rel_status status = REL_OK;
     if (ferror(atomic->file)) /* errno is that of somebody else by now */
@@ -136,8 +148,7 @@ rel_status fs_atomic_commit(struct fs_atomic *atomic) {
     int closed = fclose(atomic->file);
     atomic->file = NULL;
     if (status == REL_OK && closed != 0) status = fail_errno(atomic->path, "cannot write");
-    if (status == REL_OK && rename(atomic->temporary, atomic->path) != 0)
-        status = fail_errno(atomic->path, "cannot replace");
+    if (status == REL_OK) status = take_place(atomic);
     if (status == REL_OK) {
         rel_free(atomic->temporary);
         atomic->temporary = NULL;

@@ -19,13 +19,18 @@ rel_status fs_write_atomic(const char *path, const void *data, size_t size);
 struct fs_atomic {
     FILE *file;
     char *path, *temporary; /* of this struct */
+    const char *keep;       /* set before the commit: the name, in the same folder, that the file
+                               takes which is replaced; NULL: none */
     int64_t handed_over;    /* bytes whose writing has begun */
 };
 rel_status fs_atomic_open(struct fs_atomic *atomic, const char *path);
 /* Lets the kernel begin to write what is there, so that the commit waits less. For large files,
  * every now and then. */
 void fs_atomic_write_back(struct fs_atomic *atomic);
-rel_status fs_atomic_commit(struct fs_atomic *atomic); /* aborts when it fails */
+/* Aborts when it fails. A kill at any instant leaves whole files under both names; only where the
+ * file system cannot exchange two names there is an instant with none under `path`, when `keep` has
+ * what lay there. */
+rel_status fs_atomic_commit(struct fs_atomic *atomic);
 void fs_atomic_abort(struct fs_atomic *atomic); /* a no-op when committed, aborted or zeroed */
 
 /* Removes what killed processes left of such writing: beside the file `path`, or of any file in the

@@ -186,6 +186,7 @@ rel_status safetensors_write(struct safetensors_writer *writer, const char *path
     REL_TRY_CLEANUP(data_put(writer, &atomic, path, &checksum));
     REL_TRY_CLEANUP(header_compose(writer, checksum, &header)); /* of the same length */
     REL_TRY_CLEANUP(header_put(atomic.file, &header, path));
+    atomic.keep = writer->keep;
     status = fs_atomic_commit(&atomic);
 cleanup:
     fs_atomic_abort(&atomic);

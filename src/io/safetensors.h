@@ -33,6 +33,7 @@ struct safetensors_writer {
     /* Fills `data` [bytes] of what was declared; `index` counts all that was added or declared. */
     rel_status (*produce)(void *context, size_t index, void *data, size_t bytes);
     void *context;
+    const char *keep; /* as fs_atomic.keep; NULL: none */
 };
 rel_status safetensors_writer_init(struct safetensors_writer *writer);
 /* `data` [shape] is read when the file is written; it must stay until then. The name is copied. */

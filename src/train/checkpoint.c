@@ -1,6 +1,7 @@
 #include "train/checkpoint.h"
 
 #include <string.h>
+#include <unistd.h>
 
 struct plane_prefix {
     enum param_plane plane;
@@ -68,12 +69,13 @@ static rel_status state_set(struct safetensors_writer *writer, const json_t *sta
     return status;
 }
 
-rel_status checkpoint_save(const char *path, struct model *model, bool training,
+rel_status checkpoint_save(const char *path, const char *keep, struct model *model, bool training,
                            int optimizer_planes, const struct checkpoint_array *arrays,
                            int array_count, const json_t *state) {
     struct safetensors_writer writer;
     char version[16];
     REL_TRY(safetensors_writer_init(&writer));
+    writer.keep = keep;
     rel_status status = tensors_visit(model, training, optimizer_planes, tensor_add, &writer);
     for (int i = 0; i < array_count && status == REL_OK; i++) {
         const struct rel_shape shape = {.ndims = 1, .dims = {(int64_t)arrays[i].count}};
@@ -168,4 +170,48 @@ rel_status checkpoint_state(const char *path, json_t **state) {
     rel_status status = state_read(&file, state);
     safetensors_close(&file);
     return status;
+}
+
+/* --- damage --- */
+
+rel_status checkpoint_verify(const char *path) {
+    struct safetensors_file file;
+    REL_TRY(safetensors_open(path, true, &file));
+    safetensors_close(&file);
+    return REL_OK;
+}
+
+bool checkpoint_is_damaged(const char *path) {
+    struct rel_error before;
+    rel_error_save(&before, REL_OK);
+    rel_status status = checkpoint_verify(path);
+    rel_error_restore(&before);
+    /* What cannot be read although it may be opened lies on a broken disk. */
+    return status == REL_ERR_FORMAT || status == REL_ERR_NOT_FOUND ||
+           (status == REL_ERR_IO && access(path, R_OK) == 0);
+}
+
+bool checkpoint_is_whole(const char *run, const char *name) {
+    char *path = fs_join(run, name);
+    bool whole = path && fs_exists(path) && !checkpoint_is_damaged(path);
+    rel_free(path);
+    return whole;
+}
+
+rel_status checkpoint_damage_explain(const char *run, const char *name, rel_status status) {
+    struct rel_error error;
+    rel_error_save(&error, status);
+    char *path = fs_join(run, name);
+    bool damaged = path && checkpoint_is_damaged(path), best = strcmp(name, BEST_CHECKPOINT) == 0;
+    rel_free(path);
+    if (!damaged) return rel_error_restore(&error);
+    bool other = checkpoint_is_whole(run, best ? LAST_CHECKPOINT : BEST_CHECKPOINT),
+         previous = !best && checkpoint_is_whole(run, PREVIOUS_CHECKPOINT);
+    const char *use = !other ? "" : best ? "take --checkpoint last" : "take --checkpoint best";
+    if (!other && !previous)
+        return rel_fail(status, "%s (no other checkpoint of this run is whole: train it anew)",
+                        error.message);
+    return rel_fail(status, "%s (%s%s%s)", error.message, use, other && previous ? ", or " : "",
+                    previous ? "train with --resume, which goes back to the checkpoint before"
+                             : "");
 }

@@ -1,6 +1,7 @@
 #include "train/exchange.h"
 
 #include "io/io.h"
+#include "train/checkpoint.h"
 #include "train/run.h"
 #include "train/train_config.h"
 
@@ -99,11 +100,11 @@ static rel_status metadata_make(const struct exchange_model *model, json_t **met
 }
 
 static rel_status checkpoint_open(const char *run, enum export_plane plane, struct export *export) {
-    char *path = fs_join(run, plane == EXPORT_BEST ? "checkpoint/best.safetensors"
-                                                   : "checkpoint/last.safetensors");
+    const char *name = plane == EXPORT_BEST ? BEST_CHECKPOINT : LAST_CHECKPOINT;
+    char *path = fs_join(run, name);
     rel_status status = path ? safetensors_open(path, true, &export->checkpoint) : REL_ERR_MEMORY;
     rel_free(path);
-    REL_TRY(status);
+    if (status != REL_OK) return checkpoint_damage_explain(run, name, status);
     size_t count = export->checkpoint.count + 1;
     export->entries = rel_alloc(count, sizeof *export->entries);
     export->tensors = rel_alloc(count, sizeof *export->tensors);

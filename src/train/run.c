@@ -51,15 +51,18 @@ rel_status run_load(struct run *run, const char *checkpoint) {
                  session->model.config.inputs[m].name);
         run->mask.values[m][0] = NAN;
     }
-    char *file = rel_format("%s/checkpoint/%s.safetensors", run->path, checkpoint);
-    if (!file) return REL_ERR_MEMORY;
+    char *name = rel_format("checkpoint/%s.safetensors", checkpoint);
+    char *file = name ? fs_join(run->path, name) : NULL;
     rel_status status =
-        checkpoint_load(file, &session->model, false, 0, arrays, count, true, &state);
+        file ? checkpoint_load(file, &session->model, false, 0, arrays, count, true, &state)
+             : REL_ERR_MEMORY;
+    if (status != REL_OK && file) status = checkpoint_damage_explain(run->path, name, status);
     if (status == REL_OK && !run->any_data) status = fingerprint_check(run, file, state);
     run->mask_known = status == REL_OK && !isnan(run->mask.values[0][0]);
     run->epoch = state_epoch(state);
     json_decref(state);
     rel_free(file);
+    rel_free(name);
     return status;
 }
 
@@ -221,8 +224,8 @@ static int by_epoch(const void *a, const void *b) {
                                 : strcmp(x->name, y->name);
 }
 
-/* Takes the ending from a checkpoint's name and finds its epoch; what is no checkpoint is left out.
- */
+/* Takes the ending from a checkpoint's name and finds its epoch. What is no checkpoint is left out,
+ * and what is damaged with a warning; the previous one gives its diagnoses alone. */
 static rel_status checkpoint_date(const char *folder, char *name, struct run_history *history,
                                   struct dated *dated, size_t *count) {
     json_t *state = NULL;
@@ -231,6 +234,10 @@ static rel_status checkpoint_date(const char *folder, char *name, struct run_his
     if (!path) return REL_ERR_MEMORY;
     rel_status status = checkpoint_state(path, &state);
     rel_free(path);
+    if (status == REL_ERR_FORMAT) {
+        rel_log(REL_LOG_WARNING, "%s: left out", rel_error_message());
+        return REL_OK;
+    }
     REL_TRY(status);
     json_t *diagnoses = json_object_get(state, "diagnoses");
     if (json_is_array(diagnoses) &&
@@ -238,8 +245,10 @@ static rel_status checkpoint_date(const char *folder, char *name, struct run_his
         json_decref(history->diagnoses);
         history->diagnoses = json_incref(diagnoses);
     }
-    dated[*count] = (struct dated){rel_strdup(name), state_epoch(state)};
+    bool previous = strcmp(name, fs_base_name(PREVIOUS_CHECKPOINT)) == 0;
+    if (!previous) dated[*count] = (struct dated){rel_strdup(name), state_epoch(state)};
     json_decref(state);
+    if (previous) return REL_OK;
     if (!dated[*count].name) return REL_ERR_MEMORY;
     *strrchr(dated[(*count)++].name, '.') = 0;
     return REL_OK;

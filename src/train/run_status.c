@@ -115,7 +115,8 @@ static rel_status configuration_take(struct run_status *status) {
 static rel_status checkpoint_take(struct run_status *status, const char *path) {
     json_t *state = NULL;
     if (!fs_exists(path)) return REL_OK;
-    REL_TRY(checkpoint_state(path, &state));
+    rel_status result = checkpoint_state(path, &state);
+    if (result != REL_OK) return checkpoint_damage_explain(status->path, LAST_CHECKPOINT, result);
     const json_t *best = json_object_get(state, "best");
     status->epochs_done = json_integer_value(json_object_get(state, "epoch"));
     double accuracy = json_number_value(json_object_get(best, "accuracy"));
@@ -156,7 +157,7 @@ static rel_status parts_read(struct run_status *status) {
     bool alive = false;
     char *log = fs_join(status->path, "log.jsonl"),
          *summary = fs_join(status->path, "summary.json");
-    char *checkpoint = fs_join(status->path, "checkpoint/last.safetensors");
+    char *checkpoint = fs_join(status->path, LAST_CHECKPOINT);
     rel_status result = log && summary && checkpoint ? REL_OK : REL_ERR_MEMORY;
     status->seconds_left = -1;
     if (result == REL_OK && stat(status->path, &about) == 0) {

@@ -1,5 +1,5 @@
 /* Whether the files of a run folder are whole. */
-#include "io/io.h"
+#include "train/checkpoint.h"
 #include "train/run.h"
 #include "train/run_data.h"
 
@@ -34,13 +34,6 @@ static rel_status log_verify(const char *path) {
     }
     rel_free(text);
     return status;
-}
-
-static rel_status checkpoint_verify(const char *path) {
-    struct safetensors_file file;
-    REL_TRY(safetensors_open(path, true, &file));
-    safetensors_close(&file);
-    return REL_OK;
 }
 
 static rel_status data_verify(const char *path) {

@@ -25,7 +25,7 @@
  *
  * A run folder holds config.yaml, process.json, data.json, kernels.json, log.jsonl,
  * events.out.tfevents.relearn, projector_config.pbtxt, projector/, checkpoint/last.safetensors,
- * checkpoint/best.safetensors, summary.json. */
+ * checkpoint/previous.safetensors, checkpoint/best.safetensors, features/, summary.json. */
 #ifndef REL_TRAIN_H
 #define REL_TRAIN_H
 

@@ -285,11 +285,14 @@ static rel_status log_begin(struct trainer *trainer, uint64_t lines) {
 }
 
 static rel_status checkpoint_look(struct trainer *trainer) {
-    char *path = trainer_path(trainer, "checkpoint/last.safetensors");
-    if (!path) return REL_ERR_MEMORY;
-    trainer->going_on = trainer->request->resume && fs_exists(path);
-    rel_free(path);
-    return REL_OK;
+    char *last = trainer_path(trainer, LAST_CHECKPOINT),
+         *previous = trainer_path(trainer, PREVIOUS_CHECKPOINT);
+    rel_status status = last && previous ? REL_OK : REL_ERR_MEMORY;
+    if (status == REL_OK)
+        trainer->going_on = trainer->request->resume && (fs_exists(last) || fs_exists(previous));
+    rel_free(last);
+    rel_free(previous);
+    return status;
 }
 
 /* Before the first step, so that the choice is complete whenever the run is stopped. */

@@ -29,6 +29,7 @@ struct trainer_state {
 struct trainer {
     const struct train_request *request;
     bool going_on;     /* from a checkpoint */
+    bool last_damaged; /* the last checkpoint on the disk, so that it is not to be kept */
     struct comm alone; /* unless there are */
     struct comm *comm; /* the ranks that train this model together */
     struct session session;
@@ -76,9 +77,11 @@ rel_status trainer_epoch_end(struct trainer *trainer);
 rel_status trainer_finish(struct trainer *trainer, json_t **summary);
 
 /* trainer_state.c */
-rel_status trainer_save(struct trainer *trainer); /* checkpoint/last.safetensors */
+rel_status
+trainer_save(struct trainer *trainer); /* the last checkpoint, and keeps its predecessor */
 rel_status trainer_save_best(struct trainer *trainer,
                              const struct feature_mask *mask); /* mask NULL: not known */
+/* From the last checkpoint, or where that is damaged from the previous one. */
 rel_status trainer_load(struct trainer *trainer, uint64_t *log_lines);
 rel_status trainer_load_best(struct trainer *trainer);
 

@@ -48,14 +48,19 @@ rel_status trainer_save(struct trainer *trainer) {
     REL_TRY(state_json(trainer, &state));
     int count = arrays_describe(&trainer->session, "feature_sum", SAFETENSORS_F64,
                                 (void *const *)trainer->feature_sums, arrays);
-    char *path = trainer_path(trainer, "checkpoint/last.safetensors");
+    char *path = trainer_path(trainer, LAST_CHECKPOINT),
+         *previous = trainer_path(trainer, PREVIOUS_CHECKPOINT);
     rel_status status =
-        path ? checkpoint_save(path, &trainer->session.model, true,
-                               session_optimizer(&trainer->session)->planes, arrays, count, state)
-             : REL_ERR_MEMORY;
+        path && previous
+            ? checkpoint_save(path, trainer->last_damaged ? NULL : previous,
+                              &trainer->session.model, true,
+                              session_optimizer(&trainer->session)->planes, arrays, count, state)
+            : REL_ERR_MEMORY;
     rel_free(path);
+    rel_free(previous);
     json_decref(state);
     trainer->checkpointed = clock_seconds();
+    if (status == REL_OK) trainer->last_damaged = false;
     return status;
 }
 
@@ -67,9 +72,9 @@ rel_status trainer_save_best(struct trainer *trainer, const struct feature_mask 
     json_t *state =
         json_pack("{s:s, s:s, s:o}", "method", trainer->method.method->name, "data",
                   trainer->session.info->fingerprint, "best", best_json(&trainer->state.best));
-    char *path = trainer_path(trainer, "checkpoint/best.safetensors");
-    rel_status status = path && state ? checkpoint_save(path, &trainer->session.model, false, 0,
-                                                        arrays, count, state)
+    char *path = trainer_path(trainer, BEST_CHECKPOINT);
+    rel_status status = path && state ? checkpoint_save(path, NULL, &trainer->session.model, false,
+                                                        0, arrays, count, state)
                                       : rel_fail(REL_ERR_MEMORY, "cannot keep the best model");
     rel_free(path);
     json_decref(state);
@@ -77,12 +82,13 @@ rel_status trainer_save_best(struct trainer *trainer, const struct feature_mask 
 }
 
 rel_status trainer_load_best(struct trainer *trainer) {
-    char *path = trainer_path(trainer, "checkpoint/best.safetensors");
+    char *path = trainer_path(trainer, BEST_CHECKPOINT);
     if (!path) return REL_ERR_MEMORY;
     rel_status status =
         checkpoint_load(path, &trainer->session.model, false, 0, NULL, 0, true, NULL);
     rel_free(path);
-    return status;
+    if (status == REL_OK) return REL_OK;
+    return checkpoint_damage_explain(trainer->request->out, BEST_CHECKPOINT, status);
 }
 
 static bool state_unpack(struct trainer_state *state, const json_t *json, json_int_t *log_lines) {
@@ -141,41 +147,65 @@ static rel_status state_apply(struct trainer *trainer, const char *path, const j
     return REL_OK;
 }
 
-static bool is_whole(const char *path) {
-    struct safetensors_file file;
-    if (safetensors_open(path, true, &file) != REL_OK) return false;
-    safetensors_close(&file);
-    return true;
-}
-
-/* What is left to do when the last checkpoint is damaged. */
-static rel_status damage_explain(const struct trainer *trainer, const char *path,
-                                 rel_status status) {
-    struct rel_error error;
-    rel_error_save(&error, status);
-    char *best = trainer_path(trainer, "checkpoint/best.safetensors");
-    bool damaged = !is_whole(path), best_whole = best && is_whole(best);
-    rel_free(best);
-    rel_error_restore(&error);
-    if (!damaged) return status;
-    return rel_fail(status, "%s: there is nothing to go on from (begin anew with another --out%s)",
-                    error.message,
-                    best_whole ? "; best.safetensors is whole and can be evaluated" : "");
-}
-
-rel_status trainer_load(struct trainer *trainer, uint64_t *log_lines) {
+static rel_status load_from(struct trainer *trainer, const char *path, uint64_t *log_lines) {
     struct checkpoint_array arrays[ARRAYS_MAX];
     json_t *state = NULL;
     int count = arrays_describe(&trainer->session, "feature_sum", SAFETENSORS_F64,
                                 (void *const *)trainer->feature_sums, arrays);
-    char *path = trainer_path(trainer, "checkpoint/last.safetensors");
-    if (!path) return REL_ERR_MEMORY;
     rel_status status =
         checkpoint_load(path, &trainer->session.model, true,
                         session_optimizer(&trainer->session)->planes, arrays, count, false, &state);
-    if (status == REL_ERR_FORMAT) status = damage_explain(trainer, path, status);
     if (status == REL_OK) status = state_apply(trainer, path, state, log_lines);
-    rel_free(path);
     json_decref(state);
+    return status;
+}
+
+/* The last checkpoint is damaged: on from the one before it. */
+static rel_status load_previous(struct trainer *trainer, const char *path, uint64_t *log_lines,
+                                rel_status damage) {
+    const char *run = trainer->request->out;
+    struct rel_error error;
+    rel_error_save(&error, damage);
+    if (checkpoint_is_damaged(path))
+        return rel_fail(
+            damage,
+            "%s, and %s %s: there is nothing to go on from (begin anew with another --out%s)",
+            error.message, path, fs_exists(path) ? "is damaged, too" : "is not there",
+            checkpoint_is_whole(run, BEST_CHECKPOINT)
+                ? "; best.safetensors is whole and can be evaluated"
+                : "");
+    REL_TRY(load_from(trainer, path, log_lines));
+    rel_log(REL_LOG_WARNING,
+            "%s: going on from the checkpoint before it, %s, of epoch %u after step %llu; what "
+            "came later is done again",
+            error.message, path, trainer->state.epoch + 1, (unsigned long long)trainer->state.step);
+    trainer->last_damaged = true;
+    return REL_OK;
+}
+
+/* Training can go on without the best model, since a later epoch may be better; without one it ends
+ * in an error. */
+static void best_look(const struct trainer *trainer) {
+    char *path = trainer_path(trainer, BEST_CHECKPOINT);
+    if (path && trainer->state.best.found && checkpoint_is_damaged(path))
+        rel_log(REL_LOG_WARNING,
+                "%s: is damaged: the best model so far, of epoch %u, is lost; the run can only be "
+                "finished if a later epoch is better",
+                path, trainer->state.best.epoch + 1);
+    rel_free(path);
+}
+
+rel_status trainer_load(struct trainer *trainer, uint64_t *log_lines) {
+    char *last = trainer_path(trainer, LAST_CHECKPOINT),
+         *previous = trainer_path(trainer, PREVIOUS_CHECKPOINT);
+    rel_status status = REL_ERR_MEMORY;
+    if (last && previous) {
+        status = load_from(trainer, last, log_lines);
+        if (status != REL_OK && checkpoint_is_damaged(last))
+            status = load_previous(trainer, previous, log_lines, status);
+    }
+    if (status == REL_OK) best_look(trainer);
+    rel_free(last);
+    rel_free(previous);
     return status;
 }

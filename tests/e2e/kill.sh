@@ -87,3 +87,46 @@ while [ $struck -lt "$wanted" ] && [ $chains -lt $((4 * wanted)) ]; do
     done
 done
 check "$wanted kills struck a process at work" [ $struck -ge "$wanted" ]
+
+# --- at every step of replacing a checkpoint ---
+library=$TOOLS/../preload/kill.so
+# steps_find NAME [VARIABLE=VALUE]: trains NAME; the numbers of its steps on the checkpoints of the second and third epoch, in `steps`.
+small=(--set epochs=3 --set batch=16 --set encoder.width=16 --set "encoder.blocks=[1]" --set relearn.period=1 --set relearn.times=1 --set kernels=fixed)
+train_small() { # NAME [VARIABLE=VALUE]...
+    local name=$1
+    shift
+    env "$@" "$RELEARN" train --quiet --data few.store --out "$name" --resume "${small[@]}" >out 2>err </dev/null
+}
+steps_find() {
+    rm -f list
+    train_small "$@" LD_PRELOAD="$library" KILL_LIST=list || return 1
+    # From the first fsync of a second checkpoint on; RELEARN_KILLS above 20: all that the run does.
+    mapfile -t steps < <(awk -v all=$((wanted > 20)) '/last\.safetensors.*tmp$/ { saves++ }
+        all || (saves > 1 && /checkpoint/ && !/best/) { print NR }' list)
+    [ ${#steps[@]} -ge 8 ]
+}
+whole_one() { [ -e "$1" ] && "$TOOLS/tensor_get" "$1" head.bias >/dev/null 2>&1; }
+# Killed before each of these steps: at least one checkpoint is whole, and where two are, either leads to the same end.
+steps_kill() { # [VARIABLE=VALUE]
+    local step last=at/checkpoint/last.safetensors previous=at/checkpoint/previous.safetensors both=0
+    for step in "${steps[@]}"; do
+        rm -rf at other
+        train_small at LD_PRELOAD="$library" KILL_AT="$step" "$@" 2>/dev/null
+        [ $? -eq 137 ] || { echo "  step $step: was not killed"; return 1; }
+        if whole_one $last && whole_one $previous; then
+            both=$((both + 1))
+            cmp -s $last $previous && { echo "  step $step: twice the same checkpoint"; return 1; }
+            cp -r at other && : >other/checkpoint/last.safetensors
+            { train_small other && [ "$(grep -c '^relearn: warning: other/checkpoint/last.safetensors: .*other/checkpoint/previous.safetensors' err)" -eq 1 ] &&
+                same small other; } || { echo "  step $step: on from the previous one"; cat err; return 1; }
+        fi
+        { train_small at && same small at; } || { echo "  step $step: $(sed -n "${step}p" list)"; cat err; return 1; }
+    done
+    echo "  ${#steps[@]} steps, two checkpoints at $both"
+    [ $both -gt 0 ]
+}
+check "the steps of a small training" steps_find small
+check "killed before each step on a checkpoint, and its last checkpoint emptied" steps_kill
+check "the steps where names cannot be exchanged" steps_find without KILL_NO_EXCHANGE=1
+check "the same run" same small without
+check "killed before each of them" steps_kill KILL_NO_EXCHANGE=1

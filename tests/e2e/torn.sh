@@ -65,13 +65,76 @@ for name in last best; do
 done
 check "a torn line of the log" eval 'cp -r run log && printf "{\"event\"" >>log/log.jsonl && fails 1 "log/log.jsonl:[0-9]+: a damaged line" inspect log --verify --quiet'
 
-cp -r run torn
-rm torn/summary.json
-flip torn/checkpoint/last.safetensors
-check "going on from a damaged checkpoint: refused, with what to do" eval '
-    sum=$(cat torn/checkpoint/* | cksum)
-    fails 1 "torn/checkpoint/last.safetensors.*best.safetensors is whole" "${train[@]}" --out torn --resume && [ "$(cat torn/checkpoint/* | cksum)" = "$sum" ]'
+# --- going on from a damaged checkpoint ---
+# shellcheck source=tests/support/runs.sh
+. "$here/support/runs.sh"
+last=torn/checkpoint/last.safetensors previous=torn/checkpoint/previous.safetensors best=torn/checkpoint/best.safetensors
+again() { # [RUN]: a fresh copy of the run, as it was before its summary
+    rm -rf torn
+    cp -r "${1:-run}" torn
+    rm -f torn/summary.json
+}
+# mends PATTERN: training goes on from the previous checkpoint, with one warning, and ends as the run that was left alone.
+mends() {
+    relearn "${train[@]}" --out torn --resume
+    [ "$code" -eq 0 ] && [ "$(wc -l <err)" -eq 1 ] &&
+        grep -Eq "^relearn: warning: $last: $1.*: going on from the checkpoint before it, $previous, of epoch 2 after step 0; what came later is done again$" err &&
+        same run torn && cmp -s run/checkpoint/previous.safetensors $previous
+}
+mended() { # PATTERN COMMAND...: what is done to the last checkpoint
+    local pattern=$1
+    shift
+    again
+    "$@" && mends "$pattern"
+}
+check "the last checkpoint is without a byte: on from the one before" mended "0 bytes are too few" truncate -s 0 $last
+check "the last checkpoint is cut off" mended "" truncate -s 4096 $last
+check "a bit of its data is flipped" mended "(its checksum|the checksum of its header) does not match" flip $last
+check "the last checkpoint is zeros" mended "" eval 'dd if=/dev/zero of=$last bs=$(stat -c %s $last) count=1 status=none'
+check "the last checkpoint has gone" mended "cannot open" rm $last
+flipped_all() { # a bit flipped anywhere
+    local n
+    for ((n = 0; n < ${RELEARN_TORN_RESUMES:-5}; n++)); do mended "" flip $last || { echo "  $where"; return 1; }; done
+}
+check "a bit flipped at random places" flipped_all
+finished() { cp -r run torn && flip $last && mends ""; }
+check "the same in a run that is finished" eval 'rm -rf torn && finished'
+killed_again() { # twice, and killed between: the damaged one must not take the good one's place
+    again && flip $last && "$RELEARN" "${train[@]}" --out torn --resume --stop-after 1 2>err
+    [ $? -eq 130 ] && cmp -s run/checkpoint/previous.safetensors $previous && : >$last && mends_from_step
+}
+mends_from_step() { relearn "${train[@]}" --out torn --resume; [ "$code" -eq 0 ] && grep -q "warning: $last.*$previous, of epoch 2 after step 0" err && same run torn; }
+check "damaged once more before anything newer was kept" killed_again
+both() {
+    again && flip $last && flip $previous && sum=$(cat torn/checkpoint/* torn/log.jsonl | cksum) &&
+        fails 1 "$last: .*, and $previous is damaged, too: there is nothing to go on from \(begin anew with another --out; .*best.safetensors is whole" "${train[@]}" --out torn --resume &&
+        [ "$(cat torn/checkpoint/* torn/log.jsonl | cksum)" = "$sum" ]
+}
+check "both are damaged: refused, with what to do, and nothing is changed" both
+none() { again && flip $last && rm $previous && fails 1 "$previous is not there: there is nothing to go on from" "${train[@]}" --out torn --resume; }
+check "damaged, and there is none before it" none
+# A whole checkpoint that does not fit the model is no damage.
+misfit() { again && cp $best $last && fails 1 "$last: has no tensor" "${train[@]}" --out torn --resume; }
+check "a whole checkpoint that does not fit is refused, not passed over" misfit
+
+# Commands that read a damaged checkpoint say what can be done.
+again run
+flip $last
+check "inspect --verify names it" fails 1 "$last: " inspect torn --verify --quiet
+for command in evaluate diagnose; do
+    check "$command of the damaged one: refused, with two ways out" fails 1 "$last: .*\(take --checkpoint best, or train with --resume, which goes back to the checkpoint before\)" $command torn --checkpoint last --quiet
+done
+check "export, too" fails 1 "$last: .*take --checkpoint best, or train with --resume" export torn --checkpoint last --to torn.safetensors
 check "the best one can still be measured" eval 'succeeds evaluate torn --json --quiet && json accuracy >/dev/null'
+check "a flip in its previous one is found, too" eval 'again && flip $previous && fails 1 "$previous: " inspect torn --verify --quiet'
+check "a damaged best one: refused, with the way out" eval 'again && flip $best && fails 1 "$best: .*\(take --checkpoint last\)" evaluate torn --quiet'
+check "all three damaged: train anew" eval 'flip $last && flip $previous && fails 1 "$best: .*no other checkpoint of this run is whole: train it anew" evaluate torn --quiet'
+# The best one is written again where a later epoch is better, or the best epoch is the one that is done again.
+best_lost() {
+    again && flip $best && relearn "${train[@]}" --out torn --resume
+    [ "$code" -eq 1 ] && grep -q "warning: $best: is damaged: the best model so far, of epoch [12], is lost" err && tail -n 1 err | grep -q "^relearn: $best: .*(take --checkpoint last"
+}
+check "a damaged best one is said at once when training goes on, and is an error at its end" best_lost
 cp store kept
 flip store
 until refused store store; do cp kept store; flip store; done

@@ -86,6 +86,31 @@ static void write_replaces(void **state) {
     assert_int_equal(info.st_mode & 0777, 0640);
 }
 
+static void put(const char *name, const char *text, const char *keep) {
+    struct fs_atomic atomic;
+    assert_int_equal(fs_atomic_open(&atomic, scratch_path(name)), REL_OK);
+    fputs(text, atomic.file);
+    atomic.keep = keep;
+    assert_int_equal(fs_atomic_commit(&atomic), REL_OK);
+}
+
+static void what_is_replaced_can_be_kept(void **state) {
+    (void)state;
+    assert_int_equal(fs_make_folders(scratch_path("keep")), REL_OK);
+    char *keep = rel_strdup(scratch_path("keep/before"));
+    put("keep/file", "1", keep); /* there is nothing to keep yet */
+    assert_int_equal(count_entries("keep"), 1);
+    put("keep/file", "2", keep);
+    put("keep/file", "3", keep);
+    assert_content("keep/file", "3", 1);
+    assert_content("keep/before", "2", 1);
+    put("keep/file", "4", NULL);
+    assert_content("keep/file", "4", 1);
+    assert_content("keep/before", "2", 1);
+    assert_int_equal(count_entries("keep"), 2);
+    rel_free(keep);
+}
+
 /* The disk is full: stood in for by a limit on the size of files. */
 static void failed_write_keeps_the_old_file(void **state) {
     (void)state;
@@ -297,6 +322,7 @@ int main(void) {
         cmocka_unit_test(read_gives_bytes_and_a_zero),
         cmocka_unit_test(read_refuses),
         cmocka_unit_test(write_replaces),
+        cmocka_unit_test(what_is_replaced_can_be_kept),
         cmocka_unit_test(failed_write_keeps_the_old_file),
         cmocka_unit_test(failed_rename_leaves_nothing),
         cmocka_unit_test(stream_is_invisible_until_committed),
