@@ -194,7 +194,7 @@ BENCHMARKS = {
     "step-best": functools.partial(network, mode="step", precisions=["f32", "bf16"], variants=STEP_F32 + STEP_BF16,
                                    goal=1.7),
     "eval-f32": functools.partial(network, mode="eval", precisions=["f32"], variants=EVAL_F32, goal=2.7),
-    "eval-best": functools.partial(network, mode="eval", precisions=["f32"], variants=EVAL_F32 + EVAL_BF16, goal=1.6),
+    "eval-best": functools.partial(network, mode="eval", precisions=["f32", "bf16"], variants=EVAL_F32 + EVAL_BF16, goal=1.6),
     "memory-step": functools.partial(memory, precision="f32", variants=STEP_F32),
     "memory-step-bf16": functools.partial(memory, precision="bf16", variants=STEP_BF16),
 }

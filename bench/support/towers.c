@@ -70,8 +70,9 @@ rel_status towers_init(struct towers *towers, enum nn_mode mode, int batch, int 
                                   .extra_planes = training ? NN_SGD_PLANES : 0};
     *towers = (struct towers){.batch = batch, .threads = threads};
     bool narrow = strcmp(precision, "bf16") == 0;
-    if (narrow && !training)
-        return rel_fail(REL_ERR_UNSUPPORTED, "precision bf16: the engine evaluates in f32 alone");
+    if (narrow && !training && !rel_cpu_amx_bf16())
+        return rel_fail(REL_ERR_UNSUPPORTED,
+                        "precision bf16: without AMX the engine evaluates in f32 alone");
     if (!narrow && strcmp(precision, "f32") != 0)
         return rel_fail(REL_ERR_UNSUPPORTED, "precision %s: the engine has f32 and bf16",
                         precision);

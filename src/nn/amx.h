@@ -13,7 +13,6 @@
 #include "nn/block_kernels.h"
 #include "nn/dnnl_api.h"
 
-/* NN_CONV_FOLDED is never. */
 bool amx_supported(const struct nn_conv_shape *shape, enum nn_conv_pass pass);
 
 struct amx_plan;
@@ -23,12 +22,22 @@ rel_status amx_plan_create(struct amx_plan **plan, const struct nn_conv_shape *s
 void amx_plan_release(struct amx_plan *plan); /* NULL is fine */
 /* What a run wants as `scratch`, 64-byte aligned; its contents need not survive between runs. */
 size_t amx_scratch_bytes(const struct amx_plan *plan);
+/* NN_CONV_FOLDED reads weights that were loaded, 64-byte aligned: so many bytes; 0: plain ones. */
+size_t amx_weight_bytes(const struct amx_plan *plan);
+void amx_load(const struct amx_plan *plan, const float *plain, void *loaded);
 
 /* Done to a blocked input while it is loaded: x * scale + shift, then maybe ReLU. Padding stays
  * zero. */
 struct amx_norm {
     const float *scale, *shift; /* [in_channels] */
     bool relu;
+};
+
+/* What inference does to outputs before they are rounded. */
+struct amx_finish {
+    const float *bias; /* [out_channels] */
+    bool add;          /* to what the output holds */
+    bool relu;         /* a NaN stays a NaN */
 };
 
 /* What a run reads and does besides; {0}: nothing. */
@@ -39,11 +48,12 @@ struct amx_extras {
     /* Forward: [threads][2][out_channels], get sums of results, before they are rounded, and of
      * their squares. */
     double *sums;
+    const struct amx_finish *finish; /* NN_CONV_FOLDED */
 };
 
-/* Forward or backward-data: from, to as in nn_convolution_run, 64-byte aligned (a plain input need
- * not be). */
-void amx_run(const struct amx_plan *plan, const void *from, const float *weights,
+/* All but backward-weights: from, to, weights as in nn_convolution_run, 64-byte aligned (a plain
+ * input need not be). */
+void amx_run(const struct amx_plan *plan, const void *from, const void *weights,
              const struct amx_extras *extras, void *to, void *scratch);
 /* Backward-weights; `add`: to what `gradient` holds. */
 void amx_run_gradient(const struct amx_plan *plan, const void *input, const void *out_gradient,

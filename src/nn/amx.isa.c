@@ -193,9 +193,19 @@ INLINE void add_to(double *total, __m512 x) {
     _mm512_storeu_pd(total + 8, _mm512_add_pd(_mm512_loadu_pd(total + 8), high));
 }
 
-INLINE void store_half(const struct amx_product *p, const int half, const bool sum,
+/* A ReLU that lets a NaN pass. */
+INLINE __m512 rectified(__m512 y) {
+    __mmask16 less = _mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_LT_OQ);
+    return _mm512_mask_mov_ps(y, less, _mm512_setzero_ps());
+}
+
+enum store_extra { STORE, STORE_AND_SUM, FINISH };
+
+INLINE void store_half(const struct amx_product *p, const int half, const enum store_extra extra,
                        float pixels[AMX_PIXELS][AMX_BLOCK]) {
     __m512 s = _mm512_setzero_ps(), q = s;
+    const bool sum = extra == STORE_AND_SUM;
+    const __m512 bias = extra == FINISH ? _mm512_loadu_ps(p->bias[half]) : s;
     for (int i = 0; i < p->stretch_count; i++) {
         const struct amx_stretch *stretch = &p->stretches[i];
         bf16 *to = p->made[half] + stretch->to;
@@ -204,6 +214,11 @@ INLINE void store_half(const struct amx_product *p, const int half, const bool s
             if (sum) {
                 s = _mm512_add_ps(s, y);
                 q = _mm512_fmadd_ps(y, y, q);
+            }
+            if (extra == FINISH) {
+                y = _mm512_add_ps(y, bias);
+                if (p->finish->add) y = _mm512_add_ps(y, widen(load(to)));
+                if (p->finish->relu) y = rectified(y);
             }
             store(to, narrow(y));
         }
@@ -227,9 +242,11 @@ static void product(const struct amx_product *p) {
     TILE_STORE(1, pixels[1][0], ROW);
     for (int half = 0; half < 2 && p->made[half]; half++) {
         if (p->sums[0])
-            store_half(p, half, true, pixels[half]);
+            store_half(p, half, STORE_AND_SUM, pixels[half]);
+        else if (p->finish)
+            store_half(p, half, FINISH, pixels[half]);
         else
-            store_half(p, half, false, pixels[half]);
+            store_half(p, half, STORE, pixels[half]);
     }
 }
 

@@ -6,10 +6,9 @@
 
 _Static_assert((int)AMX_KERNEL_MAX == (int)TILED_KERNEL_MAX, "amx_supported asks tiled_supported");
 
-/* What the tiled kernels compute by AVX-512, without what inference fuses and with fewer plain
- * channels. */
+/* What the tiled kernels compute by AVX-512, with fewer plain channels. */
 bool amx_supported(const struct nn_conv_shape *s, enum nn_conv_pass pass) {
-    if (s->block != AMX_BLOCK || !rel_cpu_amx_bf16() || pass == NN_CONV_FOLDED) return false;
+    if (s->block != AMX_BLOCK || !rel_cpu_amx_bf16()) return false;
     if (s->plain_input && s->in_channels > AMX_PLAIN_CHANNELS) return false;
     return tiled_supported(s, pass);
 }
@@ -259,11 +258,21 @@ size_t amx_thread_bytes(const struct amx_plan *plan) {
     return elements * sizeof(bf16);
 }
 
+size_t amx_packed_bytes(const struct amx_plan *plan) {
+    return (size_t)amx_pairs(plan->made.blocks) * (size_t)plan->chunks * (size_t)plan->tap_count *
+           2 * AMX_TILE * sizeof(bf16);
+}
+
+size_t amx_weight_bytes(const struct amx_plan *plan) {
+    return plan->pass == NN_CONV_FOLDED ? amx_packed_bytes(plan) : 0;
+}
+
 size_t amx_scratch_bytes(const struct amx_plan *plan) {
-    size_t shared = plan->sums * (size_t)plan->parts * sizeof(float);
-    if (plan->pass != NN_CONV_BACKWARD_WEIGHTS)
-        shared = (size_t)amx_pairs(plan->made.blocks) * (size_t)plan->chunks *
-                 (size_t)plan->tap_count * 2 * AMX_TILE * sizeof(bf16);
+    size_t shared = 0;
+    if (plan->pass == NN_CONV_BACKWARD_WEIGHTS)
+        shared = plan->sums * (size_t)plan->parts * sizeof(float);
+    else if (plan->pass != NN_CONV_FOLDED)
+        shared = amx_packed_bytes(plan);
     return shared + amx_thread_bytes(plan) * (size_t)plan->threads;
 }
 

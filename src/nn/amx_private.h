@@ -84,9 +84,11 @@ struct amx_product {
     int pixels; /* AMX_PIXELS or half of it */
     const struct amx_stretch *stretches;
     int stretch_count;
-    bf16 *made[2];                /* of a pair; [1] NULL: there is none */
-    size_t made_step;             /* elements from pixel to pixel */
-    double *sums[2], *squares[2]; /* of the pair, or NULL; to be added to */
+    bf16 *made[2];                   /* of a pair; [1] NULL: there is none */
+    size_t made_step;                /* elements from pixel to pixel */
+    double *sums[2], *squares[2];    /* of the pair, or NULL; to be added to */
+    const struct amx_finish *finish; /* or NULL */
+    const float *bias[2];            /* of the pair, if there is a finish */
 };
 
 struct amx_pack {
@@ -160,6 +162,8 @@ struct amx_plan {
 
 static inline int amx_pairs(int blocks) { return (blocks + 1) / 2; }
 
+/* Of all weights, in the kernels' order. */
+size_t amx_packed_bytes(const struct amx_plan *plan);
 /* Of a thread: its panel, or cells, gradients and inputs. */
 size_t amx_thread_bytes(const struct amx_plan *plan);
 

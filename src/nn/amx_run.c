@@ -6,9 +6,10 @@
 struct run {
     const struct amx_plan *plan;
     struct amx_source from;
-    const float *plain;
+    const bf16 *weights;
     double *sums;
-    bf16 *to, *weights;
+    const struct amx_finish *finish; /* or NULL */
+    bf16 *to;
 };
 
 void amx_pack_cells(const struct amx_plan *plan, const struct amx_group *group,
@@ -93,8 +94,8 @@ static void gather_plain(const struct amx_plan *p, const float *plain, int k_hal
             }
 }
 
-static void pack_weights(const struct run *r, int pair, int chunk) {
-    const struct amx_plan *p = r->plan;
+static void pack_weights(const struct amx_plan *p, const float *plain, int pair, int chunk,
+                         bf16 *weights) {
     const struct nn_conv_shape *s = &p->shape;
     float taps[AMX_TAPS_MAX * AMX_BLOCK * AMX_BLOCK] __attribute__((aligned(64)));
     int area = s->kernel * s->kernel;
@@ -107,13 +108,25 @@ static void pack_weights(const struct run *r, int pair, int chunk) {
             if (made >= p->made.blocks || (!s->plain_input && reduced >= p->read.blocks)) {
                 memset(taps, 0, sizeof taps);
             } else if (s->plain_input) {
-                gather_plain(p, r->plain + (size_t)out * AMX_BLOCK * row, k_half, taps);
+                gather_plain(p, plain + (size_t)out * AMX_BLOCK * row, k_half, taps);
             } else {
-                p->gather(r->plain + (size_t)out * AMX_BLOCK * row + (size_t)in * AMX_BLOCK * area,
+                p->gather(plain + (size_t)out * AMX_BLOCK * row + (size_t)in * AMX_BLOCK * area,
                           row, area, back, taps);
             }
-            place_weights(p, half, k_half, chunk, taps, r->weights + pair * pair_elements(p));
+            place_weights(p, half, k_half, chunk, taps, weights + pair * pair_elements(p));
         }
+}
+
+/* In a parallel region, by all its threads. */
+static void share_packing(const struct amx_plan *p, const float *plain, bf16 *weights) {
+    int chunks = p->chunks, count = amx_pairs(p->made.blocks) * chunks;
+#pragma omp for schedule(static)
+    for (int i = 0; i < count; i++) pack_weights(p, plain, i / chunks, i % chunks, weights);
+}
+
+void amx_load(const struct amx_plan *plan, const float *plain, void *loaded) {
+#pragma omp parallel num_threads(plan->threads)
+    share_packing(plan, plain, loaded);
 }
 
 /* --- products --- */
@@ -169,12 +182,14 @@ static void make_class(const struct run *r, const struct amx_group *group, int p
         .tap_count = class->taps,
         .weights = r->weights + pair * pair_elements(p) + class_offset(p, class, 0),
         .stretches = stretches,
+        .finish = r->finish,
         .made_step = (size_t)p->made_step * AMX_BLOCK,
     };
     size_t plane = (size_t)p->made.height * (size_t)p->made.width * AMX_BLOCK;
     for (int half = 0; half < 2 && 2 * pair + half < p->made.blocks; half++) {
         size_t made = (size_t)(2 * pair + half);
         product.made[half] = r->to + ((size_t)group->image * p->made.blocks + made) * plane;
+        if (r->finish) product.bias[half] = r->finish->bias + made * AMX_BLOCK;
         if (!sums) continue;
         product.sums[half] = sums + made * AMX_BLOCK;
         product.squares[half] = product.sums[half] + (size_t)p->made.blocks * AMX_BLOCK;
@@ -218,23 +233,22 @@ static void run_thread(const struct run *r, int thread, char *panels) {
     p->kernels->release();
 }
 
-void amx_run(const struct amx_plan *plan, const void *from, const float *weights,
+void amx_run(const struct amx_plan *plan, const void *from, const void *weights,
              const struct amx_extras *extras, void *to, void *scratch) {
-    int pairs = amx_pairs(plan->made.blocks), chunks = plan->chunks;
+    bool loaded = plan->pass == NN_CONV_FOLDED;
     const struct run r = {
         .plan = plan,
         .from = {from, plan->read, plan->read_step, plan->shape.plain_input, extras->norm,
                  extras->norm_gradient},
-        .plain = weights,
+        .weights = loaded ? weights : scratch,
         .sums = extras->sums,
+        .finish = extras->finish,
         .to = to,
-        .weights = scratch,
     };
-    char *panels = (char *)(r.weights + (size_t)pairs * pair_elements(plan));
+    char *panels = (char *)scratch + (loaded ? 0 : amx_packed_bytes(plan));
 #pragma omp parallel num_threads(plan->threads)
     {
-#pragma omp for schedule(static)
-        for (int i = 0; i < pairs * chunks; i++) pack_weights(&r, i / chunks, i % chunks);
+        if (!loaded) share_packing(plan, weights, scratch);
 #pragma omp for schedule(static, 1)
         for (int thread = 0; thread < plan->threads; thread++) run_thread(&r, thread, panels);
     }

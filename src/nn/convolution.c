@@ -189,11 +189,13 @@ static void convert(const struct nn_convolution *c, bool widen, const void *from
 }
 
 size_t nn_convolution_weight_bytes(const struct nn_convolution *c) {
+    if (c->amx) return amx_weight_bytes(c->amx);
     return c->load ? nn_kernel_weight_bytes(c->kernel) : 0;
 }
 
 rel_status nn_convolution_load(struct nn_convolution *c, const float *plain, void *loaded,
                                void *scratch) {
+    if (c->amx && amx_weight_bytes(c->amx)) amx_load(c->amx, plain, loaded);
     if (!c->load) return REL_OK;
     void *data[] = {(void *)plain, loaded};
     return nn_kernel_run(c->load, data, scratch);
@@ -218,6 +220,7 @@ static rel_status run_library_widened(struct nn_convolution *c, const void *from
         return REL_OK;
     }
     if (!s->plain_input) convert(c, true, from, copies.input, input_pixels(s));
+    if (c->task.add) convert(c, true, to, copies.output, output_pixels(s));
     REL_TRY(run_library(c, s->plain_input ? from : copies.input, weights, bias, copies.output,
                         scratch));
     convert(c, false, copies.output, to, output_pixels(s));
@@ -234,7 +237,9 @@ rel_status nn_convolution_run(struct nn_convolution *c, const void *from, const 
         return REL_OK;
     }
     if (c->amx) {
-        amx_run(c->amx, from, weights, &(struct amx_extras){0}, to, scratch);
+        const struct amx_finish finish = {bias, t->add, t->relu};
+        const struct amx_extras extras = {.finish = folded ? &finish : NULL};
+        amx_run(c->amx, from, weights, &extras, to, scratch);
         return REL_OK;
     }
     if (!c->winograd)
@@ -258,8 +263,9 @@ rel_status nn_convolution_run_fused(struct nn_convolution *c, const void *from,
                                     void *to, void *scratch) {
     if (c->amx) {
         const struct amx_norm norm = {fusion->scale, fusion->shift, fusion->relu};
-        const struct amx_extras extras = {fusion->scale ? &norm : NULL, fusion->norm_gradient,
-                                          fusion->sums};
+        const struct amx_extras extras = {.norm = fusion->scale ? &norm : NULL,
+                                          .norm_gradient = fusion->norm_gradient,
+                                          .sums = fusion->sums};
         amx_run(c->amx, from, weights, &extras, to, scratch);
         return REL_OK;
     }
@@ -278,8 +284,8 @@ rel_status nn_convolution_run_gradient(struct nn_convolution *c, const void *inp
     if (c->amx) {
         struct amx_norm norm = {NULL, NULL, false};
         if (apply) norm = (struct amx_norm){fusion->scale, fusion->shift, fusion->relu};
-        const struct amx_extras extras = {apply ? &norm : NULL,
-                                          fusion ? fusion->norm_gradient : NULL, NULL};
+        const struct amx_extras extras = {.norm = apply ? &norm : NULL,
+                                          .norm_gradient = fusion ? fusion->norm_gradient : NULL};
         amx_run_gradient(c->amx, input, out_gradient, &extras, add, gradient, scratch);
         return REL_OK;
     }

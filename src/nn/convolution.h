@@ -19,7 +19,7 @@ struct nn_conv_task {
     enum nn_conv_pass pass;
     struct nn_conv_shape shape;
     bool add, relu; /* NN_CONV_FOLDED: see nn_conv_kernel_init */
-    bool bf16;      /* blocked activations and their gradients are stored so; never folded */
+    bool bf16;      /* blocked activations and their gradients are stored so */
 };
 
 struct nn_convolution;

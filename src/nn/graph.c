@@ -11,7 +11,8 @@ rel_status nn_graph_init(struct nn_graph **out, struct nn_runtime *runtime, enum
     if (!graph) return REL_ERR_MEMORY;
     graph->runtime = runtime;
     graph->mode = mode;
-    bool half = mode == NN_TRAINING && runtime->precision == NN_BF16;
+    /* Inference keeps little: without tiles of bf16 rounding would cost time and gain nothing. */
+    bool half = runtime->precision == NN_BF16 && (mode == NN_TRAINING || rel_cpu_amx_bf16());
     graph->stored_bytes = half ? sizeof(bf16) : sizeof(float);
     graph->kernels = half ? runtime->bf16_kernels : runtime->kernels;
     graph->parameters = parameters;

@@ -30,9 +30,9 @@ enum nn_kernels {
     NN_KERNELS_AMX,      /* those on tiles of bf16 wherever they can */
 };
 
-/* How training stores feature maps and their gradients between operations. Everything is computed
- * in float, sums of batch norms in double, but for products of convolutions where the CPU has tiles
- * for bf16 (amx.h); parameters, features and inference are float always. */
+/* How feature maps and their gradients are stored between operations. Everything is computed in
+ * float, sums of batch norms in double, but for products of convolutions where the CPU has tiles
+ * for bf16 (amx.h); parameters and features are float always, inference is where it has none. */
 enum nn_precision { NN_F32, NN_BF16, NN_PRECISIONS };
 extern const char *const nn_precision_names[NN_PRECISIONS]; /* "f32", "bf16" */
 

@@ -300,9 +300,13 @@ static rel_status fold_weights(struct nn_graph *graph, struct conv_bn *state) {
     return REL_OK;
 }
 
-static void copy(float *to, const float *from, size_t count, int threads) {
-#pragma omp parallel for simd schedule(static) num_threads(threads)
-    for (size_t i = 0; i < count; i++) to[i] = from[i];
+static void copy(void *to, const void *from, size_t bytes, int threads) {
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+    for (int t = 0; t < threads; t++) {
+        size_t first = bytes * (size_t)t / (size_t)threads;
+        size_t end = bytes * ((size_t)t + 1) / (size_t)threads;
+        memcpy((char *)to + first, (const char *)from + first, end - first);
+    }
 }
 
 static rel_status forward_inference(struct nn_graph *graph, struct nn_op *op,
@@ -311,7 +315,7 @@ static rel_status forward_inference(struct nn_graph *graph, struct nn_op *op,
     float *bias = (float *)nn_buffer_data(graph, state->folded) + state->shape.out_channels;
     REL_TRY(fold_weights(graph, state));
     if (state->residual && pass->in[1] != pass->out)
-        copy(pass->out, pass->in[1], graph->values[op->out].count, graph->runtime->threads);
+        copy(pass->out, pass->in[1], nn_value_bytes(graph, op->out), graph->runtime->threads);
     bool plain = state->forward_weights == NN_NONE;
     return nn_convolution_run(
         state->forward, pass->in[0],

@@ -9,8 +9,8 @@
 struct nn_runtime {
     struct nn_library *library;
     const struct nn_block_kernels *kernels, *bf16_kernels; /* by how activations are stored */
-    enum nn_precision precision;                           /* of training */
-    struct comm *ranks;                                    /* of synchronised batch norm, or NULL */
+    enum nn_precision precision;
+    struct comm *ranks; /* of synchronised batch norm, or NULL */
     int threads, block;
     enum nn_kernels choose;
     struct nn_conv_choices *choices; /* conv_choice.h */

@@ -1,4 +1,4 @@
-#include "train/session.h"
+#include "train/precision.h"
 
 #include "comm/comm.h"
 
@@ -36,8 +36,15 @@ rel_status session_begin(struct session *session, struct store *store, struct se
     REL_TRY_CLEANUP(train_config_resolve(&session->config, settings, session->info));
     if (session->config.options.train_on == TRAIN_ON_BOTH)
         REL_TRY_CLEANUP(store_join_validation(session->store));
-    const struct nn_runtime_config runtime = {.threads = (int)session->config.options.threads,
-                                              .kernels = session->config.options.kernels};
+    const struct train_options *options = &session->config.options;
+    /* A run that is opened says what it was trained in, and is measured so; for one that begins
+     * precision_settle may have to find out. */
+    bool settled = options->precision != PRECISION_AUTO;
+    const struct nn_runtime_config runtime = {
+        .threads = (int)options->threads,
+        .precision = settled ? (enum nn_precision)options->precision : NN_F32,
+        .kernels = options->kernels,
+    };
     REL_TRY_CLEANUP(nn_runtime_init(&session->runtime, &runtime));
     status = model_make(session, training);
 cleanup:
