@@ -103,9 +103,10 @@ const struct rel_option train_option_table[] = {
            .help = "L2 penalty of linear probes on standardised features; scikit-learn's 1 / C."),
     OPTION("precision", OPTION_CHOICE, precision, .default_value = "f32",
            .choices = "f32|bf16|auto",
-           .help = "How training stores feature maps and their gradients; everything is computed "
-                   "in f32, and so are weights. bf16 takes about half the memory; auto: the "
-                   "faster of both for this model, as measured once on this machine."),
+           .help = "How feature maps and their gradients are stored; weights and sums are f32. "
+                   "bf16 takes about half the memory, and with AMX about half the time, and the "
+                   "run is measured and diagnosed so; auto: the faster of both for training this "
+                   "model, as measured once on this machine."),
     OPTION("kernels", OPTION_CHOICE, kernels, .default_value = "fixed", .choices = "auto|fixed",
            .help =
                "How compute kernels are chosen: by a fixed rule, which never times anything and "
