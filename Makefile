@@ -266,7 +266,7 @@ lint-shell:
 # clang has no omp.h of its own: it gets gcc's, alone and without the one attribute that clang lacks.
 # cpu.c asks gcc's builtins about levels of x86-64 that this clang does not know.
 TIDY_SRC   = $(filter-out src/base/cpu.c,$(ALL_SRC)) $(if $(MPI_SO),$(MPI_SRC))
-TIDY_FLAGS = $(filter-out -fstack-clash-protection -ffile-prefix-map=%,$(CFLAGS_ALL)) -Itests -DREL_ISA=baseline \
+TIDY_FLAGS = $(filter-out -fstack-clash-protection -ffile-prefix-map=%,$(CFLAGS_ALL)) -Itests -Ibench -DREL_ISA=baseline \
              -Wno-unknown-warning-option -idirafter $(BUILD)/tidy $(MPI_CFLAGS)
 lint-tidy: $(PROTO_C)
 	@mkdir -p $(BUILD)/tidy
