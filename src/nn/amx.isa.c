@@ -133,27 +133,49 @@ static void pack(const struct amx_pack *p) {
         pack_as(p, AS_IT_IS);
 }
 
-/* A row of the picture as [columns][4 channels], then the cells, which overlap. */
+/* Two rows of k as one row of pairs. */
+INLINE __m512i paired(__m256i even, __m256i odd) {
+    return _mm512_or_si512(_mm512_cvtepu16_epi32(even),
+                           _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
+}
+
+enum { AT_A_TIME = 16 };
+
+/* Columns of a row of the picture, `column` on, as [columns][4 channels]; zeros outside. */
+INLINE void plain_line(const struct amx_pack *p, int row, int column, int columns, bf16 *line) {
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    const __m512i each = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    ptrdiff_t plane = (ptrdiff_t)p->of.height * p->of.width;
+    const float *values = (const float *)p->map + (ptrdiff_t)row * p->of.width;
+    bool there = row >= 0 && row < p->of.height;
+    for (int i = 0; i < columns; i += AT_A_TIME, line += (ptrdiff_t)AT_A_TIME * 4) {
+        __m512i at = _mm512_add_epi32(each, _mm512_set1_epi32(column + i));
+        __mmask16 inside = _mm512_cmplt_epu32_mask(at, _mm512_set1_epi32(p->of.width));
+        __m256i channels[AMX_PLAIN_CHANNELS];
+#pragma GCC unroll 4
+        for (int c = 0; c < AMX_PLAIN_CHANNELS; c++) {
+            channels[c] = _mm256_setzero_si256();
+            if (!there || c >= p->of.blocks || !inside) continue;
+            channels[c] = narrow(_mm512_maskz_loadu_ps(inside, values + c * plane + (column + i)));
+        }
+        __m512i first = paired(channels[0], channels[1]), other = paired(channels[2], channels[3]);
+        _mm512_storeu_si512(line, _mm512_permutex2var_epi32(first, low, other));
+        _mm512_storeu_si512(line + (ptrdiff_t)AT_A_TIME * 2,
+                            _mm512_permutex2var_epi32(first, high, other));
+    }
+}
+
+/* A row of the picture as a line, then the cells, which overlap. */
 static void pack_plain(const struct amx_pack *p) {
     enum { COLUMNS = 64 }; /* cells at a time */
-    const float *map = p->map;
-    size_t plane = (size_t)p->of.height * p->of.width;
-    bf16 line[(COLUMNS * AMX_KERNEL_MAX + AMX_PLAIN_COLUMNS) * AMX_PLAIN_CHANNELS];
+    bf16 line[(COLUMNS * AMX_KERNEL_MAX + AMX_PLAIN_COLUMNS + AT_A_TIME) * AMX_PLAIN_CHANNELS];
     bf16 *to = p->cells;
     for (int r = 0, row = p->row; r < p->rows; r++, row += p->step)
         for (int x = 0; x < p->pitch; x += COLUMNS) {
             int cells = p->pitch - x < COLUMNS ? p->pitch - x : COLUMNS;
             int columns = (cells - 1) * p->step + AMX_PLAIN_COLUMNS;
-            int column = p->column + x * p->step;
-            memset(line, 0, (size_t)columns * AMX_PLAIN_CHANNELS * sizeof *line);
-            int from = column < 0 ? -column : 0;
-            int until = columns < p->of.width - column ? columns : p->of.width - column;
-            if (row < 0 || row >= p->of.height) until = 0;
-            for (int c = 0; c < p->of.blocks && from < until; c++) {
-                const float *values = map + (size_t)c * plane + (ptrdiff_t)row * p->of.width;
-                for (int i = from; i < until; i++)
-                    line[i * AMX_PLAIN_CHANNELS + c] = bf16_from_f32(values[column + i]);
-            }
+            plain_line(p, row, p->column + x * p->step, columns, line);
             const bf16 *at = line;
             for (int i = 0; i < cells; i++, to += AMX_CELL, at += p->step * AMX_PLAIN_CHANNELS)
                 _mm512_storeu_si512(to, _mm512_loadu_si512(at));
@@ -162,14 +184,25 @@ static void pack_plain(const struct amx_pack *p) {
 
 /* --- forward, backward-data --- */
 
-/* A tile of 16 pixels, or two, times a pair of blocks. */
-INLINE void multiply(const struct amx_product *p, const bool two) {
-    const bf16 *w = p->weights, *panel = p->panel;
-    TILE_ZERO(0);
-    TILE_ZERO(1);
-    TILE_ZERO(2);
-    TILE_ZERO(3);
-    for (int b = 0; b < p->chunks; b++, panel += p->panel_chunk)
+typedef float run_sums[2][AMX_PIXELS][AMX_BLOCK]; /* of a pair */
+
+/* A tile of 16 pixels, or two, times a pair of blocks, summed over chunks first <= b < end. */
+INLINE void multiply(const struct amx_product *p, const struct amx_run *run, int first, int end,
+                     run_sums sums, const bool two) {
+    const bf16 *w = p->weights + (size_t)first * (size_t)p->tap_count * 2 * AMX_TILE;
+    const bf16 *panel = run->panel + (size_t)first * p->panel_chunk;
+    if (first > 0) {
+        TILE_LOAD(0, sums[0][0], ROW);
+        TILE_LOAD(1, sums[1][0], ROW);
+        if (two) TILE_LOAD(2, sums[0][AMX_PIXELS / 2], ROW);
+        if (two) TILE_LOAD(3, sums[1][AMX_PIXELS / 2], ROW);
+    } else {
+        TILE_ZERO(0);
+        TILE_ZERO(1);
+        TILE_ZERO(2);
+        TILE_ZERO(3);
+    }
+    for (int b = first; b < end; b++, panel += p->panel_chunk)
         for (int k = 0; k < p->tap_count; k++, w += 2 * AMX_TILE) {
             const bf16 *x = panel + p->taps[k];
             TILE_LOAD(4, x, ROW);
@@ -183,6 +216,10 @@ INLINE void multiply(const struct amx_product *p, const bool two) {
                 TILE_MULTIPLY(3, 5, 7);
             }
         }
+    TILE_STORE(0, sums[0][0], ROW);
+    TILE_STORE(1, sums[1][0], ROW);
+    if (two) TILE_STORE(2, sums[0][AMX_PIXELS / 2], ROW);
+    if (two) TILE_STORE(3, sums[1][AMX_PIXELS / 2], ROW);
 }
 
 /* Sums in float over a product's pixels, then in double. */
@@ -201,13 +238,13 @@ INLINE __m512 rectified(__m512 y) {
 
 enum store_extra { STORE, STORE_AND_SUM, FINISH };
 
-INLINE void store_half(const struct amx_product *p, const int half, const enum store_extra extra,
-                       float pixels[AMX_PIXELS][AMX_BLOCK]) {
+INLINE void store_half(const struct amx_product *p, const struct amx_run *run, const int half,
+                       const enum store_extra extra, float pixels[AMX_PIXELS][AMX_BLOCK]) {
     __m512 s = _mm512_setzero_ps(), q = s;
     const bool sum = extra == STORE_AND_SUM;
     const __m512 bias = extra == FINISH ? _mm512_loadu_ps(p->bias[half]) : s;
-    for (int i = 0; i < p->stretch_count; i++) {
-        const struct amx_stretch *stretch = &p->stretches[i];
+    for (int i = 0; i < run->stretch_count; i++) {
+        const struct amx_stretch *stretch = &run->stretches[i];
         bf16 *to = p->made[half] + stretch->to;
         for (int k = 0; k < stretch->count; k++, to += p->made_step) {
             __m512 y = _mm512_load_ps(pixels[stretch->first + k]);
@@ -229,31 +266,32 @@ INLINE void store_half(const struct amx_product *p, const int half, const enum s
     }
 }
 
-static void product(const struct amx_product *p) {
-    float pixels[2][AMX_PIXELS][AMX_BLOCK] __attribute__((aligned(64)));
-    if (p->pixels == AMX_PIXELS) {
-        multiply(p, true);
-        TILE_STORE(2, pixels[0][AMX_PIXELS / 2], ROW);
-        TILE_STORE(3, pixels[1][AMX_PIXELS / 2], ROW);
-    } else {
-        multiply(p, false);
-    }
-    TILE_STORE(0, pixels[0][0], ROW);
-    TILE_STORE(1, pixels[1][0], ROW);
+INLINE void store_run(const struct amx_product *p, const struct amx_run *run, run_sums sums) {
     for (int half = 0; half < 2 && p->made[half]; half++) {
         if (p->sums[0])
-            store_half(p, half, STORE_AND_SUM, pixels[half]);
+            store_half(p, run, half, STORE_AND_SUM, sums[half]);
         else if (p->finish)
-            store_half(p, half, FINISH, pixels[half]);
+            store_half(p, run, half, FINISH, sums[half]);
         else
-            store_half(p, half, STORE, pixels[half]);
+            store_half(p, run, half, STORE, sums[half]);
     }
 }
 
-/* Two rows of k as one row of pairs. */
-INLINE __m512i paired(__m256i even, __m256i odd) {
-    return _mm512_or_si512(_mm512_cvtepu16_epi32(even),
-                           _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
+static void product(const struct amx_product *p) {
+    enum { STEPS = 18 }; /* of two tiles of weights, which nearly fit L1 */
+    run_sums sums[AMX_RUNS] __attribute__((aligned(64)));
+    int part = p->tap_count > STEPS ? 1 : STEPS / (p->tap_count ? p->tap_count : 1);
+    for (int first = 0; first < p->chunks; first += part) {
+        int end = first + part < p->chunks ? first + part : p->chunks;
+        for (int i = 0; i < p->run_count; i++) {
+            const struct amx_run *run = &p->runs[i];
+            if (run->pixels == AMX_PIXELS)
+                multiply(p, run, first, end, sums[i], true);
+            else
+                multiply(p, run, first, end, sums[i], false);
+            if (end == p->chunks) store_run(p, run, sums[i]);
+        }
+    }
 }
 
 static void narrow_rows(const float *rows, bf16 *to) {

@@ -160,14 +160,17 @@ static rel_status lay_out(struct amx_plan *plan) {
 
 /* --- groups --- */
 
-/* So many cells of a sheet, all chunks together, that they fill half of L2; backward-weights: with
- * the gradients of all blocks that a thread sums at a time. */
+/* So many cells of a sheet, all chunks together, that they fill a quarter of L2, beside the
+ * weights; backward-weights: half of it, with the gradients of all blocks that a thread sums at a
+ * time. */
 static int cells_that_fit(const struct amx_plan *plan) {
-    size_t cell = AMX_CELL * sizeof(bf16), bytes = rel_cpu_cache_bytes(2) / 2;
+    size_t cell = AMX_CELL * sizeof(bf16), bytes = rel_cpu_cache_bytes(2) / 4;
     size_t each = cell * (size_t)plan->sheet_count * (size_t)plan->chunks;
-    if (plan->pass == NN_CONV_BACKWARD_WEIGHTS)
+    if (plan->pass == NN_CONV_BACKWARD_WEIGHTS) {
+        bytes *= 2;
         each = cell *
                (size_t)(1 + plan->copies + parts_of(amx_pairs(plan->made.blocks), plan->columns));
+    }
     return (int)(bytes / each);
 }
 

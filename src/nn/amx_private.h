@@ -32,7 +32,8 @@ enum {
     AMX_TILE = 512, /* bf16 of a tile; floats of one are half as many */
     AMX_KERNEL_MAX = 7,
     AMX_TAPS_MAX = AMX_KERNEL_MAX * AMX_KERNEL_MAX,
-    AMX_PIXELS = 32, /* of a product */
+    AMX_PIXELS = 32, /* of a run */
+    AMX_RUNS = 2,    /* of a product */
     AMX_TAIL = 64,   /* cells behind a sheet that are read and do not count */
     AMX_PLAIN_COLUMNS = 8,
     AMX_PLAIN_CHANNELS = 4
@@ -69,21 +70,29 @@ struct amx_group {
     int image, images, from, to; /* rows q */
 };
 
-/* Some consecutive pixels of a row, as far as they lie in a product. */
+/* Some consecutive pixels of a row, as far as they lie in a run. */
 struct amx_stretch {
     int first, count;
     size_t to; /* elements, from `made` */
 };
 
-struct amx_product {
+/* Consecutive cells, and which of them are pixels. */
+struct amx_run {
     const bf16 *panel; /* at the first pixel */
+    int pixels;        /* AMX_PIXELS or half of it */
+    int stretch_count;
+    struct amx_stretch stretches[AMX_PIXELS];
+};
+
+/* Some runs times a pair of made blocks. A part of the weights passes all runs before the next
+ * does, so that it comes from L2 once. */
+struct amx_product {
+    struct amx_run runs[AMX_RUNS];
+    int run_count;
     size_t panel_chunk;
     const ptrdiff_t *taps; /* bf16, from a made pixel's cell */
     int chunks, tap_count;
     const bf16 *weights;
-    int pixels; /* AMX_PIXELS or half of it */
-    const struct amx_stretch *stretches;
-    int stretch_count;
     bf16 *made[2];                   /* of a pair; [1] NULL: there is none */
     size_t made_step;                /* elements from pixel to pixel */
     double *sums[2], *squares[2];    /* of the pair, or NULL; to be added to */

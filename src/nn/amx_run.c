@@ -136,21 +136,22 @@ struct place {
     int image, row, column;
 };
 
-/* The pixels among the next AMX_PIXELS cells; returns the cell of the first. */
-static int next_pixels(const struct amx_plan *p, const struct amx_group *group,
-                       const struct amx_class *class, int from, int to, struct place *at,
-                       struct amx_stretch *stretches, int *count) {
+/* The pixels among the next AMX_PIXELS cells of the panel. */
+static void next_run(const struct amx_plan *p, const struct amx_group *group,
+                     const struct amx_class *class, int from, int to, const bf16 *panel,
+                     struct place *at, struct amx_run *run) {
     size_t step = (size_t)p->made_step, width = (size_t)p->made.width;
     size_t image = (size_t)p->made.blocks * (size_t)p->made.height * width;
-    int first = -1;
-    *count = 0;
+    int first = -1, end = 0;
+    run->stretch_count = 0;
     while (at->image < group->images) {
         int cell = (at->image * p->picture_rows + at->row - group->from) * p->pitch + at->column;
         if (first < 0) first = cell;
         int offset = cell - first, length = class->end - at->column;
         if (offset >= AMX_PIXELS) break;
         if (length > AMX_PIXELS - offset) length = AMX_PIXELS - offset;
-        stretches[(*count)++] = (struct amx_stretch){
+        end = offset + length;
+        run->stretches[run->stretch_count++] = (struct amx_stretch){
             .first = offset,
             .count = length,
             .to = ((size_t)at->image * image + (step * at->row + class->row) * width +
@@ -164,7 +165,8 @@ static int next_pixels(const struct amx_plan *p, const struct amx_group *group,
         at->row = from;
         at->image++;
     }
-    return first;
+    run->panel = panel + (ptrdiff_t)first * AMX_CELL;
+    run->pixels = end > AMX_PIXELS / 2 ? AMX_PIXELS : AMX_PIXELS / 2;
 }
 
 /* One class of the group's pixels and one pair of blocks. */
@@ -174,14 +176,12 @@ static void make_class(const struct run *r, const struct amx_group *group, int p
     int from = group->from > class->from ? group->from : class->from;
     int to = group->to < class->to ? group->to : class->to;
     if (from >= to || class->first >= class->end) return;
-    struct amx_stretch stretches[AMX_PIXELS];
     struct amx_product product = {
         .panel_chunk = p->panel_chunk,
         .taps = p->tap_offsets + class->first_tap,
         .chunks = p->chunks,
         .tap_count = class->taps,
         .weights = r->weights + pair * pair_elements(p) + class_offset(p, class, 0),
-        .stretches = stretches,
         .finish = r->finish,
         .made_step = (size_t)p->made_step * AMX_BLOCK,
     };
@@ -196,10 +196,9 @@ static void make_class(const struct run *r, const struct amx_group *group, int p
     }
     struct place at = {0, from, class->first};
     while (at.image < group->images) {
-        int cell = next_pixels(p, group, class, from, to, &at, stretches, &product.stretch_count);
-        const struct amx_stretch *last = &stretches[product.stretch_count - 1];
-        product.panel = panel + (ptrdiff_t)cell * AMX_CELL;
-        product.pixels = last->first + last->count > AMX_PIXELS / 2 ? AMX_PIXELS : AMX_PIXELS / 2;
+        product.run_count = 0;
+        while (at.image < group->images && product.run_count < AMX_RUNS)
+            next_run(p, group, class, from, to, panel, &at, &product.runs[product.run_count++]);
         p->kernels->product(&product);
     }
 }

@@ -315,8 +315,8 @@ INLINE int larger(int a, int b) { return a > b ? a : b; }
 INLINE int smaller(int a, int b) { return a < b ? a : b; }
 
 INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, const stored *x,
-                        const float *scale, const float *shift, bool relu, bool apply, stored *out,
-                        uint8_t *tap) {
+                        const float *scale, const float *shift, bool relu, bool apply, bool places,
+                        stored *out, uint8_t *tap) {
     block_f32 a = apply ? load_any(scale) : (block_f32){0};
     block_f32 b = apply ? load_any(shift) : (block_f32){0};
     float floor = floor_of(relu);
@@ -333,24 +333,28 @@ INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, c
                     if (apply) v = normalized(v, a, b, floor);
                     block_i32 take = (v > best) | (v != v); // NOLINT(misc-redundant-expression)
                     best = choose(take, v, best);
-                    place = (take & (r * kernel + c)) | (~take & place);
+                    if (places) place = (take & (r * kernel + c)) | (~take & place);
                 }
             size_t o = ((size_t)i * s->out_width + j) * BLOCK;
             store(out + o, best, false);
-            if (tap) *(block_u8 *)(tap + o) = __builtin_convertvector(place, block_u8);
+            if (places) *(block_u8 *)(tap + o) = __builtin_convertvector(place, block_u8);
         }
 }
 
 static void max_pool(const struct nn_pool_shape *shape, const void *x, const float *scale,
                      const float *shift, bool relu, void *out, uint8_t *tap) {
-    if (shape->kernel == 3 && shape->stride == 2 && scale)
-        max_pool_as(shape, 3, 2, x, scale, shift, relu, true, out, tap);
-    else if (shape->kernel == 3 && shape->stride == 2)
-        max_pool_as(shape, 3, 2, x, NULL, NULL, false, false, out, tap);
+    const int kernel = shape->kernel, stride = shape->stride;
+    const bool usual = kernel == 3 && stride == 2;
+    if (usual && scale && tap)
+        max_pool_as(shape, 3, 2, x, scale, shift, relu, true, true, out, tap);
+    else if (usual && !scale && tap)
+        max_pool_as(shape, 3, 2, x, NULL, NULL, false, false, true, out, tap);
+    else if (usual && !scale)
+        max_pool_as(shape, 3, 2, x, NULL, NULL, false, false, false, out, NULL);
     else if (scale)
-        max_pool_as(shape, shape->kernel, shape->stride, x, scale, shift, relu, true, out, tap);
+        max_pool_as(shape, kernel, stride, x, scale, shift, relu, true, tap != NULL, out, tap);
     else
-        max_pool_as(shape, shape->kernel, shape->stride, x, NULL, NULL, false, false, out, tap);
+        max_pool_as(shape, kernel, stride, x, NULL, NULL, false, false, tap != NULL, out, tap);
 }
 
 /* First and last window that covers a place; `at` counts from the padding's start. */

@@ -362,6 +362,8 @@ static void inference_in_bf16(void **state) {
     double wrong = distance(features[NN_F32], features[NN_BF16], BATCH * FEATURES);
     if (rel_cpu_amx_bf16() ? !(wrong > 1e-5 && wrong < 0.01) : wrong != 0)
         fail_msg("features differ by %g", wrong);
+    /* The ReLU of the library's folded kernels makes zero of a NaN. */
+    if (!rel_cpu_amx_bf16() || getenv("RELEARN_KERNELS")) return;
     inference_run(NN_BF16, true, features[NN_BF16]);
     assert_true(isnan(features[NN_BF16][0]));
     assert_false(isnan(features[NN_BF16][(BATCH - 1) * FEATURES]));
