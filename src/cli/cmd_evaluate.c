@@ -117,13 +117,15 @@ static rel_status confusion_fill(const struct view *view, struct table *table) {
     const struct metrics *all = &view->evaluation->all;
     char **names = view->run->session.info->class_names;
     size_t classes = (size_t)all->classes;
+    uint64_t counts[CONFUSION_CLASSES_MAX * CONFUSION_CLASSES_MAX];
+    metrics_confusion_fill(all, counts);
     table->columns = all->classes + 1;
     REL_TRY(table_add(table, "%s", ""));
     for (size_t c = 0; c < classes; c++) REL_TRY(table_add(table, "%.12s", names[c]));
     for (size_t i = 0; i < classes; i++) {
         REL_TRY(table_add(table, "%s", names[i]));
         for (size_t j = 0; j < classes; j++) {
-            uint64_t count = all->confusion[i * classes + j];
+            uint64_t count = counts[i * classes + j];
             REL_TRY(count ? table_add(table, "%llu", (unsigned long long)count)
                           : table_add(table, "."));
         }
@@ -131,28 +133,22 @@ static rel_status confusion_fill(const struct view *view, struct table *table) {
     return REL_OK;
 }
 
-struct confusion {
-    uint64_t count;
-    int label, predicted;
-};
-
-static int by_falling_count(const void *a, const void *b) {
+static int by_falling_samples(const void *a, const void *b) {
     const struct confusion *x = a, *y = b;
-    if (x->count != y->count) return x->count < y->count ? 1 : -1;
+    if (x->samples != y->samples) return x->samples < y->samples ? 1 : -1;
     return x->label != y->label ? x->label - y->label : x->predicted - y->predicted;
 }
 
 static rel_status mistakes_fill(const struct view *view, struct table *table) {
     const struct metrics *all = &view->evaluation->all;
     char **names = view->run->session.info->class_names;
-    size_t classes = (size_t)all->classes, found = 0;
-    struct confusion *list = rel_alloc(classes * classes, sizeof *list);
+    size_t found = 0;
+    struct confusion *list = rel_alloc(all->confusion_count, sizeof *list);
     if (!list) return REL_ERR_MEMORY;
-    for (size_t i = 0; i < classes * classes; i++)
-        if (i / classes != i % classes && all->confusion[i])
-            list[found++] =
-                (struct confusion){all->confusion[i], (int)(i / classes), (int)(i % classes)};
-    qsort(list, found, sizeof *list, by_falling_count);
+    for (size_t i = 0; i < all->confusion_count; i++)
+        if (all->confusions[i].label != all->confusions[i].predicted)
+            list[found++] = all->confusions[i];
+    qsort(list, found, sizeof *list, by_falling_samples);
     rel_status status = REL_OK;
     table->columns = 3;
     REL_TRY_CLEANUP(table_add(table, "class"));
@@ -161,7 +157,7 @@ static rel_status mistakes_fill(const struct view *view, struct table *table) {
     for (size_t i = 0; i < found && i < CONFUSIONS_SHOWN; i++) {
         REL_TRY_CLEANUP(table_add(table, "%s", names[list[i].label]));
         REL_TRY_CLEANUP(table_add(table, "%s", names[list[i].predicted]));
-        REL_TRY_CLEANUP(table_add(table, "%llu", (unsigned long long)list[i].count));
+        REL_TRY_CLEANUP(table_add(table, "%llu", (unsigned long long)list[i].samples));
     }
 cleanup:
     rel_free(list);

@@ -3,6 +3,7 @@
 #include "report/report_private.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { CLASSES_IN_TABLE = 32, MISTAKES_SHOWN = 40, BINS_MAX = 100 };
@@ -21,6 +22,31 @@ static const char *class_name(const json_t *classes, size_t c) {
     return name ? name : "?";
 }
 
+/* --- confusion --- */
+
+/* Samples of class `label` that were taken for `predicted`, of all seeds. */
+struct pair {
+    size_t label, predicted;
+    double samples;
+};
+
+struct pairs {
+    struct pair *list; /* [count], no two alike behind pairs_merge */
+    size_t count, capacity;
+};
+
+/* Zeros and what is no pair of classes are passed over. */
+static rel_status pair_add(struct pairs *pairs, size_t classes, double label, double predicted,
+                           double samples) {
+    if (!(label >= 0 && label < (double)classes && predicted >= 0 && predicted < (double)classes &&
+          samples > 0))
+        return REL_OK;
+    REL_TRY(
+        rel_reserve((void **)&pairs->list, &pairs->capacity, pairs->count, sizeof *pairs->list));
+    pairs->list[pairs->count++] = (struct pair){(size_t)label, (size_t)predicted, samples};
+    return REL_OK;
+}
+
 /* [classes][classes]? What a file only claims is not believed. */
 static bool is_square(const json_t *rows, size_t classes) {
     const json_t *row;
@@ -32,28 +58,58 @@ static bool is_square(const json_t *rows, size_t classes) {
     return true;
 }
 
-/* Sum over the group's runs that have as many classes: *counts [classes][classes], rel_free it;
- * NULL: none has. */
-static rel_status confusion_sum(const struct report *report, int group, size_t classes,
-                                double **counts) {
-    *counts = NULL;
-    for (int i = 0; i < report->compare.count; i++) {
-        const json_t *rows = json_object_get(test_of(report, i), "confusion"), *row, *count;
-        size_t a, b;
-        if (report->compare.runs[i].group != group || !is_square(rows, classes)) continue;
-        if (!*counts) *counts = rel_alloc(classes * classes, sizeof **counts);
-        if (!*counts) return REL_ERR_MEMORY;
-        json_array_foreach(rows, a, row) {
-            json_array_foreach(row, b, count)(*counts)[a * classes + b] += json_number_value(count);
+/* As metrics_confusion_json writes them: a matrix, or of many classes a list. */
+static rel_status pairs_add(struct pairs *pairs, const json_t *test, size_t classes) {
+    const json_t *rows = json_object_get(test, "confusion"), *row, *count;
+    size_t a, b;
+    if (is_square(rows, classes)) json_array_foreach(rows, a, row) {
+            json_array_foreach(row, b, count)
+                REL_TRY(pair_add(pairs, classes, (double)a, (double)b, json_number_value(count)));
         }
-    }
+    json_array_foreach(json_object_get(test, "confusions"), a, row) REL_TRY(pair_add(
+        pairs, classes, json_number_value(json_array_get(row, 0)),
+        json_number_value(json_array_get(row, 1)), json_number_value(json_array_get(row, 2))));
     return REL_OK;
 }
 
-/* --- confusion --- */
+static int by_classes(const void *a, const void *b) {
+    const struct pair *x = a, *y = b;
+    if (x->label != y->label) return x->label < y->label ? -1 : 1;
+    return (x->predicted > y->predicted) - (x->predicted < y->predicted);
+}
+
+static int by_falling_samples(const void *a, const void *b) {
+    const struct pair *x = a, *y = b;
+    if (x->samples != y->samples) return x->samples < y->samples ? 1 : -1;
+    return by_classes(a, b);
+}
+
+static void pairs_merge(struct pairs *pairs) {
+    size_t count = 0;
+    if (pairs->count > 0) qsort(pairs->list, pairs->count, sizeof *pairs->list, by_classes);
+    for (size_t i = 0; i < pairs->count; i++)
+        if (count > 0 && by_classes(&pairs->list[count - 1], &pairs->list[i]) == 0)
+            pairs->list[count - 1].samples += pairs->list[i].samples;
+        else
+            pairs->list[count++] = pairs->list[i];
+    pairs->count = count;
+}
+
+/* Sum over the group's runs that have as many classes; release the list. */
+static rel_status confusion_sum(const struct report *report, int group, size_t classes,
+                                struct pairs *pairs) {
+    for (int i = 0; i < report->compare.count; i++)
+        if (report->compare.runs[i].group == group)
+            REL_TRY(pairs_add(pairs, test_of(report, i), classes));
+    pairs_merge(pairs);
+    return REL_OK;
+}
 
 static rel_status confusion_table(struct rel_text *page, const json_t *classes, size_t count,
-                                  const double *counts) {
+                                  const struct pairs *pairs) {
+    double counts[CLASSES_IN_TABLE * CLASSES_IN_TABLE] = {0};
+    for (size_t i = 0; i < pairs->count; i++)
+        counts[pairs->list[i].label * count + pairs->list[i].predicted] = pairs->list[i].samples;
     REL_TRY(rel_text_append(page, "<div class=\"wide\"><table class=\"confusion\"><caption>Rows: "
                                   "class; columns: prediction; %% of the class's samples</caption>"
                                   "<thead><tr><th scope=\"col\">class</th>"));
@@ -78,23 +134,23 @@ static rel_status confusion_table(struct rel_text *page, const json_t *classes, 
 
 /* Of many classes: the pairs that are taken for each other most. */
 static rel_status mistakes_table(struct rel_text *page, const json_t *classes, size_t count,
-                                 double *counts) {
+                                 struct pairs *pairs) {
     REL_TRY(rel_text_append(page,
                             "<div class=\"wide\"><table><caption>The most frequent mistakes "
                             "of %zu classes</caption><thead><tr><th scope=\"col\">class</th>"
                             "<th scope=\"col\">taken for</th><th scope=\"col\">times</th>"
                             "</tr></thead>\n<tbody>",
                             count));
-    for (int shown = 0; shown < MISTAKES_SHOWN; shown++) {
-        size_t most = 1; /* no diagonal one */
-        for (size_t i = 1; i < count * count; i++)
-            if (i / count != i % count && counts[i] > counts[most]) most = i;
-        if (!(counts[most] > 0)) break;
+    qsort(pairs->list, pairs->count, sizeof *pairs->list, by_falling_samples);
+    int shown = 0;
+    for (size_t i = 0; i < pairs->count && shown < MISTAKES_SHOWN; i++) {
+        const struct pair *one = &pairs->list[i];
+        if (one->label == one->predicted) continue;
         REL_TRY(rel_text_append(page, "<tr>"));
-        REL_TRY(html_element(page, "th", "scope=\"row\"", class_name(classes, most / count)));
-        REL_TRY(html_element(page, "td", NULL, class_name(classes, most % count)));
-        REL_TRY(rel_text_append(page, "<td>%.0f</td></tr>\n", counts[most]));
-        counts[most] = 0;
+        REL_TRY(html_element(page, "th", "scope=\"row\"", class_name(classes, one->label)));
+        REL_TRY(html_element(page, "td", NULL, class_name(classes, one->predicted)));
+        REL_TRY(rel_text_append(page, "<td>%.0f</td></tr>\n", one->samples));
+        shown++;
     }
     return rel_text_append(page, "</tbody></table></div>\n");
 }
@@ -104,20 +160,20 @@ static rel_status confusion_write(struct report *report, int group) {
     size_t count = json_array_size(classes);
     int runs = compare_group_size(&report->compare, group);
     if (count < 2) return REL_OK;
-    double *counts = NULL;
-    rel_status status = confusion_sum(report, group, count, &counts);
-    if (status == REL_OK && counts) {
+    struct pairs pairs = {0};
+    rel_status status = confusion_sum(report, group, count, &pairs);
+    if (status == REL_OK && pairs.count > 0) {
         status = rel_text_append(&report->page, "<div>");
         if (status == REL_OK)
             status = html_format(&report->page, "h3", NULL, "Confusion: %s%s",
                                  report->labels[group], runs > 1 ? ", all seeds together" : "");
         if (status == REL_OK)
             status = count <= CLASSES_IN_TABLE
-                         ? confusion_table(&report->page, classes, count, counts)
-                         : mistakes_table(&report->page, classes, count, counts);
+                         ? confusion_table(&report->page, classes, count, &pairs)
+                         : mistakes_table(&report->page, classes, count, &pairs);
         if (status == REL_OK) status = rel_text_append(&report->page, "</div>\n");
     }
-    rel_free(counts);
+    rel_free(pairs.list);
     return status;
 }
 

@@ -131,7 +131,7 @@ static json_t *detailed_json(const struct metrics *metrics, const struct session
     json_t *json = metrics_json(metrics);
     if (detail == EVALUATION_BRIEF) return json;
     json_object_set_new(json, "classes", metrics_classes_json(metrics, session->info->class_names));
-    json_object_set_new(json, "confusion", metrics_confusion_json(metrics));
+    metrics_confusion_json(metrics, json);
     json_object_set_new(json, "calibration", metrics_calibration_json(metrics));
     return json;
 }

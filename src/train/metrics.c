@@ -1,18 +1,14 @@
 #include "train/metrics.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 rel_status metrics_init(struct metrics *metrics, int classes) {
     *metrics = (struct metrics){.classes = classes};
-    size_t cells;
-    if (classes < 1 || !rel_size_multiply((size_t)classes, (size_t)classes, &cells))
-        return rel_fail(REL_ERR_LIMIT, "a confusion matrix of %d classes cannot be made", classes);
-    metrics->confusion = rel_alloc(cells, sizeof *metrics->confusion);
+    if (classes < 1) return rel_fail(REL_ERR_USAGE, "measures of %d classes", classes);
     metrics->by_class = rel_alloc((size_t)classes, sizeof *metrics->by_class);
-    if (metrics->confusion && metrics->by_class) return REL_OK;
-    metrics_release(metrics);
-    return REL_ERR_MEMORY;
+    return metrics->by_class ? REL_OK : REL_ERR_MEMORY;
 }
 
 static void forget_added(struct metrics *metrics) {
@@ -25,7 +21,7 @@ static void forget_added(struct metrics *metrics) {
 
 void metrics_release(struct metrics *metrics) {
     forget_added(metrics);
-    rel_free(metrics->confusion);
+    rel_free(metrics->confusions);
     rel_free(metrics->by_class);
     *metrics = (struct metrics){0};
 }
@@ -88,7 +84,7 @@ static struct calibration_bin *bin_of(struct metrics *metrics, double confidence
     return &metrics->bins[bin < 0 ? 0 : bin >= METRICS_BINS ? METRICS_BINS - 1 : bin];
 }
 
-/* One pass over the samples: sums of loss, hits, bins (sums for now) and the confusion matrix. */
+/* One pass over the samples: sums of loss, hits, bins (sums for now), and a confusion each. */
 static void count_samples(struct metrics *metrics, float *highest, double *sums) {
     int classes = metrics->classes;
     uint64_t hits = 0, top = 0;
@@ -101,7 +97,7 @@ static void count_samples(struct metrics *metrics, float *highest, double *sums)
         loss += highest[i] - (double)row[label] + log(sums[i]);
         hits += predicted == label;
         top += rank_of(row, classes, label) < METRICS_TOP;
-        metrics->confusion[(size_t)label * (size_t)classes + (size_t)predicted]++;
+        metrics->confusions[i] = (struct confusion){label, predicted, 1};
         struct calibration_bin *bin = bin_of(metrics, 1 / sums[i]);
         bin->samples++;
         bin->confidence += 1 / sums[i];
@@ -124,16 +120,47 @@ static void finish_bins(struct metrics *metrics) {
     }
 }
 
-static void finish_classes(struct metrics *metrics) {
+static int by_label_and_prediction(const void *a, const void *b) {
+    const struct confusion *x = a, *y = b;
+    if (x->label != y->label) return x->label < y->label ? -1 : 1;
+    return (x->predicted > y->predicted) - (x->predicted < y->predicted);
+}
+
+/* Equal ones, of a sample each, become one. */
+static void merge_confusions(struct metrics *metrics) {
+    struct confusion *list = metrics->confusions;
+    size_t count = 0;
+    qsort(list, (size_t)metrics->samples, sizeof *list, by_label_and_prediction);
+    for (size_t i = 0; i < metrics->samples; i++)
+        if (count > 0 && by_label_and_prediction(&list[count - 1], &list[i]) == 0)
+            list[count - 1].samples++;
+        else
+            list[count++] = list[i];
+    metrics->confusion_count = count;
+}
+
+void metrics_confusion_fill(const struct metrics *metrics, uint64_t *matrix) {
+    size_t classes = (size_t)metrics->classes;
+    memset(matrix, 0, classes * classes * sizeof *matrix);
+    for (size_t i = 0; i < metrics->confusion_count; i++) {
+        const struct confusion *one = &metrics->confusions[i];
+        matrix[(size_t)one->label * classes + (size_t)one->predicted] = one->samples;
+    }
+}
+
+/* counts [classes][2], zero: of each class samples that were taken for it, and rightly so. */
+static void finish_classes(struct metrics *metrics, uint64_t (*counts)[2]) {
     size_t classes = (size_t)metrics->classes;
     int occurring = 0;
+    for (size_t i = 0; i < metrics->confusion_count; i++) {
+        const struct confusion *pair = &metrics->confusions[i];
+        metrics->by_class[pair->label].support += pair->samples;
+        counts[pair->predicted][0] += pair->samples;
+        if (pair->predicted == pair->label) counts[pair->label][1] = pair->samples;
+    }
     for (size_t c = 0; c < classes; c++) {
         struct class_metrics *one = &metrics->by_class[c];
-        uint64_t predicted = 0, correct = metrics->confusion[c * classes + c];
-        for (size_t k = 0; k < classes; k++) {
-            one->support += metrics->confusion[c * classes + k];
-            predicted += metrics->confusion[k * classes + c];
-        }
+        uint64_t predicted = counts[c][0], correct = counts[c][1];
         if (predicted) one->precision = (double)correct / (double)predicted;
         if (one->support) one->recall = (double)correct / (double)one->support;
         if (one->support + predicted)
@@ -151,15 +178,19 @@ rel_status metrics_finish(struct metrics *metrics) {
     size_t samples = metrics->samples ? (size_t)metrics->samples : 1;
     float *highest = rel_alloc(samples, sizeof *highest);
     double *sums = rel_alloc(samples, sizeof *sums);
-    rel_status status = highest && sums ? REL_OK : REL_ERR_MEMORY;
+    uint64_t(*counts)[2] = rel_alloc((size_t)metrics->classes, sizeof *counts);
+    metrics->confusions = rel_alloc(samples, sizeof *metrics->confusions);
+    rel_status status = highest && sums && counts && metrics->confusions ? REL_OK : REL_ERR_MEMORY;
     if (status == REL_OK) {
         count_samples(metrics, highest, sums);
+        merge_confusions(metrics);
         finish_bins(metrics);
         status = metrics_rank(metrics, highest, sums);
     }
-    if (status == REL_OK) finish_classes(metrics);
+    if (status == REL_OK) finish_classes(metrics, counts);
     rel_free(highest);
     rel_free(sums);
+    rel_free(counts);
     forget_added(metrics);
     return status;
 }

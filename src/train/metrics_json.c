@@ -22,17 +22,37 @@ json_t *metrics_classes_json(const struct metrics *metrics, char *const *class_n
     return classes;
 }
 
-json_t *metrics_confusion_json(const struct metrics *metrics) {
+static json_t *confusion_list(const struct metrics *metrics) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < metrics->confusion_count; i++) {
+        const struct confusion *one = &metrics->confusions[i];
+        json_array_append_new(
+            list, json_pack("[i, i, I]", one->label, one->predicted, (json_int_t)one->samples));
+    }
+    return list;
+}
+
+static json_t *confusion_matrix(const struct metrics *metrics) {
     json_t *rows = json_array();
-    size_t classes = (size_t)metrics->classes;
-    for (size_t i = 0; i < classes; i++) {
+    size_t next = 0; /* of the confusions, which come in the matrix's order */
+    for (int i = 0; i < metrics->classes; i++) {
         json_t *row = json_array();
-        for (size_t j = 0; j < classes; j++)
-            json_array_append_new(row,
-                                  json_integer((json_int_t)metrics->confusion[i * classes + j]));
+        for (int j = 0; j < metrics->classes; j++) {
+            const struct confusion *one = &metrics->confusions[next];
+            bool occurs = next < metrics->confusion_count && one->label == i && one->predicted == j;
+            json_array_append_new(row, json_integer(occurs ? (json_int_t)one->samples : 0));
+            next += occurs;
+        }
         json_array_append_new(rows, row);
     }
     return rows;
+}
+
+void metrics_confusion_json(const struct metrics *metrics, json_t *json) {
+    if (metrics->classes <= METRICS_MATRIX_CLASSES)
+        json_object_set_new(json, "confusion", confusion_matrix(metrics));
+    else
+        json_object_set_new(json, "confusions", confusion_list(metrics));
 }
 
 json_t *metrics_calibration_json(const struct metrics *metrics) {
