@@ -4,6 +4,7 @@
  *   status.h    codes, the error message of this thread, REL_TRY
  *   log.h       warnings and notes, handed to whoever owns the terminal
  *   memory.h    aligned and counted allocation, bump arenas
+ *   number.h    numbers as text, whatever the locale
  *   cpu.h       which instruction set our own kernels use
  *   random.h    counter-based random streams (Philox)
  *   fs.h        whole files, folders, atomic replacement
@@ -24,6 +25,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/options.h"
 #include "base/progress.h"
 #include "base/random.h"

@@ -1,6 +1,7 @@
 #include "base/csv.h"
 
 #include "base/fs.h"
+#include "base/number.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -133,17 +134,24 @@ void csv_release(struct csv_table *table) {
     *table = (struct csv_table){0};
 }
 
-bool csv_number(const char *field, float *value) {
+static bool is_number(const char *field, double *value) {
     char *end;
-    double number = strtod(field, &end);
-    *value = (float)number;
-    return *field && *end == 0 && isfinite(*value);
+    *value = number_parse(field, &end);
+    return *field && *end == 0;
 }
 
+bool csv_number(const char *field, float *value) {
+    double number;
+    bool good = is_number(field, &number);
+    *value = (float)number;
+    return good && isfinite(*value);
+}
+
+/* NaN, infinity and what float cannot hold are numbers, too: of data, not of a header. */
 bool csv_is_header(const struct csv_row *row) {
-    float value;
+    double value;
     for (int c = 0; c < row->count; c++)
-        if (csv_number(row->fields[c], &value)) return false;
+        if (is_number(row->fields[c], &value)) return false;
     return true;
 }
 

@@ -37,4 +37,12 @@ rel_status json_append_line(const json_t *document, bool exact, struct rel_text 
     return status;
 }
 
+json_t *json_text(const char *text) {
+    char *mended = rel_strdup(text);
+    if (mended) rel_utf8_mend(mended);
+    json_t *string = mended ? json_string(mended) : NULL;
+    rel_free(mended);
+    return string;
+}
+
 json_t *json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }

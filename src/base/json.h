@@ -14,6 +14,9 @@ rel_status json_write(const char *path, const json_t *document);
 /* Compact, one line, in *text (appended, no newline). Reals print with 9 significant digits unless
  * `exact` (17). */
 rel_status json_append_line(const json_t *document, bool exact, struct rel_text *text);
+/* A string of a path or another text from outside: what JSON cannot hold becomes question marks
+ * (rel_utf8_mend), where json_string makes nothing at all. NULL without memory. */
+json_t *json_text(const char *text);
 /* json_real, or null for NaN and infinity. */
 json_t *json_number(double value);
 

@@ -178,6 +178,17 @@ rel_status rel_text_append(struct rel_text *text, const char *format, ...) {
     return status;
 }
 
+rel_status rel_text_append_word(struct rel_text *text, const char *word) {
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=,@%";
+    if (*word && word[strspn(word, plain)] == 0) return rel_text_append(text, "%s", word);
+    REL_TRY(rel_text_append(text, "'"));
+    for (; *word; word++)
+        REL_TRY(*word == '\'' ? rel_text_append(text, "'\\''")
+                              : rel_text_append_bytes(text, word, 1));
+    return rel_text_append(text, "'");
+}
+
 void rel_text_release(struct rel_text *text) {
     rel_free(text->data);
     *text = (struct rel_text){0};

@@ -57,6 +57,8 @@ struct rel_text {
 rel_status rel_text_append(struct rel_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 rel_status rel_text_append_bytes(struct rel_text *text, const void *bytes, size_t size);
+/* A word of a command line, in quotes where a shell would take it apart. */
+rel_status rel_text_append_word(struct rel_text *text, const char *word);
 void rel_text_release(struct rel_text *text);
 
 /* Bytes (1 to 4) of the UTF-8 code point that `text` begins with and its number in *code; 0 when

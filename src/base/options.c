@@ -1,9 +1,9 @@
 #include "base/options.h"
 
+#include "base/number.h"
+
 #include <errno.h>
-#include <locale.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,17 +18,11 @@ static const void *field_in(const struct rel_option *option, const void *target)
 
 /* --- parsing single values --- */
 
-/* Numbers are written with a decimal point whatever the user's locale. */
-static locale_t plain_locale;
-static pthread_once_t plain_locale_once = PTHREAD_ONCE_INIT;
-static void plain_locale_make(void) { plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
-
 static bool parse_real(const char *text, double *value) {
-    pthread_once(&plain_locale_once, plain_locale_make);
     char *end;
-    if (!plain_locale || !*text || strchr(" \t\n", *text)) return false;
+    if (!*text || strchr(" \t\n", *text)) return false;
     errno = 0;
-    *value = strtod_l(text, &end, plain_locale);
+    *value = number_parse(text, &end);
     return *end == 0 && isfinite(*value) && !(errno == ERANGE && fabs(*value) > 1);
 }
 

@@ -1,4 +1,5 @@
 /* Options as text: the resolved configuration in YAML, and help. */
+#include "base/number.h"
 #include "base/options.h"
 
 #include <stdio.h>
@@ -20,14 +21,16 @@ static bool is_plain(const char *text) {
 }
 
 /* In double quotes, with what YAML would fold or refuse written as escapes. */
-static rel_status append_text(const char *value, struct rel_text *text) {
+static rel_status append_text(const char *given, struct rel_text *text) {
+    const char *value = given;
     if (is_plain(value)) return rel_text_append_bytes(text, value, strlen(value));
     REL_TRY(rel_text_append(text, "\""));
     uint32_t code;
     for (size_t size = strlen(value), length; size > 0; value += length, size -= length) {
         length = rel_utf8_decode(value, size, &code);
         if (length == 0)
-            return rel_fail(REL_ERR_USAGE, "%s: not UTF-8, so it cannot be written to YAML", value);
+            return rel_fail(REL_ERR_USAGE,
+                            "%s: not UTF-8, so it cannot be written to YAML (rename it)", given);
         bool special =
             code == 0x2028 || code == 0x2029 || code == 0xfeff || code == 0xfffe || code == 0xffff;
         if (code == '"' || code == '\\')
@@ -42,16 +45,13 @@ static rel_status append_text(const char *value, struct rel_text *text) {
     return rel_text_append(text, "\"");
 }
 
-/* The shortest decimal that reads back as the same double. A locale may print a comma: it is put
- * right. */
+/* The shortest decimal that reads back as the same double. */
 static rel_status append_real(double value, struct rel_text *text) {
-    char digits[40];
+    char digits[NUMBER_BYTES];
     for (int precision = 6; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value) break;
+        number_text(value, precision, digits);
+        if (number_parse(digits, NULL) == value) break;
     }
-    for (char *c = digits; *c; c++)
-        if (*c == ',') *c = '.';
     return rel_text_append(text, "%s", digits);
 }
 

@@ -247,7 +247,7 @@ static rel_status diagnose_run(const struct diagnose_options *wanted, const char
         status = all ? run_checkpoints(&opened, &history, wanted, output)
                      : run_checkpoint(&opened, checkpoint, wanted, output);
     if (status == REL_OK && output->json) {
-        json_object_set_new(output->json, "run", json_string(path));
+        json_object_set_new(output->json, "run", json_text(path));
         json_object_set(output->json, "history", history.diagnoses);
     } else if (status == REL_OK) {
         status = diagnose_append_history(history.diagnoses, output->text);

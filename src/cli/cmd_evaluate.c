@@ -223,7 +223,7 @@ static rel_status print_text(const struct run *run, const struct evaluation *eva
 static rel_status print_json(const struct run *run, const struct evaluation *evaluation,
                              const char *split) {
     json_t *json = evaluation_json(evaluation, &run->session, EVALUATION_FULL);
-    json_object_set_new(json, "run", json_string(run->path));
+    json_object_set_new(json, "run", json_text(run->path));
     json_object_set_new(json, "split", json_string(split));
     json_object_set_new(json, "protocol", protocol_json(&run->session.config));
     json_object_set_new(

@@ -312,8 +312,9 @@ static rel_status verify(const char *path, bool json) {
         rel_log(REL_LOG_NOTE, "%s: has no checksum of all tables (prepared by an older program)",
                 path);
     if (json)
-        return output_json(json_pack("{s:s, s:b, s:i, s:I, s:b}", "path", path, "run", run, "files",
-                                     files, "cells", (json_int_t)cells, "whole", whole));
+        return output_json(json_pack("{s:o, s:b, s:i, s:I, s:b}", "path", json_text(path), "run",
+                                     run, "files", files, "cells", (json_int_t)cells, "whole",
+                                     whole));
     if (run)
         output_text("%s: %d files are whole\n", path, files);
     else

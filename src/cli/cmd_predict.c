@@ -147,13 +147,17 @@ static void classes_order(const struct output *output, const struct prediction *
     }
 }
 
-/* What the sample is called: its id, else its line in the list. */
-static void sample_name(const struct output *output, uint64_t number, char *name, size_t size) {
+enum { LINE_NAME = 24 };
+
+/* What the sample is called: its id, else its line in the list; without a list, its first file. */
+static const char *sample_name(const struct output *output, uint64_t number, char line[LINE_NAME]) {
     const struct predict_sample *sample = &output->list->samples[number];
-    if (sample->id)
-        snprintf(name, size, "%s", sample->id);
-    else
-        snprintf(name, size, "line %d", sample->line);
+    const struct predict_source *source = &output->list->sources[number];
+    if (sample->id) return sample->id;
+    for (int m = 0; m < MODEL_MODALITIES_MAX && sample->line == 0; m++)
+        if (source->paths[m]) return source->paths[m];
+    snprintf(line, LINE_NAME, "line %d", sample->line);
+    return line;
 }
 
 static json_t *parts_json(const struct output *output, const struct prediction *prediction) {
@@ -176,7 +180,7 @@ static rel_status emit_json(struct output *output, const struct prediction *pred
     if (sample->label) json_object_set_new(one, "label", json_string(sample->label));
     for (int m = 0; m < modality_count(output); m++) {
         if (prediction->given & 1u << m || (prediction->problem && source->paths[m]))
-            json_object_set_new(files, modality_name(output, m), json_string(source->paths[m]));
+            json_object_set_new(files, modality_name(output, m), json_text(source->paths[m]));
         else
             json_array_append_new(missing, json_string(modality_name(output, m)));
     }
@@ -203,12 +207,18 @@ static rel_status emit_json(struct output *output, const struct prediction *pred
     return rel_fail(REL_ERR_MEMORY, "predictions: out of memory");
 }
 
+static rel_status append_probability(struct rel_text *line, double probability) {
+    char text[NUMBER_BYTES];
+    number_text(probability, 9, text);
+    return rel_text_append(line, ",%s", text);
+}
+
 /* sample,label,class,probability, then each class by name. */
 static rel_status emit_csv(const struct output *output, const struct prediction *prediction) {
     const struct predict_sample *sample = &output->list->samples[prediction->number];
     const int classes = output->run->session.info->classes;
     struct rel_text line = {0};
-    char name[512];
+    char name[LINE_NAME];
     rel_status status = REL_OK;
     if (prediction->number == 0) {
         REL_TRY_CLEANUP(rel_text_append(&line, "sample,label,class,probability"));
@@ -218,8 +228,7 @@ static rel_status emit_csv(const struct output *output, const struct prediction 
         }
         REL_TRY_CLEANUP(rel_text_append(&line, "\n"));
     }
-    sample_name(output, prediction->number, name, sizeof name);
-    REL_TRY_CLEANUP(csv_append_field(&line, name));
+    REL_TRY_CLEANUP(csv_append_field(&line, sample_name(output, prediction->number, name)));
     REL_TRY_CLEANUP(rel_text_append(&line, ","));
     REL_TRY_CLEANUP(csv_append_field(&line, sample->label ? sample->label : ""));
     REL_TRY_CLEANUP(rel_text_append(&line, ","));
@@ -228,9 +237,9 @@ static rel_status emit_csv(const struct output *output, const struct prediction 
     } else {
         int best = prediction->predicted;
         REL_TRY_CLEANUP(csv_append_field(&line, class_name(output, best)));
-        REL_TRY_CLEANUP(rel_text_append(&line, ",%.9g", (double)prediction->probabilities[best]));
+        REL_TRY_CLEANUP(append_probability(&line, (double)prediction->probabilities[best]));
         for (int c = 0; c < classes; c++)
-            REL_TRY_CLEANUP(rel_text_append(&line, ",%.9g", (double)prediction->probabilities[c]));
+            REL_TRY_CLEANUP(append_probability(&line, (double)prediction->probabilities[c]));
     }
     output_text("%s\n", line.data);
 cleanup:
@@ -251,9 +260,8 @@ static rel_status emit_row(struct output *output, const struct prediction *predi
     const struct predict_sample *sample = &output->list->samples[prediction->number];
     struct table *table = &output->table;
     struct rel_text missing = {0};
-    char name[512];
-    sample_name(output, prediction->number, name, sizeof name);
-    REL_TRY(table_add(table, "%s", name));
+    char name[LINE_NAME];
+    REL_TRY(table_add(table, "%s", sample_name(output, prediction->number, name)));
     REL_TRY(table_add(table, "%s", sample->label ? sample->label : "-"));
     for (int t = 0; t < output->top; t++) {
         int c = output->order[t];
@@ -371,7 +379,7 @@ static rel_status take(const struct prediction *prediction, void *context) {
 static rel_status document_print(struct output *output) {
     const struct run *run = output->run;
     json_t *document =
-        json_pack("{s:s, s:s, s:i, s:s, s:O, s:I}", "run", run->path, "checkpoint",
+        json_pack("{s:o, s:s, s:i, s:s, s:O, s:I}", "run", json_text(run->path), "checkpoint",
                   run_checkpoint_names[output->flags->checkpoint], "epoch", (int)run->epoch, "mask",
                   masks_zero(output) ? "zero" : "mean", "predictions", output->document, "failed",
                   (json_int_t)output->failed);

@@ -29,8 +29,8 @@ static json_t *account_json(const char *recipe, const char *store,
     for (int n = 0; n < NOTE_COUNT; n++)
         json_object_set_new(notes, prepare_note_names[n],
                             json_integer((json_int_t)report->notes[n]));
-    return json_pack("{s:s, s:s, s:i, s:o, s:o, s:I, s:o, s:f, s:I, s:I}", "recipe", recipe,
-                     "store", store, "classes", report->classes, "samples", samples,
+    return json_pack("{s:s, s:o, s:i, s:o, s:o, s:I, s:o, s:f, s:I, s:I}", "recipe", recipe,
+                     "store", json_text(store), "classes", report->classes, "samples", samples,
                      "split_classes", classes, "missing", (json_int_t)report->missing, "notes",
                      notes, "audio_seconds", report->audio_seconds, "frames",
                      (json_int_t)report->frames, "bytes", (json_int_t)report->bytes);

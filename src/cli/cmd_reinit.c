@@ -64,7 +64,7 @@ static const size_t option_count = sizeof options / sizeof *options;
 /* NAME=A; the name may hold a '='. The text is cut in two. */
 static rel_status rule_parse(char *text, struct reinit_rule *rule) {
     char *equals = strrchr(text, '='), *end = NULL;
-    double alpha = equals ? strtod(equals + 1, &end) : 0;
+    double alpha = equals ? number_parse(equals + 1, &end) : 0;
     if (!equals || equals == text || end == equals + 1 || *end != 0)
         return rel_fail(REL_ERR_USAGE, "--alpha %s: not NAME=A (as in --alpha visual_net.=0.3)",
                         text);

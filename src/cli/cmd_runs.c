@@ -52,13 +52,14 @@ static json_t *best_json(const struct run_status *run) {
 
 static json_t *run_json(const struct run_status *run) {
     if (run->state == RUN_UNREADABLE)
-        return json_pack("{s:s, s:s, s:s}", "run", run->path, "state", run_state_names[run->state],
-                         "reason", run->reason);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "run", run->path, "state",
-                             run_state_names[run->state], "method", run->method, "data", run->data,
-                             "seed", (json_int_t)run->seed, "epochs", (json_int_t)run->epochs,
-                             "epochs_done", (json_int_t)run->epochs_done, "best", best_json(run));
-    if (run->reason) json_object_set_new(json, "reason", json_string(run->reason));
+        return json_pack("{s:o, s:s, s:o}", "run", json_text(run->path), "state",
+                         run_state_names[run->state], "reason", json_text(run->reason));
+    json_t *json =
+        json_pack("{s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:o}", "run", json_text(run->path), "state",
+                  run_state_names[run->state], "method", run->method, "data", json_text(run->data),
+                  "seed", (json_int_t)run->seed, "epochs", (json_int_t)run->epochs, "epochs_done",
+                  (json_int_t)run->epochs_done, "best", best_json(run));
+    if (run->reason) json_object_set_new(json, "reason", json_text(run->reason));
     if (run->state != RUN_RUNNING) return json;
     json_object_set_new(json, "pid", json_integer((json_int_t)run->pid));
     json_object_set_new(json, "host", json_string(run->host));

@@ -38,7 +38,10 @@ static void print_ceilings(const struct synth_options *options, json_t *ceilings
         }
         output_text("\n");
     }
-    output_text("\nNext: relearn prepare manifest --from %s --to STORE\n", options->out);
+    struct rel_text word = {0};
+    if (rel_text_append_word(&word, options->out) == REL_OK)
+        output_text("\nNext: relearn prepare manifest --from %s --to STORE\n", word.data);
+    rel_text_release(&word);
 }
 
 static rel_status run(const struct invocation *invocation) {
@@ -47,10 +50,10 @@ static rel_status run(const struct invocation *invocation) {
     REL_TRY(synth_write(options));
     REL_TRY(read_ceilings(options->out, &ceilings));
     if (invocation->json)
-        return output_json(json_pack("{s:s, s:{s:I, s:I, s:I}, s:o}", "out", options->out,
-                                     "samples", "train", (json_int_t)options->train, "val",
-                                     (json_int_t)options->val, "test", (json_int_t)options->test,
-                                     "ceilings", ceilings));
+        return output_json(json_pack("{s:o, s:{s:I, s:I, s:I}, s:o}", "out",
+                                     json_text(options->out), "samples", "train",
+                                     (json_int_t)options->train, "val", (json_int_t)options->val,
+                                     "test", (json_int_t)options->test, "ceilings", ceilings));
     print_ceilings(options, ceilings);
     json_decref(ceilings);
     return REL_OK;

@@ -12,7 +12,7 @@ static rel_status write_png(const struct picture *picture, char *name, const cha
     char *path = fs_join(folder, name);
     rel_status status = path ? picture_write_png(picture, &png) : REL_ERR_MEMORY;
     if (status == REL_OK) status = fs_write_atomic(path, png.data, png.length);
-    if (status == REL_OK) json_array_append_new(files, json_string(path));
+    if (status == REL_OK) json_array_append_new(files, json_text(path));
     rel_text_release(&png);
     rel_free(path);
     return status;

@@ -79,6 +79,8 @@ rel_status prepare_set_classes(struct prepare_plan *plan, const char *path, char
  * end with NULL. */
 bool prepare_find_folders(const struct prepare_plan *plan, const char *const *roots,
                           const char *const *names, const char **root);
+/* Whether there is a control character in it. */
+bool prepare_has_control(const char *text);
 /* Whether a name from a list may become part of a path: no slash, no control character, not empty
  * and not a leading dot. */
 bool prepare_name_good(const char *name);

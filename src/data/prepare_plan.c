@@ -139,10 +139,14 @@ bool prepare_find_folders(const struct prepare_plan *plan, const char *const *ro
     return false;
 }
 
+bool prepare_has_control(const char *text) {
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f) return true;
+    return false;
+}
+
 bool prepare_name_good(const char *name) {
-    for (const char *c = name; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f || *c == '/') return false;
-    return *name && *name != '.';
+    return *name && *name != '.' && !prepare_has_control(name) && !strchr(name, '/');
 }
 
 int prepare_find_column(const struct csv_row *header, const char *name) {
@@ -295,11 +299,33 @@ static rel_status check_ids(const struct prepare_plan *plan) {
     return status;
 }
 
+/* They are printed, and stand in tables. */
+static rel_status check_class_names(const struct prepare_plan *plan) {
+    for (int c = 0; c < plan->classes; c++) {
+        uint32_t code;
+        const char *name = plan->class_names[c], *at = name;
+        for (size_t size = strlen(name), length; size > 0; at += length, size -= length) {
+            length = rel_utf8_decode(at, size, &code);
+            if (length > 0 && code >= 0x20 && code != 0x7f) continue;
+            char *shown = rel_strdup(name);
+            if (!shown) return REL_ERR_MEMORY;
+            rel_utf8_mend(shown);
+            rel_fail(REL_ERR_FORMAT, "%s: class '%s' has %s (rename it)",
+                     plan->class_list ? plan->class_list : plan->list_path, shown,
+                     length > 0 ? "a control character" : "bytes that are no UTF-8");
+            rel_free(shown);
+            return REL_ERR_FORMAT;
+        }
+    }
+    return REL_OK;
+}
+
 rel_status prepare_label(struct prepare_plan *plan) {
     bool given = plan->classes > 0;
     if (plan->count == 0) return rel_fail(REL_ERR_FORMAT, "%s: no samples", plan->list_path);
     REL_TRY(check_ids(plan));
     if (!given) REL_TRY(derive_classes(plan));
+    REL_TRY(check_class_names(plan));
     size_t classes = (size_t)plan->classes;
     struct named_class *index = rel_arena_alloc(&plan->arena, classes, sizeof *index);
     if (!index) return REL_ERR_MEMORY;

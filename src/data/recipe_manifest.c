@@ -167,12 +167,6 @@ static rel_status read_header(const struct manifest *manifest, int *columns) {
     return REL_OK;
 }
 
-static bool has_control_character(const char *text) {
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) return true;
-    return false;
-}
-
 static rel_status check_row(const struct manifest *manifest, const struct csv_row *row) {
     const struct csv_row *header = &manifest->table->rows[0];
     const char *path = manifest->table_path;
@@ -183,7 +177,7 @@ static rel_status check_row(const struct manifest *manifest, const struct csv_ro
         if (row->fields[c][0] == '\0')
             return rel_fail(REL_ERR_FORMAT, "%s:%d: column '%s' is empty", path, row->line,
                             header->fields[c]);
-        if (has_control_character(row->fields[c]))
+        if (prepare_has_control(row->fields[c]))
             return rel_fail(REL_ERR_FORMAT, "%s:%d: column '%s' has a control character", path,
                             row->line, header->fields[c]);
     }

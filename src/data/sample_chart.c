@@ -18,7 +18,7 @@ enum {
 void chart_axis_add(struct chart_axis *axis, double place, double number) {
     if (axis->ticks == CHART_TICKS_MAX || !(place >= 0 && place <= 1)) return;
     axis->places[axis->ticks] = place;
-    snprintf(axis->texts[axis->ticks], sizeof axis->texts[0], "%.6g", number);
+    number_text(number, 6, axis->texts[axis->ticks]);
     axis->ticks++;
 }
 

@@ -11,7 +11,7 @@ struct chart_axis {
     const char *label;
     int ticks;
     double places[CHART_TICKS_MAX]; /* 0 to 1, from the left or from the bottom */
-    char texts[CHART_TICKS_MAX][16];
+    char texts[CHART_TICKS_MAX][NUMBER_BYTES];
 };
 
 /* Round numbers between low and high, about `wanted` of them. */

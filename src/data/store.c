@@ -45,6 +45,7 @@ rel_status store_add_class(struct store *store, const char *name) {
     size_t count = (size_t)info->classes;
     char *copy = rel_arena_strdup(&store->arena, name);
     if (!copy) return REL_ERR_MEMORY;
+    rel_utf8_mend(copy); /* `prepare` lets no such name in, but others write files, too */
     REL_TRY(rel_regrow((void **)&info->class_names, count, count + 1, sizeof *info->class_names));
     info->class_names[info->classes++] = copy;
     return REL_OK;

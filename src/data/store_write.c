@@ -171,7 +171,7 @@ static rel_status load_progress(struct store_writer *writer) {
     REL_TRY(store_db_integer(writer->db, writer->path, sql, &frames));
     REL_TRY(store_db_meta(writer->db, writer->path, "audio_seconds", &seconds));
     writer->progress = (struct store_progress){(uint64_t)next, (uint64_t)missing, (uint64_t)frames,
-                                               seconds ? strtod(seconds, NULL) : 0};
+                                               seconds ? number_parse(seconds, NULL) : 0};
     rel_free(seconds);
     REL_TRY(store_db_integer(writer->db, writer->path, "SELECT count(*) FROM samples", &rows));
     writer->rows = rows;
@@ -215,9 +215,9 @@ static rel_status begin(struct store_writer *writer) {
 
 /* How far the preparation is. */
 static rel_status commit_notes(struct store_writer *writer) {
-    char seconds[40];
+    char seconds[NUMBER_BYTES];
     const struct store_progress *progress = &writer->progress;
-    snprintf(seconds, sizeof seconds, "%.17g", progress->audio_seconds);
+    number_text(progress->audio_seconds, 17, seconds);
     REL_TRY(set_meta_number(writer, "next", progress->next));
     REL_TRY(set_meta_number(writer, "missing", progress->missing));
     REL_TRY(set_meta_number(writer, "frames", progress->frames));

@@ -330,6 +330,7 @@ static rel_status header_read(const struct safetensors_file *file, uint64_t *hea
                               json_t **root) {
     const uint64_t file_bytes = file->input.bytes;
     unsigned char prefix[8];
+    if (file_bytes == 0) return rel_fail(REL_ERR_FORMAT, "%s: the file is empty", file->input.path);
     if (file_bytes < sizeof prefix)
         return rel_fail(REL_ERR_FORMAT, "%s: %llu bytes are too few for a safetensors file",
                         file->input.path, (unsigned long long)file_bytes);

@@ -27,7 +27,7 @@ static rel_status append_value(const struct setting *setting, struct rel_text *t
 }
 
 static rel_status add_warning(struct compare *compare, const struct rel_text *text) {
-    if (json_array_append_new(compare->warnings, json_string(text->data)) == 0) return REL_OK;
+    if (json_array_append_new(compare->warnings, json_text(text->data)) == 0) return REL_OK;
     return rel_fail(REL_ERR_MEMORY, "compare: out of memory");
 }
 

@@ -13,10 +13,10 @@ static json_t *runs_json(const struct compare *compare, int group) {
         if (run->group != group) continue;
         json_t *diagnoses = json_object_get(run->summary, "diagnoses");
         json_array_append_new(
-            runs,
-            json_pack("{s:s, s:I, s:o, s:o}", "path", run->path, "seed", (json_int_t)run->seed,
-                      "test", json_number(compare_measure(compare, run, MEASURE_TEST)), "diagnoses",
-                      diagnoses ? json_incref(diagnoses) : json_array()));
+            runs, json_pack("{s:o, s:I, s:o, s:o}", "path", json_text(run->path), "seed",
+                            (json_int_t)run->seed, "test",
+                            json_number(compare_measure(compare, run, MEASURE_TEST)), "diagnoses",
+                            diagnoses ? json_incref(diagnoses) : json_array()));
     }
     return runs;
 }

@@ -25,7 +25,8 @@ static const char *modality_name(const struct report *report, int m) {
 }
 
 static rel_status add(json_t *findings, const char *topic, const char *verdict, const char *text) {
-    json_t *one = json_pack("{s:s, s:s, s:s}", "topic", topic, "verdict", verdict, "text", text);
+    json_t *one =
+        json_pack("{s:s, s:s, s:o}", "topic", topic, "verdict", verdict, "text", json_text(text));
     if (one && json_array_append_new(findings, one) == 0) return REL_OK;
     return rel_fail(REL_ERR_MEMORY, "report: cannot compose its sentences");
 }
@@ -424,6 +425,13 @@ static int fewest_seeds(const struct report *report) {
     return fewest;
 }
 
+/* Half of Wilson's interval (1927), 95 %: not 0 where all samples, or none, were right. */
+static double share_uncertainty(double share, double samples) {
+    static const double z = 1.96;
+    double z2 = z * z / samples;
+    return z / (1 + z2) * sqrt(share * (1 - share) / samples + z2 / (4 * samples));
+}
+
 static rel_status tell_certainty(const struct report *report, json_t *findings) {
     const struct compare *compare = &report->compare;
     int fewest = fewest_seeds(report), base = report->base;
@@ -447,7 +455,7 @@ static rel_status tell_certainty(const struct report *report, json_t *findings) 
         status = rel_text_append(&text,
                                  " Each accuracy is of %.0f test samples, which alone makes it "
                                  "uncertain by %.1f points either way (95 %%).",
-                                 samples, 196 * sqrt(accuracy * (1 - accuracy) / samples));
+                                 samples, 100 * share_uncertainty(accuracy, samples));
     if (status == REL_OK && warnings > 0)
         status = rel_text_append(
             &text, " %zu thing%s make%s the rows hard to compare; they are listed below the table.",

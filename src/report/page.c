@@ -172,7 +172,7 @@ static void report_close(struct report *report) {
 static rel_status result_make(const struct report *report, json_t **result) {
     json_t *comparison = NULL;
     REL_TRY(compare_to_json(&report->compare, &comparison));
-    *result = json_pack("{s:s, s:I, s:O, s:o}", "out", report->request->out, "bytes",
+    *result = json_pack("{s:o, s:I, s:O, s:o}", "out", json_text(report->request->out), "bytes",
                         (json_int_t)report->page.length, "findings", report->findings, "comparison",
                         comparison);
     return *result ? REL_OK : rel_fail(REL_ERR_MEMORY, "report: out of memory");

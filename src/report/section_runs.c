@@ -120,23 +120,11 @@ static rel_status speed_figure(struct report *report) {
     return report_figure(report, figure);
 }
 
-/* What one would type; the path in quotes where a shell would take it apart. */
-static rel_status append_path(struct rel_text *text, const char *path) {
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=,@%";
-    if (*path && path[strspn(path, plain)] == 0) return rel_text_append(text, "%s", path);
-    REL_TRY(rel_text_append(text, "'"));
-    for (; *path; path++)
-        REL_TRY(*path == '\'' ? rel_text_append(text, "'\\''")
-                              : rel_text_append_bytes(text, path, 1));
-    return rel_text_append(text, "'");
-}
-
 static rel_status command_write(struct report *report, const struct compare_run *run) {
     struct rel_text text = {0};
     char *config = fs_join(run->path, "config.yaml");
     rel_status status = config ? rel_text_append(&text, "relearn train ") : REL_ERR_MEMORY;
-    if (status == REL_OK) status = append_path(&text, config);
+    if (status == REL_OK) status = rel_text_append_word(&text, config);
     if (status == REL_OK) status = rel_text_append(&text, " --out again");
     if (status == REL_OK)
         status = html_element(&report->page, "pre", "class=\"command\" tabindex=\"0\"", text.data);

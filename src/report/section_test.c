@@ -124,8 +124,8 @@ static rel_status confusion_table(struct rel_text *page, const json_t *classes, 
         for (size_t b = 0; b < count; b++) {
             double share = all > 0 ? counts[a * count + b] / all : 0;
             REL_TRY(rel_text_append(page,
-                                    "<td style=\"background:rgba(var(--heat),%.2f)\"%s>%.0f</td>",
-                                    0.75 * share, a == b ? " class=\"right\"" : "", 100 * share));
+                                    "<td style=\"background:rgba(var(--heat),%.0f%%)\"%s>%.0f</td>",
+                                    75 * share, a == b ? " class=\"right\"" : "", 100 * share));
         }
         REL_TRY(rel_text_append(page, "</tr>\n"));
     }

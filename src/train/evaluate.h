@@ -37,7 +37,8 @@ rel_status evaluate_features(struct session *session, enum data_split split,
 rel_status evaluate_probes(struct session *session, enum data_split split,
                            struct evaluation *evaluation);
 /* BRIEF: metrics_json, with "modalities": {NAME: metrics_json}. FULL: each with "classes",
- * "confusion" (metrics_confusion_json) and "calibration" besides. Where probed, each modality has "probe": metrics_json. */
+ * "confusion" (metrics_confusion_json) and "calibration" besides. Where probed, each modality has
+ * "probe": metrics_json. */
 enum evaluation_detail { EVALUATION_BRIEF, EVALUATION_FULL };
 json_t *evaluation_json(const struct evaluation *evaluation, const struct session *session,
                         enum evaluation_detail detail);

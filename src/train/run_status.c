@@ -65,7 +65,8 @@ static double left_seconds(const json_t *process, const json_t *line, double wri
     double done = epochs > 0 ? steps_of_line(line, all / (double)epochs) : -1;
     if (done <= before || written <= started || started <= 0) return -1;
     double left = (all - done) * (written - started) / (done - before);
-    return fmax(0, left - (clock_wall_seconds() - written));
+    double since = fmax(0, clock_wall_seconds() - written); /* the clock may have been set back */
+    return fmax(0, left - since);
 }
 
 static void progress_take(struct run_status *status, const json_t *process, const char *log) {

@@ -270,6 +270,37 @@ static void note_missing(const struct trainer *trainer) {
                 (unsigned long long)info->missing);
 }
 
+/* Counts what is to be measured, so a class that a split lacks is told, not refused: a small split
+ * of many classes always lacks some. */
+static rel_status note_absent_classes(const struct session *session, enum data_split split,
+                                      const char *consequence) {
+    const struct store_info *info = session->info;
+    int absent = 0, first = 0;
+    if (info->samples[split] == 0) return REL_OK;
+    bool *seen = rel_alloc((size_t)info->classes, sizeof *seen);
+    if (!seen) return REL_ERR_MEMORY;
+    for (uint64_t i = 0; i < info->samples[split]; i++)
+        seen[store_label(session->store, split, i)] = true;
+    for (int c = info->classes - 1; c >= 0; c--)
+        if (!seen[c]) absent++, first = c;
+    rel_free(seen);
+    if (absent > 0)
+        rel_log(REL_LOG_WARNING, "%s: %d of %d classes have no sample in the %s split, %s%s: %s",
+                session->config.options.data, absent, info->classes, data_split_names[split],
+                absent > 1 ? "the first of them " : "", info->class_names[first], consequence);
+    return REL_OK;
+}
+
+static rel_status note_classes(const struct session *session) {
+    if (session->info->classes == 1)
+        rel_log(REL_LOG_WARNING, "%s: one class: there is nothing to tell apart",
+                session->config.options.data);
+    REL_TRY(note_absent_classes(session, SPLIT_TRAIN, "training cannot learn such a class"));
+    return note_absent_classes(session, SPLIT_VAL,
+                               "purities and measures of the two splits are not of the same "
+                               "classes");
+}
+
 static rel_status log_begin(struct trainer *trainer, uint64_t lines) {
     char *path = trainer_path(trainer, "log.jsonl");
     rel_status status = path ? run_log_open(&trainer->log, path, lines) : REL_ERR_MEMORY;
@@ -344,6 +375,7 @@ static rel_status weights_begin(struct trainer *trainer) {
     if (trainer->going_on) REL_TRY(trainer_load(trainer, &lines));
     REL_TRY(model_broadcast(&trainer->session.model, trainer->comm));
     note_missing(trainer);
+    REL_TRY(note_classes(&trainer->session));
     return log_begin(trainer, lines);
 }
 

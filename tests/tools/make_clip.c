@@ -1,7 +1,8 @@
-/* make_clip OUT CLASS SEED SECONDS [silent|blind]: a short clip for tests, by the extension of OUT:
- * .flv (Flash video, as CREMA-D's), .mp4 (MPEG-4 and AAC, as Kinetics'), .avi (MPEG-4 without
- * sound, as UCF-101's) or .wav. A square moves over a field of the class' colour; the tone's pitch
- * is the class'. `silent` leaves the sound track out of an .mp4, `blind` the pictures. */
+/* make_clip OUT CLASS SEED SECONDS [silent|blind|sparse]: a short clip for tests, by the extension
+ * of OUT: .flv (Flash video, as CREMA-D's), .mp4 (MPEG-4 and AAC, as Kinetics'), .avi (MPEG-4
+ * without sound, as UCF-101's) or .wav. A square moves over a field of the class' colour; the
+ * tone's pitch is the class'. `silent` leaves the sound track out of an .mp4, `blind` the pictures;
+ * `sparse` is a silent one with a picture every two minutes. */
 #include "base/base.h"
 #include "media/audio.h"
 
@@ -13,12 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 64, HEIGHT = 48, RATE = 16000, FRAMES_A_SECOND = 10 };
+enum { WIDTH = 64, HEIGHT = 48, RATE = 16000 };
 
 struct clip {
     const char *path;
     int class, seed;
     double seconds;
+    AVRational rate; /* frames a second */
 };
 
 static void die(const char *what) {
@@ -71,13 +73,14 @@ static AVStream *add_stream(AVFormatContext *format, enum AVCodecID id, AVCodecC
     return stream;
 }
 
-static AVStream *add_video(AVFormatContext *format, enum AVCodecID id, AVCodecContext **codec) {
+static AVStream *add_video(const struct clip *clip, AVFormatContext *format, enum AVCodecID id,
+                           AVCodecContext **codec) {
     AVStream *stream = add_stream(format, id, codec);
     (*codec)->width = WIDTH;
     (*codec)->height = HEIGHT;
     (*codec)->pix_fmt = AV_PIX_FMT_YUV420P;
-    (*codec)->time_base = stream->time_base = (AVRational){1, FRAMES_A_SECOND};
-    (*codec)->framerate = stream->avg_frame_rate = (AVRational){FRAMES_A_SECOND, 1};
+    (*codec)->time_base = stream->time_base = av_inv_q(clip->rate);
+    (*codec)->framerate = stream->avg_frame_rate = clip->rate;
     (*codec)->bit_rate = 200000;
     need(avcodec_open2(*codec, NULL, NULL) >= 0, "the video encoder does not open");
     need(avcodec_parameters_from_context(stream->codecpar, *codec) >= 0, "no memory");
@@ -104,7 +107,7 @@ static void encode_video(const struct clip *clip, AVFormatContext *format, AVStr
     frame->width = WIDTH;
     frame->height = HEIGHT;
     need(av_frame_get_buffer(frame, 0) >= 0, "no memory");
-    for (int i = 0; i < clip->seconds * FRAMES_A_SECOND; i++) {
+    for (int i = 0; i < clip->seconds * av_q2d(clip->rate); i++) {
         paint(clip, i, frame);
         frame->pts = i;
         write_packets(format, stream, codec, frame);
@@ -141,7 +144,7 @@ static void write_film(const struct clip *clip, enum AVCodecID id, bool with_vid
     avformat_alloc_output_context2(&format, NULL, NULL, clip->path);
     need(format != NULL, "no format for this extension");
     format->flags |= AVFMT_FLAG_BITEXACT;
-    if (with_video) pictures = add_video(format, id, &video);
+    if (with_video) pictures = add_video(clip, format, id, &video);
     if (with_audio) sound = add_audio(format, &audio);
     need(avio_open(&format->pb, clip->path, AVIO_FLAG_WRITE) >= 0, "the file cannot be written");
     need(avformat_write_header(format, NULL) >= 0, "the header cannot be written");
@@ -165,10 +168,12 @@ static void write_wav(const struct clip *clip) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 5) die("usage: make_clip OUT CLASS SEED SECONDS [silent|blind]");
-    const struct clip clip = {argv[1], (int)strtol(argv[2], NULL, 10),
-                              (int)strtol(argv[3], NULL, 10), strtod(argv[4], NULL)};
+    if (argc < 5) die("usage: make_clip OUT CLASS SEED SECONDS [silent|blind|sparse]");
     const char *without = argc > 5 ? argv[5] : "";
+    const bool sparse = strcmp(without, "sparse") == 0;
+    const struct clip clip = {argv[1], (int)strtol(argv[2], NULL, 10),
+                              (int)strtol(argv[3], NULL, 10), strtod(argv[4], NULL),
+                              sparse ? (AVRational){1, 120} : (AVRational){10, 1}};
     av_log_set_level(AV_LOG_ERROR);
     if (fs_has_extension(clip.path, "wav"))
         write_wav(&clip);
@@ -178,6 +183,6 @@ int main(int argc, char **argv) {
         write_film(&clip, AV_CODEC_ID_MPEG4, true, false);
     else
         write_film(&clip, AV_CODEC_ID_MPEG4, strcmp(without, "blind") != 0,
-                   strcmp(without, "silent") != 0);
+                   !sparse && strcmp(without, "silent") != 0);
     return 0;
 }
