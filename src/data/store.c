@@ -218,6 +218,25 @@ int32_t store_label(const struct store *store, enum data_split split, uint64_t i
     return sample ? sample->label : -1;
 }
 
+/* One more connection. `prepare --force` may have put another file under the name since: its
+ * samples are not those whose rows and labels are known here. */
+static rel_status open_again(const struct store *store, sqlite3 **db) {
+    char *fingerprint = NULL;
+    REL_TRY(store_db_open(store->path, db));
+    rel_status status = store_db_meta(*db, store->path, "fingerprint", &fingerprint);
+    if (status == REL_OK && strcmp(fingerprint ? fingerprint : "", store->info.fingerprint) != 0)
+        status = rel_fail(REL_ERR_STATE,
+                          "%s: another store was put in its place while it was being read (begin "
+                          "again)",
+                          store->path);
+    rel_free(fingerprint);
+    if (status != REL_OK) {
+        sqlite3_close(*db);
+        *db = NULL;
+    }
+    return status;
+}
+
 rel_status store_statistics(const struct store *store, int modality, size_t count, float *mean,
                             float *deviation, int64_t *values) {
     const struct described_statistics *known = &store->statistics[modality];
@@ -229,7 +248,7 @@ rel_status store_statistics(const struct store *store, int modality, size_t coun
         memcpy(deviation, known->deviation, count * sizeof *deviation);
         return REL_OK;
     }
-    REL_TRY(store_db_open(store->path, &db));
+    REL_TRY(open_again(store, &db));
     rel_status status =
         store_db_statistics(db, store->path, modality, count, mean, deviation, values);
     sqlite3_close(db);
@@ -240,7 +259,7 @@ rel_status store_statistics(const struct store *store, int modality, size_t coun
 
 rel_status store_reader_open(struct store_reader *reader, const struct store *store) {
     *reader = (struct store_reader){.path = store->path};
-    rel_status status = store_db_open(reader->path, &reader->db);
+    rel_status status = open_again(store, &reader->db);
     if (status == REL_OK)
         status = store_db_prepare(reader->db, reader->path,
                                   "SELECT checksum, items, sizes, data FROM media WHERE sample = ? "
@@ -299,7 +318,7 @@ rel_status store_sample_source(const struct store *store, enum data_split split,
     bool row = false;
     *path = NULL;
     if (!sample) return REL_OK;
-    REL_TRY(store_db_open(store->path, &db));
+    REL_TRY(open_again(store, &db));
     /* Stores of before have no such columns. */
     if (sqlite3_prepare_v2(db,
                            "SELECT path FROM sources WHERE sample = ? AND modality = ? "

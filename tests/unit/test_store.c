@@ -234,17 +234,38 @@ static int tear_down(void **state) {
     return 0;
 }
 
+/* Another file under the name of one that is open: later connections tell, those of before go on.
+ */
+static void test_replaced(void **state) {
+    struct store *store = NULL;
+    struct store_reader before, after;
+    struct store_media media;
+    float mean = 0, deviation = 0;
+    int64_t values = 0;
+    (void)state;
+    write_bad(bytes, size);
+    assert_int_equal(store_open(bad, &store), REL_OK);
+    assert_int_equal(store_reader_open(&before, store), REL_OK);
+    write_bad(bytes, size); /* the same once more */
+    assert_int_equal(store_reader_open(&after, store), REL_OK);
+    store_reader_close(&after);
+    edit("UPDATE meta SET value = 'ffffffffffffffffffffffffffffffff' WHERE key = 'fingerprint'");
+    assert_int_equal(store_reader_open(&after, store), REL_ERR_STATE);
+    assert_non_null(strstr(rel_error_message(), "another store was put in its place"));
+    assert_int_equal(store_statistics(store, 0, 1, &mean, &deviation, &values), REL_ERR_STATE);
+    int64_t row = store_sample(store, SPLIT_TRAIN, 0)->row;
+    assert_int_equal(store_reader_read(&before, row, 0, &media), REL_OK);
+    store_reader_close(&before);
+    store_close(store);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_not_a_store),
-        cmocka_unit_test(test_another_version),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_flipped_bits),
-        cmocka_unit_test(test_damaged_media),
-        cmocka_unit_test(test_inconsistent),
-        cmocka_unit_test(test_statistics),
-        cmocka_unit_test(test_standardise_without_training),
+        cmocka_unit_test(test_good),          cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_not_a_store),   cmocka_unit_test(test_another_version),
+        cmocka_unit_test(test_truncated),     cmocka_unit_test(test_flipped_bits),
+        cmocka_unit_test(test_damaged_media), cmocka_unit_test(test_inconsistent),
+        cmocka_unit_test(test_statistics),    cmocka_unit_test(test_standardise_without_training),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
