@@ -16,9 +16,10 @@
 bool amx_supported(const struct nn_conv_shape *shape, enum nn_conv_pass pass);
 
 struct amx_plan;
-/* Fails with REL_ERR_UNSUPPORTED where amx_supported says no. */
+/* Fails with REL_ERR_UNSUPPORTED where amx_supported says no. NN_CONV_FOLDED: `to` gets the
+ * maximum over `pool`'s windows; its kernel 0: all. */
 rel_status amx_plan_create(struct amx_plan **plan, const struct nn_conv_shape *shape,
-                           enum nn_conv_pass pass, int threads);
+                           enum nn_conv_pass pass, const struct nn_pool_shape *pool, int threads);
 void amx_plan_release(struct amx_plan *plan); /* NULL is fine */
 /* What a run wants as `scratch`, 64-byte aligned; its contents need not survive between runs. */
 size_t amx_scratch_bytes(const struct amx_plan *plan);

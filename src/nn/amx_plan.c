@@ -174,6 +174,16 @@ static int cells_that_fit(const struct amx_plan *plan) {
     return (int)(bytes / each);
 }
 
+/* Rows of the map that a pool reads for its rows `from` to `to`, one at least. */
+static void pooled_rows(const struct amx_plan *plan, int rows, int from, int to,
+                        struct amx_group *group) {
+    const struct nn_pool_shape *s = &plan->pool;
+    group->pooled_from = from;
+    group->pooled_to = to;
+    group->from = larger(from * s->stride - s->padding, 0);
+    group->to = smaller((to - 1) * s->stride - s->padding + s->kernel, rows);
+}
+
 static rel_status make_groups(struct amx_plan *plan) {
     int rows = class_rows(plan), cells = cells_that_fit(plan), batch = plan->shape.batch;
     int picture = plan->picture_rows * plan->pitch, parts = 1, pictures = 1;
@@ -185,6 +195,7 @@ static rel_status make_groups(struct amx_plan *plan) {
     } else {
         int most = larger(cells / plan->pitch - plan->extra_rows, 1);
         parts = parts_of(rows, most);
+        if (plan->pool.kernel) parts = smaller(parts, plan->pool.out_height);
     }
     plan->group_count = parts_of(batch, pictures) * parts;
     plan->groups = rel_alloc((size_t)plan->group_count, sizeof *plan->groups);
@@ -195,6 +206,14 @@ static rel_status make_groups(struct amx_plan *plan) {
         group->images = smaller(pictures, batch - group->image);
         group->from = (int)((int64_t)rows * (g % parts) / parts);
         group->to = (int)((int64_t)rows * (g % parts + 1) / parts);
+        if (plan->pool.kernel) {
+            int64_t pooled = plan->pool.out_height;
+            pooled_rows(plan, rows, (int)(pooled * (g % parts) / parts),
+                        (int)(pooled * (g % parts + 1) / parts), group);
+            size_t strip = (size_t)group->images * (size_t)(group->to - group->from) *
+                           (size_t)plan->made.width * AMX_BLOCK;
+            if (strip > plan->strip) plan->strip = strip;
+        }
         size_t sheet = (size_t)amx_group_rows(plan, group) * (size_t)plan->pitch + AMX_TAIL;
         if (sheet > plan->sheet_cells) plan->sheet_cells = sheet;
     }
@@ -253,7 +272,7 @@ static void place_copies(struct amx_plan *plan) {
 }
 
 size_t amx_thread_bytes(const struct amx_plan *plan) {
-    size_t elements = plan->panel_chunk * (size_t)plan->chunks;
+    size_t elements = plan->panel_chunk * (size_t)plan->chunks + 2 * plan->strip;
     if (plan->pass == NN_CONV_BACKWARD_WEIGHTS)
         elements = plan->sheet_cells * AMX_CELL * (size_t)(1 + plan->copies) +
                    (size_t)parts_of(amx_pairs(plan->made.blocks), plan->columns) *
@@ -292,7 +311,7 @@ static rel_status build(struct amx_plan *plan) {
 }
 
 rel_status amx_plan_create(struct amx_plan **plan, const struct nn_conv_shape *shape,
-                           enum nn_conv_pass pass, int threads) {
+                           enum nn_conv_pass pass, const struct nn_pool_shape *pool, int threads) {
     *plan = NULL;
     if (!amx_supported(shape, pass))
         return rel_fail(REL_ERR_UNSUPPORTED,
@@ -303,6 +322,7 @@ rel_status amx_plan_create(struct amx_plan **plan, const struct nn_conv_shape *s
     if (!p) return REL_ERR_MEMORY;
     p->shape = *shape;
     p->pass = pass;
+    p->pool = *pool;
     p->threads = larger(threads, 1);
     p->kernels = amx_kernels_avx512();
     p->gather = tiled_kernels_avx512()->gather;

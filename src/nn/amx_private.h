@@ -68,6 +68,7 @@ struct amx_map {
 
 struct amx_group {
     int image, images, from, to; /* rows q */
+    int pooled_from, pooled_to;  /* rows of the pool that come of them, if there is one */
 };
 
 /* Some consecutive pixels of a row, as far as they lie in a run. */
@@ -161,6 +162,8 @@ struct amx_plan {
     int pitch, picture_rows; /* cells from row to row, rows from picture to picture */
     int extra_rows;          /* of a sheet, beyond one per made row */
     struct amx_group *groups;
+    struct nn_pool_shape pool;       /* kernel 0: there is none */
+    size_t strip;                    /* of a group and made block, before it is pooled: bf16 */
     int group_count, splits;         /* forward, backward-data: the pairs are split among so many */
     size_t sheet_cells, panel_chunk; /* bf16 of the latter */
     /* backward-weights: the pairs of out blocks are split among `columns` threads, and groups into

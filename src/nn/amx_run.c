@@ -136,12 +136,20 @@ struct place {
     int image, row, column;
 };
 
+/* Pixels from picture to picture of what a group makes: of the map, or of the strip to be pooled.
+ */
+static size_t picture_pixels(const struct amx_plan *p, const struct amx_group *group) {
+    size_t width = (size_t)p->made.width;
+    if (p->pool.kernel) return (size_t)(group->to - group->from) * width;
+    return (size_t)p->made.blocks * (size_t)p->made.height * width;
+}
+
 /* The pixels among the next AMX_PIXELS cells of the panel. */
 static void next_run(const struct amx_plan *p, const struct amx_group *group,
                      const struct amx_class *class, int from, int to, const bf16 *panel,
                      struct place *at, struct amx_run *run) {
     size_t step = (size_t)p->made_step, width = (size_t)p->made.width;
-    size_t image = (size_t)p->made.blocks * (size_t)p->made.height * width;
+    size_t image = picture_pixels(p, group), above = p->pool.kernel ? (size_t)group->from : 0;
     int first = -1, end = 0;
     run->stretch_count = 0;
     while (at->image < group->images) {
@@ -154,7 +162,7 @@ static void next_run(const struct amx_plan *p, const struct amx_group *group,
         run->stretches[run->stretch_count++] = (struct amx_stretch){
             .first = offset,
             .count = length,
-            .to = ((size_t)at->image * image + (step * at->row + class->row) * width +
+            .to = ((size_t)at->image * image + (step * at->row + class->row - above) * width +
                    step * at->column + class->column) *
                   AMX_BLOCK,
         };
@@ -171,7 +179,8 @@ static void next_run(const struct amx_plan *p, const struct amx_group *group,
 
 /* One class of the group's pixels and one pair of blocks. */
 static void make_class(const struct run *r, const struct amx_group *group, int pair,
-                       const struct amx_class *class, const bf16 *panel, double *sums) {
+                       const struct amx_class *class, const bf16 *panel, bf16 *strip,
+                       double *sums) {
     const struct amx_plan *p = r->plan;
     int from = group->from > class->from ? group->from : class->from;
     int to = group->to < class->to ? group->to : class->to;
@@ -189,6 +198,7 @@ static void make_class(const struct run *r, const struct amx_group *group, int p
     for (int half = 0; half < 2 && 2 * pair + half < p->made.blocks; half++) {
         size_t made = (size_t)(2 * pair + half);
         product.made[half] = r->to + ((size_t)group->image * p->made.blocks + made) * plane;
+        if (p->pool.kernel) product.made[half] = strip + (size_t)half * p->strip;
         if (r->finish) product.bias[half] = r->finish->bias + made * AMX_BLOCK;
         if (!sums) continue;
         product.sums[half] = sums + made * AMX_BLOCK;
@@ -203,6 +213,21 @@ static void make_class(const struct run *r, const struct amx_group *group, int p
     }
 }
 
+static void pool_strip(const struct run *r, const struct amx_group *group, int pair,
+                       const bf16 *strip) {
+    const struct amx_plan *p = r->plan;
+    size_t pooled = (size_t)p->pool.out_height * (size_t)p->pool.out_width * AMX_BLOCK;
+    size_t picture = picture_pixels(p, group) * AMX_BLOCK;
+    for (int half = 0; half < 2 && 2 * pair + half < p->made.blocks; half++)
+        for (int i = 0; i < group->images; i++) {
+            size_t plane = (size_t)(group->image + i) * p->made.blocks + 2 * pair + half;
+            nn_block16_bf16_avx512()->max_pool_rows(&p->pool, group->pooled_from, group->pooled_to,
+                                                    strip + (size_t)half * p->strip +
+                                                        (size_t)i * picture,
+                                                    group->from, r->to + plane * pooled);
+        }
+}
+
 /* A group and a part of the pairs. */
 static void run_item(const struct run *r, int item, bf16 *panel, double *sums) {
     const struct amx_plan *p = r->plan;
@@ -213,9 +238,12 @@ static void run_item(const struct run *r, int item, bf16 *panel, double *sums) {
             amx_pack_cells(p, group, &r->from, chunk, &p->sheets[i], p->extra_rows,
                            panel + (size_t)chunk * p->panel_chunk +
                                (size_t)i * p->sheet_cells * AMX_CELL);
-    for (int pair = pairs * split / p->splits; pair < pairs * (split + 1) / p->splits; pair++)
+    bf16 *strip = panel + p->panel_chunk * (size_t)p->chunks;
+    for (int pair = pairs * split / p->splits; pair < pairs * (split + 1) / p->splits; pair++) {
         for (int c = 0; c < p->class_count; c++)
-            make_class(r, group, pair, &p->classes[c], panel, sums);
+            make_class(r, group, pair, &p->classes[c], panel, strip, sums);
+        if (p->pool.kernel) pool_strip(r, group, pair, strip);
+    }
 }
 
 static void run_thread(const struct run *r, int thread, char *panels) {

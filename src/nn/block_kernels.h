@@ -67,6 +67,10 @@ struct nn_block_kernels {
      * are applied to x first. */
     void (*max_pool)(const struct nn_pool_shape *shape, const void *x, const float *scale,
                      const float *shift, bool relu, void *out, uint8_t *tap);
+    /* Rows first <= i < end of that, as they are; x begins with row x_first of the map, out with
+     * row 0. */
+    void (*max_pool_rows)(const struct nn_pool_shape *shape, int first, int end, const void *x,
+                          int x_first, void *out);
     /* in_gradient = what arrives through the taps from gradient (+ second, may be NULL) */
     void (*max_pool_backward)(const struct nn_pool_shape *shape, const uint8_t *tap,
                               const void *gradient, const void *second, bool stream,

@@ -314,13 +314,17 @@ static void gradient_apply(const struct nn_gradient_plane *plane, const float *m
 INLINE int larger(int a, int b) { return a > b ? a : b; }
 INLINE int smaller(int a, int b) { return a < b ? a : b; }
 
-INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, const stored *x,
-                        const float *scale, const float *shift, bool relu, bool apply, bool places,
-                        stored *out, uint8_t *tap) {
+struct pool_rows {
+    int first, end, x_first;
+};
+
+INLINE void max_pool_as(const struct nn_pool_shape *s, const struct pool_rows *rows, int kernel,
+                        int stride, const stored *x, const float *scale, const float *shift,
+                        bool relu, bool apply, bool places, stored *out, uint8_t *tap) {
     block_f32 a = apply ? load_any(scale) : (block_f32){0};
     block_f32 b = apply ? load_any(shift) : (block_f32){0};
     float floor = floor_of(relu);
-    for (int i = 0; i < s->out_height; i++)
+    for (int i = rows->first; i < rows->end; i++)
         for (int j = 0; j < s->out_width; j++) {
             int top = i * stride - s->padding, left = j * stride - s->padding;
             int row0 = larger(0, -top), row1 = smaller(kernel, s->in_height - top);
@@ -329,7 +333,8 @@ INLINE void max_pool_as(const struct nn_pool_shape *s, int kernel, int stride, c
             block_i32 place = (block_i32){0} + (row0 * kernel + column0);
             for (int r = row0; r < row1; r++)
                 for (int c = column0; c < column1; c++) {
-                    block_f32 v = load(x + ((size_t)(top + r) * s->in_width + left + c) * BLOCK);
+                    block_f32 v = load(
+                        x + ((size_t)(top + r - rows->x_first) * s->in_width + left + c) * BLOCK);
                     if (apply) v = normalized(v, a, b, floor);
                     block_i32 take = (v > best) | (v != v); // NOLINT(misc-redundant-expression)
                     best = choose(take, v, best);
@@ -345,16 +350,29 @@ static void max_pool(const struct nn_pool_shape *shape, const void *x, const flo
                      const float *shift, bool relu, void *out, uint8_t *tap) {
     const int kernel = shape->kernel, stride = shape->stride;
     const bool usual = kernel == 3 && stride == 2;
+    const struct pool_rows all = {0, shape->out_height, 0};
     if (usual && scale && tap)
-        max_pool_as(shape, 3, 2, x, scale, shift, relu, true, true, out, tap);
+        max_pool_as(shape, &all, 3, 2, x, scale, shift, relu, true, true, out, tap);
     else if (usual && !scale && tap)
-        max_pool_as(shape, 3, 2, x, NULL, NULL, false, false, true, out, tap);
+        max_pool_as(shape, &all, 3, 2, x, NULL, NULL, false, false, true, out, tap);
     else if (usual && !scale)
-        max_pool_as(shape, 3, 2, x, NULL, NULL, false, false, false, out, NULL);
+        max_pool_as(shape, &all, 3, 2, x, NULL, NULL, false, false, false, out, NULL);
     else if (scale)
-        max_pool_as(shape, kernel, stride, x, scale, shift, relu, true, tap != NULL, out, tap);
+        max_pool_as(shape, &all, kernel, stride, x, scale, shift, relu, true, tap != NULL, out,
+                    tap);
     else
-        max_pool_as(shape, kernel, stride, x, NULL, NULL, false, false, tap != NULL, out, tap);
+        max_pool_as(shape, &all, kernel, stride, x, NULL, NULL, false, false, tap != NULL, out,
+                    tap);
+}
+
+static void max_pool_rows(const struct nn_pool_shape *shape, int first, int end, const void *x,
+                          int x_first, void *out) {
+    const struct pool_rows rows = {first, end, x_first};
+    if (shape->kernel == 3 && shape->stride == 2)
+        max_pool_as(shape, &rows, 3, 2, x, NULL, NULL, false, false, false, out, NULL);
+    else
+        max_pool_as(shape, &rows, shape->kernel, shape->stride, x, NULL, NULL, false, false, false,
+                    out, NULL);
 }
 
 /* First and last window that covers a place; `at` counts from the padding's start. */
@@ -496,6 +514,7 @@ const struct nn_block_kernels *REL_ISA_NAME(NN_BLOCK_KERNELS)(void) {
         .gradient_sums = gradient_sums,
         .gradient_apply = gradient_apply,
         .max_pool = max_pool,
+        .max_pool_rows = max_pool_rows,
         .max_pool_backward = max_pool_backward,
         .add = add,
         .to_float = to_float,

@@ -82,7 +82,7 @@ rel_status nn_convolution_init_kind(struct nn_convolution **convolution, struct 
         status =
             tiled_plan_create(&c->tiled, &task->shape, task->pass, task->bf16, runtime->threads);
     else if (kind == NN_CONV_AMX)
-        status = amx_plan_create(&c->amx, &task->shape, task->pass, runtime->threads);
+        status = amx_plan_create(&c->amx, &task->shape, task->pass, &task->pool, runtime->threads);
     else
         status = init_library(c, runtime->library, kind == NN_CONV_DIRECT);
     if (status != REL_OK) {

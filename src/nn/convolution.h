@@ -20,6 +20,8 @@ struct nn_conv_task {
     struct nn_conv_shape shape;
     bool add, relu; /* NN_CONV_FOLDED: see nn_conv_kernel_init */
     bool bf16;      /* blocked activations and their gradients are stored so */
+    /* NN_CONV_FOLDED on AMX: what is done to the output before it is stored; kernel 0: nothing. */
+    struct nn_pool_shape pool;
 };
 
 struct nn_convolution;

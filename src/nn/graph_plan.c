@@ -95,6 +95,31 @@ static rel_status plan_value_gradients(struct nn_graph *graph, nn_value value) {
     return REL_OK;
 }
 
+static bool used_once(const struct nn_graph *graph, nn_value value) {
+    size_t op = graph->op_count;
+    int input;
+    return nn_graph_next_use(graph, value, &op, &input) &&
+           !nn_graph_next_use(graph, value, &op, &input);
+}
+
+/* In inference a pool is left to what makes its input, if nobody else reads that and it can: the
+ * input has the pool's shape then, and its place. */
+static void hand_over_pools(struct nn_graph *graph) {
+    for (size_t i = 0; i < graph->op_count && graph->mode == NN_INFERENCE; i++) {
+        struct nn_op *pool = &graph->ops[i];
+        if (pool->type != &nn_op_max_pool || !used_once(graph, pool->inputs[0])) continue;
+        struct nn_value_info *in = &graph->values[pool->inputs[0]];
+        struct nn_op *producer = &graph->ops[in->producer];
+        const struct nn_op_type *type = producer->type;
+        if (!type->takes_pool || !type->takes_pool(graph, producer, nn_max_pool_shape(pool)))
+            continue;
+        in->shape = graph->values[pool->out].shape;
+        in->count = graph->values[pool->out].count;
+        pool->in_place_input = 0;
+        pool->taken = true;
+    }
+}
+
 static nn_buffer place_of(const struct nn_graph *graph, nn_buffer buffer) {
     while (graph->memory[buffer].same_as != NN_NONE) buffer = graph->memory[buffer].same_as;
     return buffer;
@@ -274,6 +299,7 @@ static rel_status run_hooks(struct nn_graph *graph, bool prepare) {
 rel_status nn_graph_plan(struct nn_graph *graph) {
     if (graph->planned) return rel_fail(REL_ERR_INTERNAL, "this graph is planned already");
     nn_runtime_enter(graph->runtime);
+    hand_over_pools(graph);
     REL_TRY(run_hooks(graph, true));
     for (size_t i = 0; i < graph->value_count; i++) {
         REL_TRY(plan_value_data(graph, (nn_value)i));

@@ -16,6 +16,7 @@
 #ifndef REL_NN_OP_H
 #define REL_NN_OP_H
 
+#include "nn/block_kernels.h"
 #include "nn/nn.h"
 
 enum nn_layout {
@@ -55,6 +56,8 @@ struct nn_op_type {
     rel_status (*prepare)(struct nn_graph *graph, struct nn_op *op); /* may be NULL */
     /* In training, after `prepare`: whether it can read input `input` deferred. NULL: none. */
     bool (*takes_deferred)(const struct nn_op *op, int input);
+    /* In inference, before `prepare`: whether it will pool its output itself. NULL: it cannot. */
+    bool (*takes_pool)(struct nn_graph *graph, struct nn_op *op, const struct nn_pool_shape *pool);
     rel_status (*plan)(struct nn_graph *graph, struct nn_op *op); /* may be NULL */
     rel_status (*forward)(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass);
     rel_status (*backward)(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass);
@@ -94,6 +97,7 @@ struct nn_op {
     /* In training its output may be deferred, default false. Whether it is shows in the value, and
      * `plan` has to tell where its input and nn_deferred lie (nn_graph_defer). */
     bool may_defer;
+    bool taken; /* a pool that its input's producer took: nothing is left to do */
     double forward_seconds, backward_seconds; /* sums over calls */
     long forward_calls, backward_calls;
 };
@@ -168,6 +172,8 @@ rel_status nn_graph_check_input(const struct nn_graph *graph, const char *name, 
 rel_status nn_op_parameter(struct nn_graph *graph, struct nn_op *op, const char *name,
                            const struct rel_shape *shape, struct param_distribution distribution,
                            size_t *index);
+/* Of an operation of type nn_op_max_pool. */
+const struct nn_pool_shape *nn_max_pool_shape(const struct nn_op *op);
 /* Bytes of a value or of its gradient. */
 size_t nn_value_bytes(const struct nn_graph *graph, nn_value value);
 /* Asks for memory; in `plan` only. nn_buffer_data tells where it lies; in forward and backward

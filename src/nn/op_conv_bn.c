@@ -4,6 +4,7 @@
  * weights and a bias, and the convolution's kernel does the rest. */
 #include "nn/batch_norm.h"
 #include "nn/bf16.h"
+#include "nn/conv_choice.h"
 #include "nn/convolution.h"
 #include "nn/nn_op.h"
 
@@ -31,6 +32,7 @@ struct conv_bn {
     /* inference: plain weights, which stay if the kernel reads them; [2][out_channels] scale, bias
      */
     nn_buffer scaled_weights, folded;
+    struct nn_pool_shape pool;                    /* inference: done as well; kernel 0: none */
     bool loaded;                                  /* inference: */
     uint64_t parameters_version, buffers_version; /* of what was loaded */
 };
@@ -150,13 +152,31 @@ rel_status nn_conv_bn(struct nn_graph *graph, nn_value in, const struct nn_conv_
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-static rel_status plan_convolution(struct nn_graph *graph, const struct conv_bn *state,
-                                   enum nn_conv_pass pass, struct nn_convolution **convolution) {
+static struct nn_conv_task task_of(const struct nn_graph *graph, const struct conv_bn *state,
+                                   enum nn_conv_pass pass) {
     struct nn_conv_task task = {.pass = pass, .shape = state->shape};
     task.bf16 = graph->stored_bytes == sizeof(bf16);
     task.add = pass == NN_CONV_FOLDED && state->residual;
     task.relu = pass == NN_CONV_FOLDED && state->relu;
-    return nn_convolution_init(convolution, graph->runtime, &task);
+    return task;
+}
+
+static rel_status plan_convolution(struct nn_graph *graph, const struct conv_bn *state,
+                                   enum nn_conv_pass pass, struct nn_convolution **convolution) {
+    struct nn_conv_task task = task_of(graph, state, pass);
+    if (!state->pool.kernel) return nn_convolution_init(convolution, graph->runtime, &task);
+    task.pool = state->pool;
+    return nn_convolution_init_kind(convolution, graph->runtime, &task, NN_CONV_AMX);
+}
+
+/* Where the kernel on AMX is chosen, which can. */
+static bool takes_pool(struct nn_graph *graph, struct nn_op *op, const struct nn_pool_shape *pool) {
+    struct conv_bn *state = op->state;
+    struct nn_conv_task task = task_of(graph, state, NN_CONV_FOLDED);
+    enum nn_conv_kind kind;
+    if (state->residual || nn_conv_choose(graph->runtime, &task, &kind) != REL_OK) return false;
+    if (kind == NN_CONV_AMX) state->pool = *pool;
+    return kind == NN_CONV_AMX;
 }
 
 /* A place for the weights in the kernel's order, if it has one of its own. */
@@ -449,6 +469,7 @@ const struct nn_op_type nn_op_conv_bn = {
     .takes_two_gradients = true,
     .prepare = prepare,
     .takes_deferred = takes_deferred,
+    .takes_pool = takes_pool,
     .plan = plan,
     .forward = forward,
     .backward = backward,

@@ -46,6 +46,11 @@ rel_status nn_max_pool(struct nn_graph *graph, nn_value in, int kernel, int stri
     return REL_OK;
 }
 
+const struct nn_pool_shape *nn_max_pool_shape(const struct nn_op *op) {
+    const struct max_pool *state = op->state;
+    return &state->shape;
+}
+
 static bool takes_deferred(const struct nn_op *op, int input) {
     (void)op;
     (void)input;
@@ -62,6 +67,7 @@ static rel_status plan(struct nn_graph *graph, struct nn_op *op) {
 static rel_status forward(struct nn_graph *graph, struct nn_op *op, const struct nn_pass *pass) {
     const struct max_pool *state = op->state;
     const struct nn_block_kernels *kernels = graph->kernels;
+    if (op->taken) return REL_OK;
     uint8_t *tap = state->tap == NN_NONE ? NULL : nn_buffer_data(graph, state->tap);
     size_t in_plane = graph->values[op->inputs[0]].count / state->planes;
     size_t out_plane = graph->values[op->out].count / state->planes;

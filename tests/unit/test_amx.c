@@ -270,6 +270,68 @@ static void check_folded(struct nn_runtime *runtime, const struct nn_conv_shape 
     operands_release(&o);
 }
 
+/* What a folded convolution makes; *count elements, and BEHIND bytes that must not change. */
+static bf16 *folded(struct nn_runtime *runtime, const struct nn_conv_task *task,
+                    const struct operands *o, size_t count) {
+    struct nn_convolution *c;
+    OK(nn_convolution_init_kind(&c, runtime, task, NN_CONV_AMX));
+    size_t scratch_bytes = nn_convolution_scratch_bytes(c), bytes = count * sizeof(bf16);
+    char *scratch = array(scratch_bytes + BEHIND, 1), *got = array(bytes + BEHIND, 1);
+    float *weights = array(nn_convolution_weight_bytes(c), 1);
+    OK(nn_convolution_load(c, o->w, weights, scratch));
+    memset(scratch, 0xff, scratch_bytes + BEHIND);
+    memset(got, 0xff, bytes + BEHIND);
+    OK(nn_convolution_run(c, o->x.stored, weights, o->factors[0], got, scratch));
+    for (size_t i = 0; i < BEHIND; i++) {
+        assert_int_equal((unsigned char)got[bytes + i], 0xff);
+        assert_int_equal((unsigned char)scratch[scratch_bytes + i], 0xff);
+    }
+    rel_free(weights);
+    rel_free(scratch);
+    nn_convolution_release(c);
+    return (bf16 *)got;
+}
+
+static float window_maximum(const struct nn_pool_shape *p, const bf16 *plane, int row, int column,
+                            int channel) {
+    float best = -INFINITY;
+    for (int r = row * p->stride - p->padding, i = 0; i < p->kernel; i++, r++)
+        for (int c = column * p->stride - p->padding, k = 0; k < p->kernel; k++, c++)
+            if (r >= 0 && r < p->in_height && c >= 0 && c < p->in_width)
+                best = fmaxf(best, bf16_to_f32(plane[(r * p->in_width + c) * BLOCK + channel]));
+    return best;
+}
+
+/* Pooled by the convolution itself: the maximum of what it makes otherwise, to the bit. */
+static void check_pooled(struct nn_runtime *runtime, const struct nn_conv_shape *s, int kernel,
+                         int stride) {
+    struct nn_pool_shape pool = {s->out_height, s->out_width, 0, 0, kernel, stride, kernel / 2};
+    if (s->out_height + 2 * pool.padding < kernel || s->out_width + 2 * pool.padding < kernel)
+        return;
+    pool.out_height = (s->out_height + 2 * pool.padding - kernel) / stride + 1;
+    pool.out_width = (s->out_width + 2 * pool.padding - kernel) / stride + 1;
+    struct nn_conv_task task = {.pass = NN_CONV_FOLDED, .shape = *s, .bf16 = true, .relu = true};
+    struct operands o;
+    operands_init(&o, s);
+    size_t planes = (size_t)s->batch * s->out_channels / BLOCK;
+    size_t whole = (size_t)s->out_height * s->out_width * BLOCK;
+    size_t small = (size_t)pool.out_height * pool.out_width * BLOCK;
+    bf16 *map = folded(runtime, &task, &o, planes * whole);
+    task.pool = pool;
+    bf16 *got = folded(runtime, &task, &o, planes * small);
+    for (size_t i = 0; i < planes * small; i++) {
+        int pixel = (int)(i % small / BLOCK);
+        float expected = window_maximum(&pool, map + i / small * whole, pixel / pool.out_width,
+                                        pixel % pool.out_width, (int)(i % BLOCK));
+        if (bf16_to_f32(got[i]) != expected)
+            fail_msg("%dx%d pooled by %d, stride %d: element %zu is %g instead of %g",
+                     s->out_height, s->out_width, kernel, stride, i, bf16_to_f32(got[i]), expected);
+    }
+    rel_free(map);
+    rel_free(got);
+    operands_release(&o);
+}
+
 static void check(struct nn_runtime *runtime, const struct nn_conv_shape *s, enum nn_conv_pass pass,
                   bool fuse, bool add) {
     struct nn_convolution *c = convolution_make(runtime, s, pass, false, false);
@@ -348,7 +410,7 @@ static void against_double(void **state) {
         {3, 1, 14, 9, 16, 3, 1, 1},   {1, 4, 9, 150, 16, 5, 1, 2}, /* more cells than a line has */
         {2, 32, 11, 13, 32, 5, 3, 2}, {2, 16, 8, 8, 32, 2, 2, 0},    {2, 32, 6, 7, 16, 4, 1, 3},
         {1, 32, 90, 90, 32, 3, 1, 1}, /* a picture in parts */
-        {2, 32, 1, 1, 32, 3, 1, 1},   {1, 320, 60, 40, 16, 3, 1, 1},
+        {2, 32, 1, 1, 32, 3, 1, 1},   {1, 320, 60, 40, 16, 3, 1, 1}, {1, 3, 250, 190, 32, 7, 2, 3},
     };
     struct nn_runtime *runtime = runtime_or_skip();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -371,6 +433,8 @@ static void against_double(void **state) {
         check(runtime, &s, NN_CONV_BACKWARD_WEIGHTS, false, true);
         check(runtime, &s, NN_CONV_BACKWARD_WEIGHTS, true, false);
         check_folded(runtime, &s, i & 1, i & 2);
+        check_pooled(runtime, &s, 3, 2);
+        check_pooled(runtime, &s, 2, 2);
     }
     nn_runtime_release(runtime);
 }

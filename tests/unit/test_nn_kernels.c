@@ -26,7 +26,7 @@ static struct nn_conv_task task_of(const struct nn_runtime *runtime, enum nn_con
     struct nn_conv_shape shape = {2,    32, 9, 12, 48, 9, 12, 3, 1, 1, nn_runtime_block(runtime),
                                   false};
     bool folded = pass == NN_CONV_FOLDED;
-    return (struct nn_conv_task){pass, shape, folded, folded, false};
+    return (struct nn_conv_task){.pass = pass, .shape = shape, .add = folded, .relu = folded};
 }
 
 static float *noise(size_t count, uint64_t seed) {
