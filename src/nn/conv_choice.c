@@ -7,6 +7,9 @@
 #include <time.h>
 
 enum { ROUNDS = 5 };
+/* What took longer than both, so many times as long as the fastest, in the round that warms up is
+ * left out of the others: where the library has no kernel its reference code takes seconds. */
+static const double SECONDS_LEAST = 0.1, TIMES_LEAST = 8;
 
 static const char *const kind_names[NN_CONV_KINDS] = {"direct", "library", "winograd", "tiled",
                                                       "amx"};
@@ -42,6 +45,7 @@ enum nn_conv_kind nn_conv_choose_fixed(const struct nn_runtime *runtime,
 struct trial {
     struct nn_convolution *convolution;
     double seconds; /* the fastest round */
+    bool hopeless;
 };
 
 struct operands {
@@ -120,15 +124,26 @@ static rel_status run_once(struct nn_convolution *c, const struct nn_conv_task *
                               back ? o->input : o->output, o->scratch);
 }
 
+static void leave_out_slow(struct trial *trials) {
+    double best = 0;
+    for (int k = 0; k < NN_CONV_KINDS; k++) {
+        const struct trial *trial = &trials[k];
+        if (trial->convolution && (best == 0 || trial->seconds < best)) best = trial->seconds;
+    }
+    for (int k = 0; k < NN_CONV_KINDS; k++)
+        trials[k].hopeless =
+            trials[k].seconds > SECONDS_LEAST && trials[k].seconds > TIMES_LEAST * best;
+}
+
 static rel_status measure_trials(const struct nn_runtime *runtime, const struct nn_conv_task *task,
                                  struct trial *trials) {
     struct operands operands = {0};
     rel_status status;
     REL_TRY_CLEANUP(operands_init(&operands, runtime, task, trials));
-    for (int round = -1; round < ROUNDS; round++) /* the first one only warms up */
+    for (int round = -1; round < ROUNDS; round++) {
         for (int k = 0; k < NN_CONV_KINDS; k++) {
             struct trial *trial = &trials[k];
-            if (!trial->convolution) continue;
+            if (!trial->convolution || trial->hopeless) continue;
             /* A call at inference finds the weights loaded, but by whom does not matter: the
              * candidates share the place, so each loads its own before the clock runs. */
             bool counted = task->pass != NN_CONV_FOLDED;
@@ -138,8 +153,10 @@ static rel_status measure_trials(const struct nn_runtime *runtime, const struct 
             double start = now();
             REL_TRY_CLEANUP(run_once(trial->convolution, task, &operands, counted));
             double seconds = now() - start;
-            if (round == 0 || (round > 0 && seconds < trial->seconds)) trial->seconds = seconds;
+            if (round <= 0 || seconds < trial->seconds) trial->seconds = seconds;
         }
+        if (round < 0) leave_out_slow(trials);
+    }
 cleanup:
     operands_release(&operands);
     return status;
@@ -147,7 +164,7 @@ cleanup:
 
 static rel_status measure(struct nn_runtime *runtime, const struct nn_conv_task *task,
                           enum nn_conv_kind *kind) {
-    struct trial trials[NN_CONV_KINDS] = {{NULL, 0}};
+    struct trial trials[NN_CONV_KINDS] = {{NULL, 0, false}};
     rel_status status = REL_OK;
     for (int k = 0; k < NN_CONV_KINDS; k++)
         if (nn_convolution_can(runtime, task, k))
