@@ -122,8 +122,32 @@ INLINE void pack_as(const struct amx_pack *p, const enum pack_extra extra) {
     }
 }
 
+/* Both halves of a cell, as they are. */
+static void pack_whole(const struct amx_pack *p) {
+    const bf16 *map = p->map, *other = p->other;
+    const __m512i none = _mm512_setzero_si512();
+    int first = cells_before(p), end = 0;
+    if (p->column < p->of.width) end = (p->of.width - 1 - p->column) / p->step + 1;
+    if (end > p->pitch) end = p->pitch;
+    bf16 *to = p->cells;
+    for (int r = 0, row = p->row; r < p->rows; r++, row += p->step) {
+        bool inside = row >= 0 && row < p->of.height && first < end;
+        int from = inside ? first : p->pitch, until = inside ? end : p->pitch, x = 0;
+        for (; x < from; x++, to += AMX_CELL) _mm512_storeu_si512(to, none);
+        ptrdiff_t at = 0;
+        if (inside)
+            at = ((ptrdiff_t)row * p->of.width + p->column + (ptrdiff_t)x * p->step) * AMX_BLOCK;
+        for (; x < until; x++, to += AMX_CELL, at += (ptrdiff_t)p->step * AMX_BLOCK)
+            _mm512_storeu_si512(to, _mm512_inserti64x4(_mm512_castsi256_si512(load(map + at)),
+                                                       load(other + at), 1));
+        for (; x < p->pitch; x++, to += AMX_CELL) _mm512_storeu_si512(to, none);
+    }
+}
+
 static void pack(const struct amx_pack *p) {
-    if (p->scale)
+    if (p->other)
+        pack_whole(p);
+    else if (p->scale)
         pack_as(p, NORMALIZED);
     else if (p->x && p->gradient->masked)
         pack_as(p, MASKED_GRADIENT);

@@ -102,7 +102,8 @@ struct amx_product {
 };
 
 struct amx_pack {
-    const void *map; /* a block; plain: all channels; NULL: zeros */
+    const void *map;   /* a block; plain: all channels; NULL: zeros */
+    const bf16 *other; /* the block of the cells' other half, as it is as well; or NULL */
     struct amx_map of;
     int row, column; /* of the map, for the first cell */
     int rows, pitch, step;

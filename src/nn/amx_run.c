@@ -29,7 +29,8 @@ void amx_pack_cells(const struct amx_plan *plan, const struct amx_group *group,
         size_t image = (size_t)(group->image + i) * (size_t)blocks;
         bool last = i == group->images - 1;
         pack.rows = last ? group->to - group->from + extra_rows : plan->picture_rows;
-        for (int half = 0; half < (source->plain ? 1 : 2); half++) {
+        bool whole = !source->plain && !source->norm && !source->gradient && 2 * chunk + 1 < blocks;
+        for (int half = 0; half < (source->plain || whole ? 1 : 2); half++) {
             int block = 2 * chunk + half;
             pack.cells = cells + (ptrdiff_t)half * AMX_BLOCK;
             if (source->plain) {
@@ -40,6 +41,7 @@ void amx_pack_cells(const struct amx_plan *plan, const struct amx_group *group,
             bool there = block < blocks;
             size_t plane = (image + (size_t)block) * pixels * AMX_BLOCK;
             pack.map = there ? (const bf16 *)source->map + plane : NULL;
+            pack.other = whole ? (const bf16 *)source->map + plane + pixels * AMX_BLOCK : NULL;
             pack.channel = block * AMX_BLOCK;
             pack.gradient = there ? source->gradient : NULL;
             pack.x = pack.gradient ? (const bf16 *)pack.gradient->x + plane : NULL;
