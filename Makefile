@@ -5,6 +5,9 @@
 # make lint       format, clang-tidy, layers, banned functions, shell scripts
 # make asan       unit, golden and command-line tests (a tiny training run among them) under the
 #                 address and undefined behaviour sanitizers
+# make tsan       threads of loader, trainer and terminal under the thread sanitizer, with clang
+# make valgrind   a tiny run under valgrind's memcheck
+# make coverage   which lines of src/ the unit, golden and command-line tests reach
 # make fuzz       every fuzz target of tests/fuzz for SECONDS_EACH=20 seconds, with clang
 # make bench      sets up the peers, builds and measures against them; BENCH=NAME measures one (bench/run --help)
 # make oracle     remakes every golden file with PyTorch and friends and compares
@@ -38,7 +41,7 @@ LDLIBS_ALL  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(DNNL_LIBS) -lm
 
 # A build without the libraries would fail with a page of errors: one line instead. The targets
 # named here work without them, or install them first.
-NO_LIBRARIES_NEEDED := deps check demo lint lint-% asan fuzz bench oracle clean uninstall
+NO_LIBRARIES_NEEDED := deps check demo lint lint-% asan tsan valgrind coverage fuzz bench oracle clean uninstall
 ifneq ($(filter-out $(NO_LIBRARIES_NEEDED),$(or $(MAKECMDGOALS),all)),)
   ifneq ($(shell pkg-config --exists $(PKGS) && echo yes),yes)
     $(error libraries are missing (run `make deps`))
@@ -86,8 +89,8 @@ BENCH         ?= all
 BENCH_BIN     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard bench/*.c)))
 BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bench/support/*.c))) $(BUILD)/tests/support/hash_fill.o
 
-.PHONY: all tests check check-run demo demo-run asan asan-run lint lint-run lint-format lint-layers \
-        lint-banned lint-links lint-shell lint-tidy fuzz fuzz-programs bench bench-programs oracle deps install uninstall clean
+.PHONY: all tests check check-run demo demo-run asan asan-run tsan valgrind coverage lint lint-run lint-format lint-layers \
+        lint-banned lint-links lint-shell lint-tidy lint-analyzer fuzz fuzz-programs bench bench-programs oracle deps install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -224,6 +227,30 @@ asan: deps
 	 UBSAN_OPTIONS=print_stacktrace=1 \
 	 TEST_SKIP=tests/e2e/ TEST_JOBS=2 tools/run_tests.sh "$(BUILD)/asan"
 
+# clang, for its OpenMP runtime tells the sanitizer by Archer what its threads wait for. Modules that are not instrumented are
+# passed over, as Archer asks: that runtime, oneDNN and FFmpeg.
+TSAN_TESTS ?= unit/test_(loader|trainer_hooks|base_threads|prepare|kmeans|tsne|cli_terminal|run_log|step_allocations)$$|cli/(train|interrupt)$$
+TSAN_BIN   := $(filter $(foreach t,loader trainer_hooks base_threads prepare kmeans tsne cli_terminal run_log step_allocations,%/test_$(t)),$(TEST_BIN))
+.PHONY: tsan-programs
+tsan-programs: all $(TSAN_BIN) $(TOOL_BIN)
+tsan: deps
+	@tools/deps.sh fuzz
+	@$(MAKE) --no-print-directory $(JOBS) tsan-programs BUILD="$(BUILD)/tsan" CC=clang OPT=-O1 HARDEN= \
+	  EXTRA="-fsanitize=thread -Wno-unknown-warning-option -Wno-pass-failed"
+	@TSAN_OPTIONS="ignore_noninstrumented_modules=1:halt_on_error=1" \
+	 tools/run_tests.sh "$(BUILD)/tsan" '$(TSAN_TESTS)'
+
+valgrind: deps
+	@tools/deps.sh valgrind
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@tools/valgrind.sh "$(BUILD)"
+
+coverage: deps
+	@$(MAKE) --no-print-directory $(JOBS) tests BUILD="$(BUILD)/coverage" OPT=-O1 HARDEN= EXTRA="--coverage -fprofile-update=prefer-atomic"
+	@find "$(BUILD)/coverage" -name '*.gcda' -delete
+	-@TEST_SKIP=tests/e2e/ TEST_JOBS=2 tools/run_tests.sh "$(BUILD)/coverage"
+	@tools/coverage.sh "$(BUILD)/coverage"
+
 # Every target for SECONDS_EACH; finds are kept in $(BUILD)/fuzz.
 SECONDS_EACH ?= 20
 fuzz: deps
@@ -274,6 +301,12 @@ lint-tidy: $(PROTO_C)
 	@printf '%s\n' $(TIDY_SRC) | xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS) \
 	  >$(BUILD)/tidy/$$$$ 2>&1 || { grep -v "warnings.* generated" $(BUILD)/tidy/$$$$; exit 1; }' tidy
 	@echo "clang-tidy: $(words $(TIDY_SRC)) files clean"
+
+# What is compiled once per instruction set is looked at once. `make lint` leaves this out: it takes minutes.
+ANALYZED = $(filter-out %.isa.c,$(ALL_SRC))
+lint-analyzer: $(PROTO_C)
+	@printf '%s\n' $(ANALYZED) | xargs -P 2 -n 1 sh -c '$(CC) $(CFLAGS_ALL) -O1 -fanalyzer -Werror -S -o /dev/null "$$1"' analyzer
+	@echo "gcc -fanalyzer: $(words $(ANALYZED)) files clean"
 
 # --- install ---
 

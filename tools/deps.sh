@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that are missing: tools/deps.sh build | lint | fuzz | browser | bench | oracle
+# Installs the Debian packages that are missing: tools/deps.sh build | lint | fuzz | valgrind | browser | bench | oracle
 # Says nothing and changes nothing when all are there.
 # shellcheck disable=SC2086  # lists of packages are meant to be split
 set -eu
@@ -9,6 +9,7 @@ libswscale-dev libpng-dev libjpeg62-turbo-dev libcairo2-dev libsqlite3-dev libya
 libprotobuf-c-dev protobuf-c-compiler libcmocka-dev libjs-chart.js libopenmpi-dev openmpi-bin'
 lint='clang-format clang-tidy shellcheck mandoc groff-base'
 fuzz='clang libclang-rt-14-dev libomp-dev'
+valgrind='valgrind'
 # Opens the pages of `relearn report` in a test, which is skipped without it.
 browser='chromium'
 oracle='python3 python3-venv'
@@ -19,11 +20,12 @@ case "${1:-build}" in
 build) wanted=$build ;;
 lint) wanted=$lint ;;
 fuzz) wanted=$fuzz ;;
+valgrind) wanted=$valgrind ;;
 browser) wanted=$browser ;;
 bench) wanted=$bench ;;
 oracle) wanted=$oracle ;;
 *)
-    echo "deps: unknown list '$1' (build, lint, fuzz, browser, bench or oracle)" >&2
+    echo "deps: unknown list '$1' (build, lint, fuzz, valgrind, browser, bench or oracle)" >&2
     exit 2
     ;;
 esac

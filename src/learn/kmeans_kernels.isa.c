@@ -77,7 +77,12 @@ static void assign(const float *tile, size_t dims, const float *groups, const fl
                 vfloat score = norm - 2.0F * *(vfloat *)(dots + c * KMEANS_TILE + row);
                 vfloat *lowest = (vfloat *)(best + restart * KMEANS_TILE + row);
                 vint *label = (vint *)(labels[restart] + row);
-                vint better = cluster == 0 ? (vint){0} == 0 : score < *lowest;
+                if (cluster == 0) { /* nothing stands there yet */
+                    *lowest = score;
+                    *label = (vint){0};
+                    continue;
+                }
+                vint better = score < *lowest;
                 *lowest = choose_float(better, score, *lowest);
                 *label = choose(better, (vint){0} + cluster, *label);
             }

@@ -80,7 +80,12 @@ static rel_status run_claim(struct trainer *trainer, bool make) {
     if (!config) return REL_ERR_MEMORY;
     rel_status status = REL_OK;
     bool there = fs_exists(config);
-    if (make && !there) status = fs_make_folders(run);
+    if (make && !there) { /* nothing is left of a run that could not be written down */
+        struct rel_text text = {0};
+        status = train_config_write(&trainer->session.config, trainer->session.info, &text);
+        rel_text_release(&text);
+    }
+    if (status == REL_OK && make && !there) status = fs_make_folders(run);
     if (status == REL_OK && !trainer->process.lock.held && (make || there))
         status = run_process_lock(&trainer->process, run);
     if (status == REL_OK && make && !there && fs_exists(config))

@@ -23,6 +23,6 @@ for file in "$RELEARN" "$library"; do
     check "$name: no segment that is written and executed" eval '! readelf -lW "$file" | grep -Eq "^ +LOAD .* RWE "'
     check "$name: no text relocations, no path of libraries" eval '! readelf -dW "$file" | grep -Eq "TEXTREL|RPATH|RUNPATH"'
     check "$name: stack protector" uses "$file" __stack_chk_fail
-    check "$name: functions of strings and memory are fortified" eval 'uses "$file" __memset_chk && uses "$file" __snprintf_chk'
+    check "$name: functions of strings and memory are fortified" eval 'uses "$file" __vsnprintf_chk && uses "$file" __snprintf_chk'
     check "$name: no path of the machine that built it" eval '! strings -a "$file" | grep -Fq "$(cd "$here/.." && pwd)/src"'
 done
