@@ -79,9 +79,13 @@ size_t rel_cpu_cache_bytes(int level) {
     return (size_t)(bytes < least ? least : bytes > most ? most : bytes);
 }
 
+static int dividing = 1; /* processes */
+
+void rel_cpu_divide(int processes) { dividing = processes > 1 ? processes : 1; }
+
 int rel_cpu_count(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    int count = CPU_COUNT(&set);
+    int count = CPU_COUNT(&set) / dividing;
     return count > 0 ? count : 1;
 }

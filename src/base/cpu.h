@@ -25,7 +25,10 @@ void rel_cpu_name(char *name, unsigned size);
 /* Of the cache of level 2 (of one core) or 3 (of all), as far as the system says: 512 KiB to 2 MiB,
  * 8 to 32 MiB. More is not believed: some CPUs report the caches of all their cores as one. */
 size_t rel_cpu_cache_bytes(int level);
-int rel_cpu_count(void); /* usable by this process */
+/* CPUs usable by this process; its part of them when it shares them (rel_cpu_divide), at least 1.
+ */
+int rel_cpu_count(void);
+void rel_cpu_divide(int processes); /* that work together on the CPUs of this one */
 
 #define REL_ISA_JOIN2(a, b)    a##_##b
 #define REL_ISA_JOIN(a, b)     REL_ISA_JOIN2(a, b)

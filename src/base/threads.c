@@ -129,3 +129,9 @@ void ordered_pool_stop(struct ordered_pool *pool) {
     rel_free(pool->slots);
     rel_free(pool);
 }
+
+void work_share(uint64_t total, int parts, int part, uint64_t *begin, uint64_t *count) {
+    uint64_t all = (uint64_t)parts, mine = (uint64_t)part, each = total / all, more = total % all;
+    *begin = mine * each + (mine < more ? mine : more);
+    *count = each + (mine < more ? 1 : 0);
+}

@@ -31,4 +31,8 @@ void ordered_give_back(struct ordered_pool *pool, int slot);
 void ordered_pool_stop(
     struct ordered_pool *pool); /* unfinished jobs are dropped; joins the threads; NULL is fine */
 
+/* Items [*begin, *begin + *count) of `total` that are part `part` of `parts`: consecutive, the
+ * first parts one larger where it does not come out even. */
+void work_share(uint64_t total, int parts, int part, uint64_t *begin, uint64_t *count);
+
 #endif

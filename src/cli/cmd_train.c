@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/terminal.h"
 #include "train/train.h"
 
 #include <string.h>
@@ -7,7 +8,7 @@ struct train_flags {
     char *data, *out, *kernels, *init_from, *seeds;
     struct option_texts set, only;
     bool resume;
-    int64_t stop_after;
+    int64_t stop_after, rank_timeout;
 };
 
 #define FIELD(field) offsetof(struct train_flags, field)
@@ -66,6 +67,15 @@ static const struct rel_option options[] = {
      .unit = "steps",
      .help =
          "Stops after so many steps of this call, as Ctrl-C does: to train in slices. 0: never."},
+    {.key = "rank_timeout",
+     .type = OPTION_INT,
+     .offset = FIELD(rank_timeout),
+     .default_value = "45",
+     .minimum = 1,
+     .maximum = 1e6,
+     .unit = "seconds",
+     .help = "Of several processes (mpirun): one that gives no sign of life for so long is lost, "
+             "and all end."},
 };
 static const size_t option_count = sizeof options / sizeof *options;
 
@@ -176,9 +186,42 @@ static rel_status print_series(const char *out, const struct seed_list *seeds, b
     return status;
 }
 
+/* --- several processes --- */
+
+static void all_end(struct comm *comm, rel_status code, const char *message) {
+    terminal_set_silent(false);
+    terminal_error(message);
+    comm_abort(comm, rel_status_exit_code(code));
+}
+
+/* On a thread of its own, while the others' work does not come back. */
+static void on_lost(void *context, rel_status code, const char *message) {
+    all_end(context, code, message);
+}
+
+static rel_status ranks_join(struct comm *comm, const struct train_flags *flags) {
+    const struct comm_config config = {
+        .patience = (double)flags->rank_timeout, .on_lost = on_lost, .context = comm};
+    return comm_join(comm, &config);
+}
+
+/* Success and an interruption are the same on all; a failure ends all, and is told once. */
+static rel_status ranks_leave(struct comm *comm, rel_status status) {
+    struct rel_error error;
+    rel_error_save(&error, status);
+    if (comm_size(comm) > 1 && status != REL_OK && status != REL_ERR_INTERRUPTED &&
+        comm_report(comm, status))
+        all_end(comm, status, error.message);
+    comm_leave(comm);
+    return rel_error_restore(&error);
+}
+
 static rel_status run(const struct invocation *invocation) {
     const struct train_flags *flags = invocation->options;
-    const struct train_request request = {
+    struct comm comm;
+    REL_TRY(ranks_join(&comm, flags));
+    struct train_request request = {
+        .comm = &comm,
         .config = invocation->positional_count ? invocation->positionals[0] : NULL,
         .sets = (const char *const *)flags->set.values,
         .set_count = flags->set.count,
@@ -190,15 +233,18 @@ static rel_status run(const struct invocation *invocation) {
         .resume = flags->resume,
         .stop_after = (uint64_t)flags->stop_after,
     };
-    if (flags->seeds) {
-        struct seed_list seeds;
-        REL_TRY(seed_list_parse(flags->seeds, &seeds));
-        REL_TRY(train_seeds(&request, &seeds));
+    struct seed_list seeds;
+    json_t *summary = NULL;
+    bool root = comm_is_root(&comm);
+    rel_status status = flags->seeds ? seed_list_parse(flags->seeds, &seeds) : REL_OK;
+    if (status == REL_OK && flags->seeds) status = train_seeds(&request, &seeds);
+    if (status == REL_OK && !flags->seeds) status = train_run(&request, &summary);
+    status = ranks_leave(&comm, status);
+    if (status == REL_OK && root && flags->seeds)
         return print_series(flags->out, &seeds, invocation->json);
-    }
-    json_t *summary;
-    REL_TRY(train_run(&request, &summary));
-    return print_one(summary, invocation->json);
+    if (status == REL_OK && root) return print_one(summary, invocation->json);
+    json_decref(summary);
+    return status;
 }
 
 const struct command cmd_train = {
@@ -232,6 +278,7 @@ const struct command cmd_train = {
     .options_size = sizeof(struct train_flags),
     .max_positionals = 1,
     .json = true,
+    .ranks = true,
     .sections = sections,
     .append_help = append_methods,
     .words = append_method_names,

@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "comm/comm.h"
 
 #include "cli/terminal.h"
 
@@ -200,6 +201,7 @@ rel_status command_run(const struct command *command, int argc, char **argv) {
     }
     struct flags flags;
     struct invocation invocation;
+    if (command->ranks && comm_started_rank() > 0) terminal_set_silent(true);
     rel_status status = invocation_parse(command, argc, argv, &flags, &invocation);
     if (status == REL_OK && flags.common->quiet) terminal_set_quiet();
     if (status == REL_OK) status = command->run(&invocation);

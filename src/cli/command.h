@@ -75,6 +75,7 @@ struct command {
     int min_positionals, max_positionals;
     bool divided; /* "--" stands between groups of positionals and reaches the command as one */
     bool json;    /* prints a result */
+    bool ranks;   /* may be started by mpirun as several processes, of which rank 0 alone tells */
     /* NULL: none. Whether `argument` is one that brings flags with it, and which. */
     bool (*extend)(const char *argument, struct command_extension *extension);
     void (*sections)(struct command_sections *sections); /* NULL: none */

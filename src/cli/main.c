@@ -33,6 +33,8 @@ static void install_signals(void) {
     sigaction(SIGINT, &interrupt, NULL);
     sigaction(SIGTERM, &interrupt, NULL);
     struct sigaction hangup = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+    /* A scheduler's notice before the end; mpirun passes it on. */
+    sigaction(SIGUSR1, &hangup, NULL);
     /* nohup's wish is kept. */
     if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
         sigaction(SIGHUP, &hangup, NULL);

@@ -15,7 +15,7 @@ static const double settle = 10.0;      /* seconds over which the rate is smooth
 
 static struct {
     pthread_mutex_t lock;
-    bool is_terminal, colour, quiet, debug;
+    bool is_terminal, colour, quiet, debug, silent;
     bool drawn;     /* a bar stands on the last line */
     char label[64]; /* of the work under way; "" when there is none */
     double begun, last_seen, last_plain, last_drawn;
@@ -241,6 +241,7 @@ static void on_progress(const struct progress_event *event, void *context) {
 }
 
 static void print_line(const char *colour, const char *kind, const char *message) {
+    if (terminal.silent) return;
     clear_bar();
     if (terminal.colour)
         fprintf(stderr, "\033[%smrelearn:%s\033[0m %s\n", colour, kind, message);
@@ -286,6 +287,11 @@ void terminal_finish(void) {
     terminal.drawn = false;
     fflush(stderr);
     pthread_mutex_unlock(&terminal.lock);
+}
+
+void terminal_set_silent(bool silent) {
+    terminal.silent = silent;
+    if (silent) terminal.quiet = true;
 }
 
 void terminal_set_quiet(void) { terminal.quiet = true; }

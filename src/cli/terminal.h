@@ -11,6 +11,8 @@
 /* Installs the sinks of log and progress. */
 void terminal_init(void);
 void terminal_set_quiet(void); /* warnings and errors only */
+/* Nothing at all, errors included: for a process whose neighbour tells. */
+void terminal_set_silent(bool silent);
 /* Characters in a line of the terminal behind `descriptor`; 80 if it is none. */
 int terminal_columns(int descriptor);
 /* "relearn: MESSAGE" on stderr, below a bar that is taken away. */

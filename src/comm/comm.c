@@ -169,10 +169,7 @@ int comm_size(const struct comm *comm) { return comm->engine ? comm->size : 1; }
 
 void comm_share(const struct comm *comm, int rank, uint64_t total, uint64_t *begin,
                 uint64_t *count) {
-    uint64_t size = (uint64_t)comm_size(comm), each = total / size, more = total % size,
-             r = (uint64_t)rank;
-    *begin = r * each + (r < more ? r : more);
-    *count = each + (r < more ? 1 : 0);
+    work_share(total, comm_size(comm), rank, begin, count);
 }
 
 double comm_waited(const struct comm *comm) { return comm->engine ? comm->engine->waited : 0; }

@@ -75,6 +75,9 @@ struct comm_config {
     void *context;
 };
 
+/* Which of the ranks this process was started as, before it joins them; 0 alone. */
+int comm_started_rank(void);
+
 /* As many ranks as this process was started with (by mpirun, or srun with pmix or pmi2); alone it
  * opens nothing. ERR_UNSUPPORTED without the plug-in for MPI (docs/comm.md). config NULL: defaults.
  */
@@ -106,7 +109,7 @@ rel_status comm_sum_doubles(struct comm *comm, double *values, size_t count);
 /* Begins such a sum and returns at once; `values` must stay untouched until comm_sum_wait. Up to
  * COMM_SUMS_MAX at a time; other collectives may come in between and overtake them. Allocates
  * nothing. */
-enum { COMM_SUMS_MAX = 32 };
+enum { COMM_SUMS_MAX = 64 };
 rel_status comm_sum_start(struct comm *comm, float *values, size_t count);
 /* Moves on what has begun, without waiting; to be called every few milliseconds. Cheap when nothing
  * is under way. */

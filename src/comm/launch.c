@@ -34,6 +34,14 @@ static int ranks_started(void) {
     return ranks > 0 ? (int)ranks : 1;
 }
 
+int comm_started_rank(void) {
+    static const char *const variables[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"};
+    long rank = 0;
+    for (size_t i = 0; ranks_started() > 1 && rank == 0 && i < 3; i++)
+        rank = number_of(variables[i]);
+    return (int)rank;
+}
+
 /* Beside the program, or where `make install` puts it; RELEARN_MPI names another one. */
 static void *plugin_open(const char **path, char buffer[PATH_BYTES]) {
     static const char *const places[] = {"", "../lib/relearn/"};

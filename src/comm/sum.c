@@ -64,11 +64,10 @@ bool lane_is_idle(const struct lane *lane) {
 
 rel_status lane_put(struct comm_engine *engine, struct lane *lane, void *values, size_t count,
                     enum comm_element element) {
-    if (lane_is_idle(lane)) lane->sums_put = lane->sums_cut = 0;
-    if (lane->sums_put == COMM_SUMS_MAX)
+    if (lane->sums_put - lane->sums_cut == COMM_SUMS_MAX)
         return rel_fail(REL_ERR_INTERNAL, "more than %d sums at a time", COMM_SUMS_MAX);
     pthread_mutex_lock(&engine->lock);
-    lane->sums[lane->sums_put++] =
+    lane->sums[lane->sums_put++ % COMM_SUMS_MAX] =
         (struct lane_sum){.values = values, .count = count, .element = element};
     if (!engine->failed) lane_progress(engine, lane);
     pthread_mutex_unlock(&engine->lock);
@@ -160,7 +159,7 @@ static bool chunk_gather(struct comm_engine *engine, struct lane *lane, struct l
 /* Cuts the next chunk off the sums that wait. */
 static bool chunk_next(struct lane *lane, struct lane_sum *part) {
     if (lane->sums_cut == lane->sums_put) return false;
-    const struct lane_sum *sum = &lane->sums[lane->sums_cut];
+    const struct lane_sum *sum = &lane->sums[lane->sums_cut % COMM_SUMS_MAX];
     size_t width = element_size(sum->element), most = lane->chunk_bytes / width,
            left = sum->count - lane->cut;
     *part = (struct lane_sum){.values = sum->values + lane->cut * width,

@@ -154,10 +154,11 @@ void raw_reader_close(struct raw_reader *reader); /* NULL is fine */
 
 struct loader_config {
     enum data_split split;
-    int batch;     /* samples */
-    bool training; /* shuffle, augmentation and training frame choice; else the split's order and
-                      the test transform */
-    bool fixed;    /* training on what the test transform makes: shuffle alone */
+    int batch;       /* samples, of all ranks together */
+    int ranks, rank; /* each gets its share (work_share) of every batch; 0: one rank */
+    bool training;   /* shuffle, augmentation and training frame choice; else the split's order and
+                        the test transform */
+    bool fixed;      /* training on what the test transform makes: shuffle alone */
     bool drop_last;
     uint64_t end; /* an epoch ends before this batch; 0: behind the last */
     int threads;  /* 0: decode in loader_next */
@@ -168,11 +169,14 @@ struct loader_config {
 };
 
 struct batch {
-    int count; /* samples in it: config.batch, or fewer in the last one */
-    const float *inputs[DATA_MODALITIES_MAX]; /* [config.batch][sample shape], 64-byte aligned, rest
+    /* `capacity`: of config.batch; with several ranks of the largest share, at least 1. */
+    int count; /* samples in it: `capacity`, or fewer; 0 where the last batch has none for this rank
+                */
+    int whole; /* samples in all ranks' shares of this batch together */
+    const float *inputs[DATA_MODALITIES_MAX]; /* [capacity][sample shape], 64-byte aligned, rest
                                                  zero; NULL if not asked for */
-    const int32_t *labels;                    /* [config.batch] */
-    const uint64_t *samples;                  /* [config.batch] index in the split */
+    const int32_t *labels;                    /* [capacity] */
+    const uint64_t *samples;                  /* [capacity] index in the split */
     uint64_t number;                          /* of the batch in its epoch */
     int slot;                                 /* the loader's */
 };

@@ -12,9 +12,9 @@ enum { WINDOW = 3 /* batches in the making or in use */, CHUNK = 4 /* samples */
 
 struct loader_slot {
     struct batch batch;
-    float *inputs[DATA_MODALITIES_MAX]; // [config.batch][values of a sample]
-    int32_t *labels;                    // [config.batch]
-    uint64_t *samples;                  // [config.batch]
+    float *inputs[DATA_MODALITIES_MAX]; // [capacity][values of a sample]
+    int32_t *labels;                    // [capacity]
+    uint64_t *samples;                  // [capacity]
 };
 
 struct loader {
@@ -26,6 +26,7 @@ struct loader {
     uint64_t count;   /* samples in the split */
     uint32_t *order;  // [count]
     uint64_t batches; /* per epoch */
+    int capacity;     /* samples of a batch that can be this rank's */
     int chunks;       /* per batch */
     /* the running epoch */
     struct ordered_pool *pool;
@@ -38,13 +39,19 @@ static bool has(const struct loader *loader, int modality) {
     return loader->config.modalities >> modality & 1;
 }
 
-static uint64_t batch_begin(const struct loader *loader, uint64_t batch) {
-    return batch * (uint64_t)loader->config.batch;
+/* Samples of a batch, over all ranks. */
+static uint64_t batch_whole(const struct loader *loader, uint64_t batch) {
+    uint64_t size = (uint64_t)loader->config.batch, left = loader->count - batch * size;
+    return left < size ? left : size;
 }
 
-static int batch_count(const struct loader *loader, uint64_t batch) {
-    uint64_t left = loader->count - batch_begin(loader, batch);
-    return left < (uint64_t)loader->config.batch ? (int)left : loader->config.batch;
+/* This rank's samples of a batch: their number, and where they begin in the epoch's order. */
+static int batch_share(const struct loader *loader, uint64_t batch, uint64_t *begin) {
+    const struct loader_config *config = &loader->config;
+    uint64_t count;
+    work_share(batch_whole(loader, batch), config->ranks, config->rank, begin, &count);
+    *begin += batch * (uint64_t)config->batch;
+    return (int)count;
 }
 
 /* --- opening --- */
@@ -73,7 +80,7 @@ static rel_status check_config(const struct store *store, const struct loader_co
 
 static rel_status make_slot(struct loader *loader, int index) {
     struct loader_slot *slot = &loader->slots[index];
-    size_t batch = (size_t)loader->config.batch;
+    size_t batch = (size_t)loader->capacity;
     slot->labels = rel_alloc(batch, sizeof *slot->labels);
     slot->samples = rel_alloc(batch, sizeof *slot->samples);
     if (!slot->labels || !slot->samples) return REL_ERR_MEMORY;
@@ -117,7 +124,11 @@ rel_status loader_open(struct store *store, const struct loader_config *config,
     opened->store = store;
     opened->config = *config;
     opened->count = store_info(store)->samples[config->split];
-    opened->chunks = (config->batch + CHUNK - 1) / CHUNK;
+    if (opened->config.ranks < 1) opened->config.ranks = 1;
+    uint64_t ignored, largest;
+    work_share((uint64_t)config->batch, opened->config.ranks, 0, &ignored, &largest);
+    opened->capacity = (int)largest;
+    opened->chunks = (opened->capacity + CHUNK - 1) / CHUNK;
     uint64_t batch = (uint64_t)config->batch;
     opened->batches = (opened->count + (config->drop_last ? 0 : batch - 1)) / batch;
     if (config->end && config->end < opened->batches) opened->batches = config->end;
@@ -159,11 +170,12 @@ static rel_status load_chunk(void *context, int worker, uint64_t job, int pool_s
     struct loader_slot *slot = &loader->slots[pool_slot / loader->chunks];
     uint64_t batch = loader->first + job / (uint64_t)loader->chunks;
     int begin = (int)(job % (uint64_t)loader->chunks) * CHUNK;
-    int count = batch_count(loader, batch), end = begin + CHUNK;
-    if (end > config->batch) end = config->batch;
+    uint64_t first;
+    int count = batch_share(loader, batch, &first), end = begin + CHUNK;
+    if (end > loader->capacity) end = loader->capacity;
     for (int i = begin; i < end; i++) {
         bool real = i < count;
-        uint64_t index = real ? loader->order[batch_begin(loader, batch) + (uint64_t)i] : 0;
+        uint64_t index = real ? loader->order[first + (uint64_t)i] : 0;
         slot->samples[i] = index;
         slot->labels[i] = real ? store_label(loader->store, config->split, index) : 0;
         for (int m = 0; m < DATA_MODALITIES_MAX; m++) {
@@ -228,7 +240,9 @@ rel_status loader_next(struct loader *loader, const struct batch **batch) {
     }
     struct batch *taken = &loader->slots[slot / loader->chunks].batch;
     taken->number = loader->next;
-    taken->count = batch_count(loader, loader->next);
+    uint64_t ignored;
+    taken->count = batch_share(loader, loader->next, &ignored);
+    taken->whole = (int)batch_whole(loader, loader->next);
     loader->next++;
     loader->waited += clock_seconds() - start;
     *batch = taken;

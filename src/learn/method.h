@@ -44,7 +44,7 @@ struct method_loss {
     unsigned active;
     double scale;
     enum param_plane plane;
-    double value; /* set by the trainer before after_backward */
+    double value; /* set by the trainer before after_backward; over all ranks */
 };
 enum { METHOD_LOSSES_MAX = MODEL_MODALITIES_MAX + 1 };
 
@@ -52,7 +52,9 @@ enum { METHOD_LOSSES_MAX = MODEL_MODALITIES_MAX + 1 };
 struct method_step {
     uint32_t epoch;
     uint64_t step; /* in the epoch */
-    int batch;
+    int batch;     /* of this rank */
+    int samples;   /* of them that count: all, or 0 where a last batch has none for this rank */
+    double share;  /* of this rank in the means over the whole batch; 1 alone */
     const int32_t *labels; /* [batch] */
     struct model_plan *plan;
     unsigned active; /* encoders that run; before_step may clear bits */
@@ -82,7 +84,9 @@ struct method {
     rel_status (*start)(struct method_run *run);
     rel_status (*before_step)(struct method_run *run, struct method_step *step);
     rel_status (*after_forward)(struct method_run *run, struct method_step *step);
-    /* The gradients stand in their planes; the optimiser reads PLANE_GRADIENT. */
+    /* The gradients of the whole batch, over all ranks, stand in their planes; the optimiser reads
+     * PLANE_GRADIENT. What a method measures of the samples itself it sums over services->comm:
+     * every rank must come to the same. */
     rel_status (*after_backward)(struct method_run *run, struct method_step *step);
     /* After validation and the choice of the best model. What it did goes into *record (NULL:
      * nothing), for log and summary. */

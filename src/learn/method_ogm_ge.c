@@ -111,9 +111,10 @@ static rel_status scores_measure(struct method_run *run, const struct method_ste
     }
     for (int m = 0; m < model->config.modalities; m++) {
         model_partial_logits(model, step->plan, m, state->logits);
-        scores[m] = score(state->logits, step->labels, step->batch, model->config.classes);
+        scores[m] = score(state->logits, step->labels, step->samples, model->config.classes);
     }
-    return REL_OK;
+    if (!run->services->comm) return REL_OK;
+    return comm_sum_doubles(run->services->comm, scores, (size_t)model->config.modalities);
 }
 
 static void coefficients_make(const double *scores, int modalities, double alpha, double *ratios,

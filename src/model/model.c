@@ -109,35 +109,28 @@ void model_draw(struct model *model, uint64_t seed) {
         param_arena_draw(&model->buffers[m], seed, 0);
 }
 
-static rel_status plane_broadcast(struct param_arena *arena, enum param_plane plane,
-                                  struct comm *comm) {
-    if (!arena->planes[plane]) return REL_OK;
-    return comm_broadcast(comm, arena->planes[plane], arena->size * sizeof(float), 0);
-}
-
-rel_status model_broadcast(struct model *model, struct comm *comm) {
-    struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
+rel_status model_broadcast(struct model *model, struct comm *comm, int extra) {
+    struct param_arena *arenas[3 * MODEL_MODALITIES_MAX + 1];
     int count = model_arenas(model, arenas);
+    for (int m = 0; m < model->config.modalities; m++) arenas[count++] = &model->buffers[m];
     for (int a = 0; a < count; a++) {
-        REL_TRY(plane_broadcast(arenas[a], PLANE_VALUE, comm));
-        REL_TRY(plane_broadcast(arenas[a], PLANE_INITIAL, comm));
+        for (int plane = 0; plane < PLANE_EXTRA + extra; plane++) {
+            if (plane == PLANE_GRADIENT || !arenas[a]->planes[plane]) continue;
+            REL_TRY(
+                comm_broadcast(comm, arenas[a]->planes[plane], arenas[a]->size * sizeof(float), 0));
+        }
         param_arena_changed(arenas[a]);
-    }
-    for (int m = 0; m < model->config.modalities; m++) {
-        REL_TRY(plane_broadcast(&model->buffers[m], PLANE_VALUE, comm));
-        param_arena_changed(&model->buffers[m]);
     }
     return REL_OK;
 }
 
-rel_status model_average(struct model *model, struct comm *comm, enum param_plane plane) {
-    struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
-    int count = comm_size(comm) > 1 ? model_arenas(model, arenas) : 0;
-    const float share = 1.0F / (float)comm_size(comm);
-    for (int a = 0; a < count; a++) {
-        float *data = arenas[a]->planes[plane];
-        REL_TRY(comm_sum_floats(comm, data, arenas[a]->size));
-        for (size_t i = 0; i < arenas[a]->size; i++) data[i] *= share;
+rel_status model_sum_buffers(struct model *model, struct comm *comm, float share) {
+    for (int m = 0; m < model->config.modalities && comm_size(comm) > 1; m++) {
+        struct param_arena *buffers = &model->buffers[m];
+        float *values = buffers->planes[PLANE_VALUE];
+        for (size_t i = 0; i < buffers->size; i++) values[i] *= share;
+        REL_TRY(comm_sum_start(comm, values, buffers->size));
+        param_arena_changed(buffers);
     }
     return REL_OK;
 }

@@ -89,10 +89,12 @@ void model_release(struct model *model);
 int model_arenas(struct model *model, struct param_arena **arenas);
 size_t model_parameter_count(const struct model *model);
 
-/* Every rank gets rank 0's values, initial values and running statistics. */
-rel_status model_broadcast(struct model *model, struct comm *comm);
-/* Replaces a plane of every arena by its mean over the ranks. */
-rel_status model_average(struct model *model, struct comm *comm, enum param_plane plane);
+/* Every rank gets rank 0's values, initial values, running statistics and first `extra` of the
+ * further planes. */
+rel_status model_broadcast(struct model *model, struct comm *comm, int extra);
+/* Begins (comm_sum_start) to replace the running statistics by their mean over the ranks, this
+ * one's weighted with `share`; the shares of all add up to 1. */
+rel_status model_sum_buffers(struct model *model, struct comm *comm, float share);
 
 struct model_plan;
 /* Made at the first request, which allocates; later ones find it. ERR_USAGE for batch < 1. */
@@ -129,6 +131,10 @@ enum { MODEL_HEAD_JOINT = 1u }; /* auxiliary head m is 2u << m */
  * (overwritten, 0 for arenas that nothing reaches; with `accumulate` added). */
 rel_status model_backward(struct model_plan *plan, unsigned heads, unsigned active,
                           enum param_plane plane, bool accumulate);
+/* The same; then begins to sum the plane of every arena over the ranks, each as soon as it is
+ * written, so that they travel while the others are computed. comm_sum_wait ends it. */
+rel_status model_backward_summed(struct model_plan *plan, unsigned heads, unsigned active,
+                                 enum param_plane plane, bool accumulate, struct comm *comm);
 
 /* Joint logits [n][classes] of features that the caller composed: features[m] is
  * [n][dimensions[m]]. */

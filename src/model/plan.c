@@ -189,8 +189,12 @@ float *model_auxiliary_logits_gradient(struct model_plan *plan, int modality) {
     return nn_value_gradient(head->graph, head->logits);
 }
 
-static void plane_clear(struct param_arena *arena, enum param_plane plane) {
-    memset(arena->planes[plane], 0, arena->size * sizeof(float));
+/* Of an arena that nothing reaches: 0, unless it is to be added to. What is summed over the ranks
+ * is so on each. */
+static rel_status plane_pass_over(struct param_arena *arena, enum param_plane plane,
+                                  bool accumulate, struct comm *comm) {
+    if (!accumulate) memset(arena->planes[plane], 0, arena->size * sizeof(float));
+    return comm ? comm_sum_start(comm, arena->planes[plane], arena->size) : REL_OK;
 }
 
 /* The gradient that `head` gives to modality m's features, or NULL when m is not among its inputs.
@@ -202,22 +206,23 @@ static const float *head_gradient(const struct head_graph *head, int m) {
 }
 
 static rel_status heads_backward(struct model_plan *plan, unsigned heads, enum param_plane plane,
-                                 bool accumulate) {
+                                 bool accumulate, struct comm *comm) {
     struct model *model = plan->model;
     for (int h = 0; h < plan->head_count; h++) {
         struct head_graph *head = &plan->heads[h];
         if (heads & 1u << h)
             REL_TRY(nn_graph_backward(head->graph, head->logits, plane, accumulate));
-        else if (!accumulate)
-            plane_clear(h ? &model->auxiliary[h - 1] : &model->head, plane);
+        else
+            REL_TRY(plane_pass_over(h ? &model->auxiliary[h - 1] : &model->head, plane, accumulate,
+                                    comm));
     }
     return REL_OK;
 }
 
-rel_status model_backward(struct model_plan *plan, unsigned heads, unsigned active,
-                          enum param_plane plane, bool accumulate) {
+static rel_status all_backward(struct model_plan *plan, unsigned heads, unsigned active,
+                               enum param_plane plane, bool accumulate, struct comm *comm) {
     struct model *model = plan->model;
-    REL_TRY(heads_backward(plan, heads, plane, accumulate));
+    REL_TRY(heads_backward(plan, heads, plane, accumulate, comm));
     for (int m = 0; m < model->config.modalities; m++) {
         struct encoder_graph *encoder = &plan->encoders[m];
         float *gradient = nn_value_gradient(encoder->graph, encoder->features);
@@ -232,10 +237,23 @@ rel_status model_backward(struct model_plan *plan, unsigned heads, unsigned acti
         }
         if (reached)
             REL_TRY(nn_graph_backward(encoder->graph, encoder->features, plane, accumulate));
-        else if (!accumulate)
-            plane_clear(&model->encoders[m], plane);
+        else
+            REL_TRY(plane_pass_over(&model->encoders[m], plane, accumulate, comm));
     }
     return REL_OK;
+}
+
+rel_status model_backward(struct model_plan *plan, unsigned heads, unsigned active,
+                          enum param_plane plane, bool accumulate) {
+    return all_backward(plan, heads, active, plane, accumulate, NULL);
+}
+
+rel_status model_backward_summed(struct model_plan *plan, unsigned heads, unsigned active,
+                                 enum param_plane plane, bool accumulate, struct comm *comm) {
+    nn_runtime_sum_gradients(plan->model->runtime, comm);
+    rel_status status = all_backward(plan, heads, active, plane, accumulate, comm);
+    nn_runtime_sum_gradients(plan->model->runtime, NULL);
+    return status;
 }
 
 rel_status model_head_logits(struct model *model, const float *const *features, int n,

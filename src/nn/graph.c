@@ -1,3 +1,4 @@
+#include "comm/comm.h"
 #include "nn/bf16.h"
 #include "nn/graph_private.h"
 
@@ -118,7 +119,9 @@ rel_status nn_op_parameter(struct nn_graph *graph, struct nn_op *op, const char 
     if (!graph->parameters)
         return rel_fail(REL_ERR_INTERNAL, "%s: this graph has no parameters", op->name);
     graph->values[op->out].needs_gradient = true;
-    return param_declare(graph->parameters, name, shape, distribution, index);
+    REL_TRY(param_declare(graph->parameters, name, shape, distribution, index));
+    if (op->parameters_end <= *index) op->parameters_end = *index + 1;
+    return REL_OK;
 }
 
 bool nn_graph_next_use(const struct nn_graph *graph, nn_value value, size_t *op, int *input) {
@@ -323,6 +326,37 @@ static rel_status run_backward(struct nn_graph *graph, struct nn_op *op, bool se
     return REL_OK;
 }
 
+/* --- gradients summed over ranks --- */
+
+enum { SUM_PIECE = 1 << 20 /* floats: smaller pieces are not worth a message of their own */ };
+
+/* Where the gradients begin that are final when operation `op` was the last to run: behind all
+ * parameters of those before it. */
+static size_t final_from(const struct nn_graph *graph, size_t op) {
+    const struct param_arena *arena = graph->parameters;
+    size_t end = 0;
+    for (size_t i = 0; i < op; i++)
+        if (graph->ops[i].parameters_end > end) end = graph->ops[i].parameters_end;
+    return end < arena->count ? arena->params[end].offset : arena->size;
+}
+
+/* Begins to sum what became final of [0, *left), and moves on what has begun. */
+static rel_status gradients_sum(struct nn_graph *graph, size_t op, enum param_plane plane,
+                                size_t *left) {
+    struct comm *ranks = graph->runtime->summing;
+    if (!ranks || !graph->parameters) return REL_OK;
+    size_t from = final_from(graph, op);
+    if (from < *left && (op == 0 || *left - from >= SUM_PIECE)) {
+        REL_TRY(comm_sum_start(ranks, graph->parameters->planes[plane] + from, *left - from));
+        *left = from;
+    }
+    return comm_progress(ranks);
+}
+
+void nn_runtime_sum_gradients(struct nn_runtime *runtime, struct comm *ranks) {
+    runtime->summing = ranks && comm_size(ranks) > 1 ? ranks : NULL;
+}
+
 rel_status nn_graph_backward(struct nn_graph *graph, nn_value output, enum param_plane plane,
                              bool accumulate) {
     REL_TRY(start_running(graph));
@@ -341,8 +375,11 @@ rel_status nn_graph_backward(struct nn_graph *graph, nn_value output, enum param
     size_t last = (size_t)graph->values[output].producer;
     for (size_t i = 0; i < graph->op_count; i++)
         for (int k = 0; k < graph->ops[i].input_count; k++) graph->ops[i].input_written[k] = false;
-    for (size_t i = last + 1; i-- > 0;)
+    size_t left = graph->parameters ? graph->parameters->size : 0;
+    for (size_t i = last + 1; i-- > 0;) {
         REL_TRY(run_backward(graph, &graph->ops[i], i == last, plane));
+        REL_TRY(gradients_sum(graph, i, plane, &left));
+    }
     return REL_OK;
 }
 

@@ -44,10 +44,15 @@ struct nn_runtime_config {
     enum nn_kernels kernels;
 };
 
+struct comm;
 struct nn_runtime;
 rel_status nn_runtime_init(struct nn_runtime **runtime, const struct nn_runtime_config *config);
 void nn_runtime_release(struct nn_runtime *runtime); /* after all its graphs */
 /* Of graphs made from here on. */
+/* From now on nn_graph_backward begins (comm_sum_start) to sum the plane that it writes over all
+ * ranks, in pieces as they become final; each rank runs the same operations in the same order.
+ * NULL: no longer. */
+void nn_runtime_sum_gradients(struct nn_runtime *runtime, struct comm *ranks);
 void nn_runtime_set_precision(struct nn_runtime *runtime, enum nn_precision precision);
 /* Training's batch norms take mean and variance over the batches of all ranks, each of which runs
  * the same operations in the same order; NULL: over this one's. */

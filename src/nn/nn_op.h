@@ -86,7 +86,8 @@ struct nn_op {
     nn_buffer *input_gradients; /* [input_count], NN_NONE where none is wanted */
     bool *input_written;        /* [input_count] in this backward pass */
     nn_value out;
-    void *state; /* of the type, zeroed by nn_graph_add */
+    void *state;           /* of the type, zeroed by nn_graph_add */
+    size_t parameters_end; /* behind the last of its parameters; 0: it has none */
     /* Which values backward reads; set by the adding function. */
     int keeps_inputs;  /* that many of the first inputs; default all */
     bool keeps_output; /* default false */

@@ -23,13 +23,26 @@ static rel_status plan(struct session *session, enum nn_mode mode, int64_t batch
     return model_plan_get(&session->model, mode, (int)batch, &ignored);
 }
 
-rel_status run_kernels_settle(struct session *session, const char *folder) {
+/* This rank's part of a batch; one where it has none (trainer_step). */
+static int64_t share_of(const struct session *session, int64_t batch) {
+    const struct comm alone = {0}, *comm = session->comm ? session->comm : &alone;
+    uint64_t begin, count;
+    comm_share(comm, comm->rank, (uint64_t)batch, &begin, &count);
+    return count > 0 ? (int64_t)count : 1;
+}
+
+rel_status run_kernels_plan(struct session *session) {
     const struct train_options *options = &session->config.options;
     int64_t rest = (int64_t)(session_samples(session, SPLIT_TRAIN) % (uint64_t)options->batch);
+    REL_TRY(plan(session, NN_TRAINING, share_of(session, options->batch)));
+    if (rest > 0 && !options->drop_last)
+        REL_TRY(plan(session, NN_TRAINING, share_of(session, rest)));
+    return plan(session, NN_INFERENCE, options->evaluation_batch);
+}
+
+rel_status run_kernels_settle(struct session *session, const char *folder) {
     json_t *document = NULL;
-    REL_TRY(plan(session, NN_TRAINING, options->batch));
-    if (rest > 0 && !options->drop_last) REL_TRY(plan(session, NN_TRAINING, rest));
-    REL_TRY(plan(session, NN_INFERENCE, options->evaluation_batch));
+    REL_TRY(run_kernels_plan(session));
     REL_TRY(nn_runtime_kernels(session->runtime, &document));
     char *path = kernels_path(folder);
     rel_status status = path ? json_write(path, document) : REL_ERR_MEMORY;

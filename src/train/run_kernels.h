@@ -12,4 +12,7 @@ rel_status run_kernels_follow(struct session *session, const char *folder, bool 
 /* Plans every graph that training with this configuration runs, and writes what was chosen. */
 rel_status run_kernels_settle(struct session *session, const char *folder);
 
+/* Plans what a run computes, whatever kernels the runtime was told to follow. */
+rel_status run_kernels_plan(struct session *session);
+
 #endif

@@ -99,7 +99,7 @@ static rel_status one_run(const struct train_request *request, uint32_t seed) {
 }
 
 rel_status train_seeds(const struct train_request *request, const struct seed_list *seeds) {
-    REL_TRY(folders_check(request, seeds));
+    if (!request->comm || comm_is_root(request->comm)) REL_TRY(folders_check(request, seeds));
     for (int i = 0; i < seeds->count; i++) {
         rel_log(REL_LOG_NOTE, "seed %u (%d of %d)", seeds->values[i], i + 1, seeds->count);
         REL_TRY(one_run(request, seeds->values[i]));

@@ -88,6 +88,8 @@ static rel_status loader_begin(struct session *session, enum data_split split, b
         .fixed = !options->augment,
         .drop_last = training && options->drop_last,
         .end = end,
+        .ranks = training && session->comm ? comm_size(session->comm) : 1,
+        .rank = training && session->comm ? session->comm->rank : 0,
         .threads = (int)options->loader_threads,
         .seed = (uint64_t)options->seed,
         .modalities = session->config.store_mask,

@@ -3,7 +3,7 @@
 #include "train/precision.h"
 #include "train/run_data.h"
 #include "train/run_kernels.h"
-#include "train/trainer_private.h"
+#include "train/trainer_ranks.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,6 +29,7 @@ void trainer_label(const struct trainer *trainer, const char *what, char label[T
 }
 
 rel_status trainer_record(struct trainer *trainer, json_t *line) {
+    if (!comm_is_root(trainer->comm)) return json_decref(line), REL_OK;
     rel_status status = run_events_line(&trainer->events, trainer_steps(trainer), line);
     if (status == REL_OK) return run_log_write(&trainer->log, line);
     json_decref(line);
@@ -239,11 +240,14 @@ static rel_status arrays_allocate(struct trainer *trainer) {
     trainer->diagnoses = json_array();
     if (!trainer->weights || !trainer->diagnoses)
         return rel_fail(REL_ERR_MEMORY, "cannot begin the run");
+    size_t counts = METHOD_LOSSES_MAX + 8;
     for (int m = 0; m < session->config.modalities; m++) {
+        counts += (size_t)session->model.dimensions[m];
         trainer->feature_sums[m] = rel_alloc((size_t)session->model.dimensions[m], sizeof(double));
         if (!trainer->feature_sums[m]) return REL_ERR_MEMORY;
     }
-    return REL_OK;
+    trainer->counts = rel_alloc(counts, sizeof *trainer->counts);
+    return trainer->counts ? REL_OK : REL_ERR_MEMORY;
 }
 
 static rel_status method_begin(struct trainer *trainer) {
@@ -317,6 +321,8 @@ static rel_status log_begin(struct trainer *trainer, uint64_t lines) {
                   "data", trainer->session.info->fingerprint, "steps_per_epoch",
                   (json_int_t)trainer->steps_per_epoch);
     if (trainer->initialised) json_object_set(event, "initialised", trainer->initialised);
+    if (comm_size(trainer->comm) > 1)
+        json_object_set_new(event, "ranks", json_integer(comm_size(trainer->comm)));
     return run_log_write(&trainer->log, event);
 }
 
@@ -377,11 +383,27 @@ static rel_status weights_draw(struct trainer *trainer) {
 
 static rel_status weights_begin(struct trainer *trainer) {
     uint64_t lines = 0;
-    if (trainer->going_on) REL_TRY(trainer_load(trainer, &lines));
-    REL_TRY(model_broadcast(&trainer->session.model, trainer->comm));
+    bool root = comm_is_root(trainer->comm);
+    if (trainer->going_on && root) REL_TRY(trainer_load(trainer, &lines));
+    REL_TRY(trainer_ranks_state(trainer));
+    if (!root) return REL_OK;
     note_missing(trainer);
     REL_TRY(note_classes(&trainer->session));
     return log_begin(trainer, lines);
+}
+
+/* Rank 0 alone looks at the run folder and writes to it. */
+static rel_status run_begin(struct trainer *trainer) {
+    const struct train_request *request = trainer->request;
+    REL_TRY(run_claim(trainer, false));
+    REL_TRY(checkpoint_look(trainer));
+    REL_TRY(init_choose(trainer));
+    REL_TRY(weights_draw(trainer));
+    REL_TRY(precision_settle(&trainer->session, request->resume ? request->out : NULL));
+    REL_TRY(run_claim(trainer, true));
+    REL_TRY(folder_prepare(trainer));
+    REL_TRY(run_process_begin(&trainer->process));
+    return run_data_keep(trainer->session.store, request->out);
 }
 
 rel_status trainer_init(struct trainer *trainer, const struct train_request *request) {
@@ -389,6 +411,7 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     char *store = NULL;
     *trainer = (struct trainer){.request = request, .run_started = clock_seconds()};
     trainer->comm = request->comm ? request->comm : &trainer->alone;
+    trainer_ranks_divide_cpus(trainer->comm);
     rel_status status = settings_gather(request, &settings);
     if (status == REL_OK) status = store_choose(request, &settings, &store);
     if (status == REL_OK) status = session_open(&trainer->session, store, &settings, true);
@@ -406,22 +429,18 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     REL_TRY(session_loader(&trainer->session, SPLIT_TRAIN, true, &trainer->loader));
     trainer->steps_per_epoch = loader_batches(trainer->loader);
     REL_TRY(splits_check(trainer));
+    REL_TRY(trainer_ranks_check(trainer));
     /* These may refuse: before anything is written. */
     REL_TRY(method_begin(trainer));
-    REL_TRY(run_claim(trainer, false));
-    REL_TRY(checkpoint_look(trainer));
-    REL_TRY(init_choose(trainer));
-    REL_TRY(weights_draw(trainer));
-    REL_TRY(precision_settle(&trainer->session, request->resume ? request->out : NULL));
-    REL_TRY(run_claim(trainer, true));
-    REL_TRY(folder_prepare(trainer));
-    REL_TRY(run_process_begin(&trainer->process));
-    REL_TRY(run_data_keep(trainer->session.store, request->out));
+    bool root = comm_is_root(trainer->comm);
+    if (root) REL_TRY(run_begin(trainer));
+    REL_TRY(trainer_ranks_precision(trainer));
     REL_TRY(arrays_allocate(trainer));
-    trainer->events = (struct run_events){.on = trainer_options(trainer)->tensorboard,
+    trainer->events = (struct run_events){.on = root && trainer_options(trainer)->tensorboard,
                                           .session = &trainer->session,
                                           .steps_per_epoch = trainer->steps_per_epoch};
-    REL_TRY(kernels_begin(trainer));
+    if (root) REL_TRY(kernels_begin(trainer));
+    REL_TRY(trainer_ranks_kernels(trainer));
     return weights_begin(trainer);
 }
 
@@ -434,6 +453,7 @@ void trainer_release(struct trainer *trainer) {
     json_decref(trainer->diagnoses);
     json_decref(trainer->initialised);
     rel_free(trainer->weights);
+    rel_free(trainer->counts);
     for (int m = 0; m < MODEL_MODALITIES_MAX; m++) rel_free(trainer->feature_sums[m]);
     session_close(&trainer->session);
 }
@@ -444,8 +464,10 @@ void trainer_release(struct trainer *trainer) {
 static rel_status step_checkpoint(struct trainer *trainer) {
     double minutes = trainer_options(trainer)->checkpoint_minutes;
     uint64_t stop_after = trainer->request->stop_after;
+    bool alone = comm_size(trainer->comm) == 1;
     trainer->steps_done++;
-    if (interrupt_requested() || (stop_after && trainer->steps_done == stop_after)) {
+    if ((alone ? interrupt_requested() : trainer->stop_agreed) ||
+        (stop_after && trainer->steps_done == stop_after)) {
         REL_TRY(trainer_save(trainer));
         return rel_fail(
             REL_ERR_INTERRUPTED,
@@ -453,6 +475,7 @@ static rel_status step_checkpoint(struct trainer *trainer) {
             "--resume)",
             trainer->state.epoch + 1, (unsigned long long)trainer->state.step);
     }
+    if (!alone) return trainer->save_agreed ? trainer_save(trainer) : REL_OK;
     if (minutes > 0 && clock_seconds() - trainer->checkpointed > 60 * minutes)
         return trainer_save(trainer);
     return REL_OK;
@@ -518,8 +541,11 @@ static rel_status summary_find(const struct trainer *trainer, json_t **summary) 
 
 rel_status trainer_loop(struct trainer *trainer, json_t **summary) {
     uint32_t epochs = (uint32_t)trainer_options(trainer)->epochs;
-    REL_TRY(summary_find(trainer, summary));
-    if (*summary) return REL_OK;
+    bool found = false;
+    if (comm_is_root(trainer->comm)) REL_TRY(summary_find(trainer, summary));
+    found = *summary != NULL;
+    REL_TRY(comm_any(trainer->comm, &found));
+    if (found) return REL_OK;
     REL_TRY(run_process_loop(&trainer->process, trainer_steps(trainer),
                              epochs * trainer->steps_per_epoch));
     REL_TRY(run_events_open(&trainer->events, trainer->request->out));

@@ -1,6 +1,6 @@
 #include "train/feature_snapshot.h"
 #include "train/protocol.h"
-#include "train/trainer_private.h"
+#include "train/trainer_ranks.h"
 
 #include <math.h>
 #include <string.h>
@@ -155,6 +155,7 @@ static bool snapshot_is_before(const struct trainer *trainer, bool acted) {
 }
 
 static rel_status snapshot_write(const struct trainer *trainer, const char *name) {
+    if (!comm_is_root(trainer->comm)) return REL_OK;
     char *folder = trainer_path(trainer, "features"), *path = trainer_path(trainer, name);
     rel_status status = folder && path ? fs_make_folders(folder) : REL_ERR_MEMORY;
     if (status == REL_OK)
@@ -222,7 +223,7 @@ static rel_status split_measure(struct trainer *trainer, enum data_split split,
     REL_TRY(evaluate_features(session, split, mask, &evaluation));
     rel_status status = REL_OK;
     if (split == SPLIT_TEST && trainer_options(trainer)->probe)
-        status = evaluate_probes(session, split, &evaluation);
+        status = trainer_ranks_agree(trainer, evaluate_probes(session, split, &evaluation));
     if (status == REL_OK) *measures = evaluation_json(&evaluation, session, EVALUATION_FULL);
     evaluation_release(&evaluation);
     return status;
@@ -274,12 +275,15 @@ rel_status trainer_finish(struct trainer *trainer, json_t **summary) {
     *summary = summary_json(trainer, validation, test);
     validation = test = NULL;
     if (!*summary) status = rel_fail(REL_ERR_MEMORY, "cannot compose the summary");
+    bool root = comm_is_root(trainer->comm);
     char *path = trainer_path(trainer, "summary.json");
-    if (status == REL_OK) status = path ? json_write(path, *summary) : REL_ERR_MEMORY;
+    if (status == REL_OK && root) status = path ? json_write(path, *summary) : REL_ERR_MEMORY;
     rel_free(path);
     if (status == REL_OK)
         status = run_events_final(&trainer->events, trainer_steps(trainer), *summary);
     if (status == REL_OK) status = run_events_sync(&trainer->events);
+    /* Nobody leaves before rank 0 has written it. */
+    if (status == REL_OK) status = comm_barrier(trainer->comm);
 cleanup:
     json_decref(validation);
     json_decref(test);

@@ -48,6 +48,9 @@ struct trainer {
     double
         *feature_sums[MODEL_MODALITIES_MAX]; /* [dimensions[m]] of this epoch's training features */
     float *weights;                          /* [batch] sample weights of a step */
+    /* With several ranks. */
+    double *counts;                /* what they sum in a step */
+    bool stop_agreed, save_agreed; /* of the last step */
     double run_started, started,
         checkpointed; /* clock_seconds: of the run, the epoch, the last checkpoint */
 };
@@ -57,7 +60,7 @@ const struct train_options *trainer_options(const struct trainer *trainer);
 enum { TRAINER_LABEL_MAX = 96 };
 /* "epoch 3/90" and, behind a comma, what is done in it; `what` may be NULL. */
 void trainer_label(const struct trainer *trainer, const char *what, char label[TRAINER_LABEL_MAX]);
-/* Takes over `line`: into the log, and its numbers to TensorBoard. */
+/* Takes over `line`: into the log, and its numbers to TensorBoard; of rank 0. */
 rel_status trainer_record(struct trainer *trainer, json_t *line);
 /* Steps done since the run began. */
 uint64_t trainer_steps(const struct trainer *trainer);
@@ -71,12 +74,17 @@ void trainer_release(struct trainer *trainer);
 rel_status trainer_step(struct trainer *trainer, const struct batch *batch);
 double trainer_learning_rate(const struct trainer *trainer); /* of the next step */
 
+/* Predictions that are right, and the sums over the samples of modality m's features [dimension],
+ * which are added to `sums`. */
+uint64_t trainer_step_correct(const struct trainer *trainer, const struct method_step *step);
+void trainer_step_features(const struct method_step *step, int m, size_t dimension, double *sums);
+
 /* trainer_epoch.c: what follows the last step of an epoch; raises state.epoch. */
 rel_status trainer_epoch_end(struct trainer *trainer);
 /* With the best model in place: its measures. */
 rel_status trainer_finish(struct trainer *trainer, json_t **summary);
 
-/* trainer_state.c */
+/* trainer_state.c; rank 0 alone reads and writes, and what it read all get */
 rel_status
 trainer_save(struct trainer *trainer); /* the last checkpoint, and keeps its predecessor */
 rel_status trainer_save_best(struct trainer *trainer,
@@ -84,5 +92,9 @@ rel_status trainer_save_best(struct trainer *trainer,
 /* From the last checkpoint, or where that is damaged from the previous one. */
 rel_status trainer_load(struct trainer *trainer, uint64_t *log_lines);
 rel_status trainer_load_best(struct trainer *trainer);
+/* The state in a checkpoint as JSON, and back; `path` for messages. */
+rel_status trainer_state_json(const struct trainer *trainer, json_t **out);
+rel_status trainer_state_apply(struct trainer *trainer, const char *path, const json_t *json,
+                               uint64_t *log_lines);
 
 #endif

@@ -10,7 +10,7 @@ static json_t *best_json(const struct trainer_best *best) {
                      best->accuracy, "loss", best->loss);
 }
 
-static rel_status state_json(const struct trainer *trainer, json_t **out) {
+rel_status trainer_state_json(const struct trainer *trainer, json_t **out) {
     const struct trainer_state *state = &trainer->state;
     const struct method_run *run = &trainer->method;
     json_t *method = json_null();
@@ -43,9 +43,10 @@ static int arrays_describe(const struct session *session, const char *kind,
 rel_status trainer_save(struct trainer *trainer) {
     struct checkpoint_array arrays[ARRAYS_MAX];
     json_t *state = NULL;
+    if (!comm_is_root(trainer->comm)) return REL_OK;
     REL_TRY(run_log_sync(&trainer->log));
     REL_TRY(run_events_sync(&trainer->events));
-    REL_TRY(state_json(trainer, &state));
+    REL_TRY(trainer_state_json(trainer, &state));
     int count = arrays_describe(&trainer->session, "feature_sum", SAFETENSORS_F64,
                                 (void *const *)trainer->feature_sums, arrays);
     char *path = trainer_path(trainer, LAST_CHECKPOINT),
@@ -66,6 +67,7 @@ rel_status trainer_save(struct trainer *trainer) {
 
 rel_status trainer_save_best(struct trainer *trainer, const struct feature_mask *mask) {
     struct checkpoint_array arrays[ARRAYS_MAX];
+    if (!comm_is_root(trainer->comm)) return REL_OK;
     int count = mask ? arrays_describe(&trainer->session, "mask", SAFETENSORS_F32,
                                        (void *const *)mask->values, arrays)
                      : 0;
@@ -82,13 +84,16 @@ rel_status trainer_save_best(struct trainer *trainer, const struct feature_mask 
 }
 
 rel_status trainer_load_best(struct trainer *trainer) {
-    char *path = trainer_path(trainer, BEST_CHECKPOINT);
-    if (!path) return REL_ERR_MEMORY;
-    rel_status status =
-        checkpoint_load(path, &trainer->session.model, false, 0, NULL, 0, true, NULL);
-    rel_free(path);
-    if (status == REL_OK) return REL_OK;
-    return checkpoint_damage_explain(trainer->request->out, BEST_CHECKPOINT, status);
+    struct model *model = &trainer->session.model;
+    if (comm_is_root(trainer->comm)) {
+        char *path = trainer_path(trainer, BEST_CHECKPOINT);
+        if (!path) return REL_ERR_MEMORY;
+        rel_status status = checkpoint_load(path, model, false, 0, NULL, 0, true, NULL);
+        rel_free(path);
+        if (status != REL_OK)
+            return checkpoint_damage_explain(trainer->request->out, BEST_CHECKPOINT, status);
+    }
+    return comm_size(trainer->comm) > 1 ? model_broadcast(model, trainer->comm, 0) : REL_OK;
 }
 
 static bool state_unpack(struct trainer_state *state, const json_t *json, json_int_t *log_lines) {
@@ -115,8 +120,8 @@ static bool state_unpack(struct trainer_state *state, const json_t *json, json_i
     return true;
 }
 
-static rel_status state_apply(struct trainer *trainer, const char *path, const json_t *json,
-                              uint64_t *log_lines) {
+rel_status trainer_state_apply(struct trainer *trainer, const char *path, const json_t *json,
+                               uint64_t *log_lines) {
     const char *data = json_string_value(json_object_get(json, "data"));
     json_t *diagnoses = json_object_get(json, "diagnoses");
     json_int_t lines = 0;
@@ -155,7 +160,7 @@ static rel_status load_from(struct trainer *trainer, const char *path, uint64_t 
     rel_status status =
         checkpoint_load(path, &trainer->session.model, true,
                         session_optimizer(&trainer->session)->planes, arrays, count, false, &state);
-    if (status == REL_OK) status = state_apply(trainer, path, state, log_lines);
+    if (status == REL_OK) status = trainer_state_apply(trainer, path, state, log_lines);
     json_decref(state);
     return status;
 }

@@ -1,4 +1,4 @@
-#include "train/trainer_private.h"
+#include "train/trainer_ranks.h"
 
 #include <math.h>
 
@@ -12,13 +12,23 @@ static rel_status loss_gradient(struct trainer *trainer, const struct method_ste
             gradient = model_auxiliary_logits_gradient(step->plan, m);
         }
     const float *weights = trainer->method.method->before_step ? step->weights : NULL;
-    return nn_smoothed_cross_entropy(
-        logits, step->labels, weights, step->batch, trainer->services.classes,
-        trainer_options(trainer)->label_smoothing, (float)loss->scale, &loss->value, gradient);
+    return nn_smoothed_cross_entropy(logits, step->labels, weights, step->batch,
+                                     trainer->services.classes,
+                                     trainer_options(trainer)->label_smoothing,
+                                     (float)(loss->scale * step->share), &loss->value, gradient);
+}
+
+/* Whether another loss that was not yet sent goes into this plane. */
+static bool plane_is_open(const struct method_step *step, const bool *sent,
+                          enum param_plane plane) {
+    for (int j = 0; j < step->loss_count; j++)
+        if (!sent[j] && step->losses[j].plane == plane) return true;
+    return false;
 }
 
 /* Sends every loss back. Losses of one plane and one set of encoders go together; a plane that an
- * earlier group of this step wrote is added to. */
+ * earlier group of this step wrote is added to. The last one into a plane has it summed over the
+ * ranks. */
 static rel_status losses_backward(struct trainer *trainer, struct method_step *step) {
     bool sent[METHOD_LOSSES_MAX] = {false}, written[PARAM_PLANES_MAX] = {false};
     for (int i = 0; i < step->loss_count; i++) {
@@ -32,8 +42,9 @@ static rel_status losses_backward(struct trainer *trainer, struct method_step *s
             heads |= loss->head;
             sent[j] = true;
         }
-        REL_TRY(
-            model_backward(step->plan, heads, first->active, first->plane, written[first->plane]));
+        bool last = comm_size(trainer->comm) > 1 && !plane_is_open(step, sent, first->plane);
+        REL_TRY(model_backward_summed(step->plan, heads, first->active, first->plane,
+                                      written[first->plane], last ? trainer->comm : NULL));
         written[first->plane] = true;
     }
     return REL_OK;
@@ -100,28 +111,38 @@ static rel_status weights_broken(const struct trainer *trainer, const struct met
         gradient >= 0 ? "the gradient of " : "after the optimiser's step a weight of ", where);
 }
 
-static void statistics_add(struct trainer *trainer, const struct method_step *step) {
-    struct trainer_state *state = &trainer->state;
-    const struct session *session = &trainer->session;
+uint64_t trainer_step_correct(const struct trainer *trainer, const struct method_step *step) {
     int classes = trainer->services.classes;
-    for (int i = 0; i < step->batch; i++) {
+    uint64_t correct = 0;
+    for (int i = 0; i < step->samples; i++) {
         const float *row = model_logits(step->plan) + (size_t)i * (size_t)classes;
         int best = 0;
         for (int k = 1; k < classes; k++)
             if (row[k] > row[best]) best = k;
-        state->correct += best == step->labels[i];
+        correct += best == step->labels[i];
     }
+    return correct;
+}
+
+void trainer_step_features(const struct method_step *step, int m, size_t dimension, double *sums) {
+    const float *features = model_features(step->plan, m);
+    for (size_t i = 0; i < (size_t)step->samples; i++)
+        for (size_t d = 0; d < dimension; d++) sums[d] += features[i * dimension + d];
+}
+
+/* Alone; with several ranks trainer_ranks_step has done it. */
+static void statistics_add(struct trainer *trainer, const struct method_step *step) {
+    struct trainer_state *state = &trainer->state;
+    const struct session *session = &trainer->session;
+    if (comm_size(trainer->comm) > 1) return;
+    state->correct += trainer_step_correct(trainer, step);
     for (int l = 0; l < step->loss_count; l++)
         if (step->losses[l].head == MODEL_HEAD_JOINT)
             state->loss_sum += step->losses[l].value * step->batch;
     state->seen += (uint64_t)step->batch;
-    for (int m = 0; m < session->config.modalities; m++) {
-        size_t dimension = (size_t)session->model.dimensions[m];
-        const float *features = model_features(step->plan, m);
-        for (size_t i = 0; i < (size_t)step->batch; i++)
-            for (size_t d = 0; d < dimension; d++)
-                trainer->feature_sums[m][d] += features[i * dimension + d];
-    }
+    for (int m = 0; m < session->config.modalities; m++)
+        trainer_step_features(step, m, (size_t)session->model.dimensions[m],
+                              trainer->feature_sums[m]);
 }
 
 static rel_status step_log(struct trainer *trainer, const struct method_step *step, double norm,
@@ -179,25 +200,25 @@ static rel_status optimizer_step(struct trainer *trainer, const struct method_st
 
 static rel_status step_run(struct trainer *trainer, const struct batch *batch,
                            struct method_step *step) {
-    double started = clock_seconds();
+    double started = clock_seconds(), norm = 0;
     struct session *session = &trainer->session;
     struct method_run *run = &trainer->method;
     const struct method *method = run->method;
     const float *inputs[MODEL_MODALITIES_MAX];
-    for (int i = 0; i < batch->count; i++) step->weights[i] = 1;
-    REL_TRY(model_plan_get(&session->model, NN_TRAINING, batch->count, &step->plan));
+    for (int i = 0; i < step->batch; i++) step->weights[i] = 1;
+    REL_TRY(model_plan_get(&session->model, NN_TRAINING, step->batch, &step->plan));
     if (method->before_step) REL_TRY(method->before_step(run, step));
+    REL_TRY(trainer_ranks_share(trainer, step, batch->whole));
     step->losses[step->loss_count++] = (struct method_loss){
         .head = MODEL_HEAD_JOINT, .active = step->active, .scale = 1, .plane = PLANE_GRADIENT};
     session_inputs(session, batch, inputs);
     REL_TRY(model_forward(step->plan, inputs, step->active));
     if (method->after_forward) REL_TRY(method->after_forward(run, step));
+    REL_TRY(model_sum_buffers(&session->model, trainer->comm, (float)step->share));
     REL_TRY(losses_backward(trainer, step));
     REL_TRY(loss_check(trainer, step, batch));
+    REL_TRY(trainer_ranks_step(trainer, step));
     if (method->after_backward) REL_TRY(method->after_backward(run, step));
-    REL_TRY(model_average(&session->model, trainer->comm, PLANE_GRADIENT));
-
-    double norm = 0;
     REL_TRY(optimizer_step(trainer, step, batch, &norm));
     statistics_add(trainer, step);
     trainer->state.step++;
@@ -207,7 +228,9 @@ static rel_status step_run(struct trainer *trainer, const struct batch *batch,
 rel_status trainer_step(struct trainer *trainer, const struct batch *batch) {
     struct method_step step = {.epoch = trainer->state.epoch,
                                .step = trainer->state.step,
-                               .batch = batch->count,
+                               /* Without samples it goes along with one that weighs nothing. */
+                               .batch = batch->count > 0 ? batch->count : 1,
+                               .samples = batch->count,
                                .labels = batch->labels,
                                .active = (1u << trainer->session.config.modalities) - 1,
                                .weights = trainer->weights};

@@ -174,6 +174,38 @@ static void test_evaluation(void **state) {
     }
 }
 
+/* The ranks' shares of each batch, one behind the other, are the batch of one rank. */
+static void test_ranks(void **state) {
+    (void)state;
+    struct loader_config config = training(2);
+    load_epoch(&config, 1, 0, &expected);
+    for (int ranks = 2; ranks <= 5; ranks++) {
+        struct loader *loaders[5];
+        memset(&got, 0, sizeof got);
+        for (int r = 0; r < ranks; r++) {
+            config.ranks = ranks;
+            config.rank = r;
+            assert_int_equal(loader_open(store, &config, &loaders[r]), REL_OK);
+            assert_int_equal(loader_start(loaders[r], 1, 0), REL_OK);
+        }
+        for (int b = 0; b < 5; b++) /* four of 6 samples, and one of 2 */
+            for (int r = 0; r < ranks; r++) {
+                const struct batch *batch;
+                int before = got.count;
+                assert_int_equal(loader_next(loaders[r], &batch), REL_OK);
+                assert_non_null(batch);
+                keep(&got, &config, batch);
+                assert_int_equal(batch->whole, b < 4 ? 6 : 2);
+                assert_int_equal(got.count - before,
+                                 batch->whole / ranks + (r < batch->whole % ranks));
+                loader_give_back(loaders[r], batch);
+            }
+        for (int r = 0; r < ranks; r++) loader_close(loaders[r]);
+        assert_int_equal(got.count, TRAIN);
+        assert_memory_equal(&got, &expected, sizeof got);
+    }
+}
+
 static void test_last_batch(void **state) {
     (void)state;
     struct loader_config config = training(1);
@@ -317,15 +349,11 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_every_sample_once),
-        cmocka_unit_test(test_resumed_epoch),
-        cmocka_unit_test(test_augmentation),
-        cmocka_unit_test(test_evaluation),
-        cmocka_unit_test(test_last_batch),
-        cmocka_unit_test(test_standardised_vectors),
-        cmocka_unit_test(test_other_transforms),
-        cmocka_unit_test(test_wrong_use),
+        cmocka_unit_test(test_threads),          cmocka_unit_test(test_every_sample_once),
+        cmocka_unit_test(test_resumed_epoch),    cmocka_unit_test(test_augmentation),
+        cmocka_unit_test(test_evaluation),       cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_last_batch),       cmocka_unit_test(test_standardised_vectors),
+        cmocka_unit_test(test_other_transforms), cmocka_unit_test(test_wrong_use),
         cmocka_unit_test(test_damaged_sample),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -136,42 +136,86 @@ static void equal_networks_start_differently(void **state) {
 
 /* --- several ranks --- */
 
-/* Rank r's gradients are r + 1 and its weights r; afterwards all have the mean and rank 0's. */
-static int rank_body(struct comm *comm, void *context) {
-    struct model *model = context;
-    struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
-    int count = model_arenas(model, arenas);
-    for (int a = 0; a < count; a++)
-        for (size_t i = 0; i < arenas[a]->size; i++) {
-            arenas[a]->planes[PLANE_GRADIENT][i] = (float)comm->rank + 1;
-            arenas[a]->planes[PLANE_VALUE][i] = (float)comm->rank;
-            arenas[a]->planes[PLANE_INITIAL][i] = (float)comm->rank;
-        }
-    model->buffers[1].planes[PLANE_VALUE][0] = (float)comm->rank;
-    uint64_t version = model->encoders[0].version;
-    if (model_average(model, comm, PLANE_GRADIENT) != REL_OK) return 1;
-    if (model_broadcast(model, comm) != REL_OK) return 2;
-    if (model->encoders[0].version <= version) return 3;
-    for (int a = 0; a < count; a++)
-        for (size_t i = 0; i < arenas[a]->size; i++) {
-            if (arenas[a]->planes[PLANE_GRADIENT][i] != 1.5F) return 4;
-            if (arenas[a]->planes[PLANE_VALUE][i] != 0) return 5;
-            if (arenas[a]->planes[PLANE_INITIAL][i] != 0) return 6;
-        }
-    return model->buffers[1].planes[PLANE_VALUE][0] == 0 ? 0 : 7;
+/* Forward and backward with what is rank `rank`'s; into `plane` of the first encoders alone. */
+static rel_status rank_backward(struct model *model, int rank, struct comm *comm) {
+    static _Alignas(64) float inputs[2][MIXED_BATCH * 2 * 3 * 64 * 64];
+    const float *in[MODEL_MODALITIES_MAX] = {inputs[0], inputs[1]};
+    struct model_plan *plan;
+    for (size_t i = 0; i < sizeof inputs / sizeof(float); i++)
+        ((float *)inputs)[i] = (float)((i * 7 + (size_t)rank * 5) % 11) / 11 - 0.5F;
+    REL_TRY(model_plan_get(model, NN_TRAINING, MIXED_BATCH, &plan));
+    REL_TRY(model_forward(plan, in, 3));
+    for (int i = 0; i < MIXED_BATCH * MIXED_CLASSES; i++)
+        model_logits_gradient(plan)[i] = (float)((i + rank) % 5) / 5 - 0.4F;
+    /* Encoder 1 is reached by nothing. */
+    return model_backward_summed(plan, MODEL_HEAD_JOINT, 1, PLANE_GRADIENT, false, comm);
 }
 
-static void ranks_average_and_start_alike(void **state) {
+/* Summed as it is computed, and afterwards: the same bits. And all begin as rank 0 does. */
+static int rank_body(struct comm *comm, void *context) {
+    /* One thread: OpenMP's do not survive a fork. */
+    const struct nn_runtime_config alone = {.threads = 1, .kernels = NN_KERNELS_FIXED};
+    struct nn_runtime *runtime;
+    struct model own, *model = &own;
+    if (nn_runtime_init(&runtime, &alone) != REL_OK) return 20;
+    if (model_init(model, runtime, context) != REL_OK) return 21;
+    model_draw(model, 1);
+    struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
+    int count = model_arenas(model, arenas);
+    float *sums[2 * MODEL_MODALITIES_MAX + 1];
+    double seen = 0;
+    if (rank_backward(model, comm->rank, NULL) != REL_OK)
+        return fprintf(stderr, "%s\n", rel_error_message()), 1;
+    for (int a = 0; a < count; a++) {
+        size_t size = arenas[a]->size;
+        sums[a] = rel_alloc(size, sizeof(float));
+        memcpy(sums[a], arenas[a]->planes[PLANE_GRADIENT], size * sizeof(float));
+        if (comm_sum_floats(comm, sums[a], size) != REL_OK) return 2;
+        for (size_t i = 0; i < size; i++) seen += fabsf(sums[a][i]);
+        memset(arenas[a]->planes[PLANE_GRADIENT], 1, size * sizeof(float));
+    }
+    if (!(seen > 0)) return 3;
+    if (rank_backward(model, comm->rank, comm) != REL_OK) return 4;
+    if (comm_sum_wait(comm) != REL_OK) return 5;
+    for (int a = 0; a < count; a++) {
+        if (memcmp(sums[a], arenas[a]->planes[PLANE_GRADIENT], arenas[a]->size * sizeof(float)))
+            return 6;
+        rel_free(sums[a]);
+    }
+    /* Running statistics: weighted with the shares. */
+    float *mean = &model->buffers[1].planes[PLANE_VALUE][0];
+    *mean = (float)comm->rank;
+    if (model_sum_buffers(model, comm, comm->rank == 1 ? 0.75F : 0.25F) != REL_OK) return 7;
+    if (comm_sum_wait(comm) != REL_OK || *mean != 0.75F) return 8;
+    for (int a = 0; a < count; a++)
+        for (int plane = PLANE_VALUE; plane < PLANE_EXTRA + 2; plane++)
+            for (size_t i = 0; i < arenas[a]->size; i++)
+                arenas[a]->planes[plane][i] = (float)comm->rank;
+    uint64_t version = model->encoders[0].version;
+    if (model_broadcast(model, comm, 1) != REL_OK) return 9;
+    if (model->encoders[0].version <= version) return 10;
+    for (int a = 0; a < count; a++)
+        for (int plane = PLANE_VALUE; plane < PLANE_EXTRA + 2; plane++) {
+            bool kept = plane == PLANE_GRADIENT || plane == PLANE_EXTRA + 1;
+            if (arenas[a]->planes[plane][arenas[a]->size - 1] != (float)(kept ? comm->rank : 0))
+                return 11;
+        }
+    model_release(model);
+    nn_runtime_release(runtime);
+    return 0;
+}
+
+static void ranks_sum_gradients_and_start_alike(void **state) {
     (void)state;
     struct model_config config = mixed_model_config(2);
     struct model model;
     struct comm alone = {0};
     mixed_model_make(&model, &config, 1);
     uint64_t drawn = param_arena_checksum(&model.encoders[1], PLANE_VALUE);
-    OK(model_broadcast(&model, &alone));
-    OK(model_average(&model, &alone, PLANE_VALUE));
+    OK(model_broadcast(&model, &alone, 2));
+    OK(model_sum_buffers(&model, &alone, 0.5F));
     assert_true(param_arena_checksum(&model.encoders[1], PLANE_VALUE) == drawn);
-    assert_int_equal(socket_ranks_run(2, NULL, rank_body, &model, NULL), 0);
+    assert_int_equal(socket_ranks_run(2, NULL, rank_body, &config, NULL), 0);
     model_release(&model);
 }
 
@@ -246,7 +290,7 @@ int main(void) {
         cmocka_unit_test(initial_values_are_as_stated),
         cmocka_unit_test(encoders_start_alike_alone_and_together),
         cmocka_unit_test(equal_networks_start_differently),
-        cmocka_unit_test(ranks_average_and_start_alike),
+        cmocka_unit_test(ranks_sum_gradients_and_start_alike),
         cmocka_unit_test(bad_configurations_are_refused),
     };
     return cmocka_run_group_tests(tests, mixed_model_setup, mixed_model_teardown);
