@@ -209,9 +209,10 @@ static rel_status ranks_join(struct comm *comm, const struct train_flags *flags)
 static rel_status ranks_leave(struct comm *comm, rel_status status) {
     struct rel_error error;
     rel_error_save(&error, status);
-    if (comm_size(comm) > 1 && status != REL_OK && status != REL_ERR_INTERRUPTED &&
-        comm_report(comm, status))
-        all_end(comm, status, error.message);
+    if (comm_size(comm) > 1 && status != REL_OK && status != REL_ERR_INTERRUPTED) {
+        if (comm_report(comm, status)) all_end(comm, status, error.message);
+        comm_abort(comm, rel_status_exit_code(status));
+    }
     comm_leave(comm);
     return rel_error_restore(&error);
 }
@@ -233,7 +234,7 @@ static rel_status run(const struct invocation *invocation) {
         .resume = flags->resume,
         .stop_after = (uint64_t)flags->stop_after,
     };
-    struct seed_list seeds;
+    struct seed_list seeds = {0};
     json_t *summary = NULL;
     bool root = comm_is_root(&comm);
     rel_status status = flags->seeds ? seed_list_parse(flags->seeds, &seeds) : REL_OK;

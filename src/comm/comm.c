@@ -244,7 +244,8 @@ void comm_leave(struct comm *comm) {
 
 bool comm_report(struct comm *comm, rel_status code) {
     struct comm_engine *engine = comm->engine;
-    if (!engine || engine->rank == 0 || engine->failed) return true;
+    if (!engine || engine->rank == 0) return true;
+    if (engine->failed) return !interrupt_requested();
     pthread_mutex_lock(&engine->lock);
     engine->mine.failed = 1;
     engine->mine.code = (int32_t)code;
@@ -252,9 +253,10 @@ bool comm_report(struct comm *comm, rel_status code) {
     pthread_cond_signal(&engine->wake);
     pthread_mutex_unlock(&engine->lock);
     const double patience = 2 * engine->config.grace, began = clock_seconds();
-    while (clock_seconds() - began < patience)
+    /* A signal: this rank is being ended, since another one has told. */
+    while (clock_seconds() - began < patience && !interrupt_requested())
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    return true;
+    return !interrupt_requested();
 }
 
 void comm_abort(struct comm *comm, int exit_code) {

@@ -134,7 +134,7 @@ uint64_t comm_sent(const struct comm *comm);
 
 /* After work failed with `code` on this rank, before the process ends: tells rank 0, which tells
  * the user. Returns whether this rank is to do so: on rank 0 at once; elsewhere only when rank 0
- * did not end everything within ten seconds. */
+ * did not end everything within twice the grace, nor anything asked this process to end. */
 bool comm_report(struct comm *comm, rel_status code);
 /* Ends the processes of all ranks, this one included where the transport can. */
 void comm_abort(struct comm *comm, int exit_code);

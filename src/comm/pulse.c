@@ -75,7 +75,10 @@ static void peer_judge(struct comm_engine *engine, const struct pulse_peer *peer
 static void last_resort(struct comm_engine *engine) {
     struct rel_error failure = engine->failure;
     pthread_mutex_unlock(&engine->lock);
-    if (engine->config.on_lost)
+    /* Asked to end: another rank has told, and is ending this one. */
+    if (engine->rank > 0 && interrupt_requested())
+        engine->transport->abort(engine->state, rel_status_exit_code(failure.code));
+    else if (engine->config.on_lost)
         engine->config.on_lost(engine->config.context, failure.code, failure.message);
     pthread_mutex_lock(&engine->lock);
 }

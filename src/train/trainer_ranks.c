@@ -47,7 +47,7 @@ static rel_status json_broadcast(struct comm *comm, json_t **document) {
     if (status == REL_OK) status = comm_broadcast(comm, &length, sizeof length, 0);
     if (status == REL_OK) bytes = rel_alloc((size_t)length + 1, 1);
     if (status == REL_OK && !bytes) status = REL_ERR_MEMORY;
-    if (status == REL_OK && comm_is_root(comm)) memcpy(bytes, text.data, (size_t)length);
+    if (status == REL_OK && text.data) memcpy(bytes, text.data, (size_t)length);
     if (status == REL_OK) status = comm_broadcast(comm, bytes, (size_t)length, 0);
     if (status == REL_OK && !comm_is_root(comm)) {
         *document = json_loadb(bytes, (size_t)length, 0, NULL);
