@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { HUGE_PAGE = 2 << 20 };
 
@@ -44,16 +45,57 @@ void rel_free(void *memory) {
 uint64_t rel_alloc_calls(void) { return calls; }
 size_t rel_alloc_live_bytes(void) { return live; }
 
-int64_t rel_peak_resident_kib(void) {
-    static const char key[] = "VmHWM:";
+/* A field of /proc/self/status, in KiB; 0: there is none. */
+static int64_t status_kib(const char *key) {
     char line[256];
     int64_t kib = 0;
+    size_t length = strlen(key);
     FILE *file = fopen("/proc/self/status", "re");
     while (file && kib == 0 && fgets(line, sizeof line, file))
-        if (strncmp(line, key, sizeof key - 1) == 0) kib = strtoll(line + sizeof key - 1, NULL, 10);
+        if (strncmp(line, key, length) == 0) kib = strtoll(line + length, NULL, 10);
     if (file) fclose(file);
     return kib;
 }
+
+int64_t rel_peak_resident_kib(void) { return status_kib("VmHWM:"); }
+uint64_t rel_resident_bytes(void) { return (uint64_t)status_kib("VmRSS:") << 10; }
+void rel_memory_trim(void) { malloc_trim(0); }
+
+/* The number in a file of a control group; `most` when it has none ("max") or is not there. */
+static uint64_t group_limit(const char *path, uint64_t most) {
+    char text[32], *end = text;
+    FILE *file = fopen(path, "re");
+    uint64_t bytes = file && fgets(text, sizeof text, file) ? strtoull(text, &end, 10) : 0;
+    if (file) fclose(file);
+    return end != text && bytes < most ? bytes : most;
+}
+
+uint64_t rel_machine_memory(void) {
+    static const char root[] = "/sys/fs/cgroup";
+    char line[1024] = "", path[1200];
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    uint64_t most = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    if (most == 0) return 0;
+    most = group_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes", most); /* version 1 */
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, "0::/", 4) == 0) break;
+    if (file) fclose(file);
+    if (strncmp(line, "0::/", 4) != 0) return most;
+    line[strcspn(line, "\n")] = 0;
+    /* The process's own group and all above it. */
+    for (char *group = line + 3, *slash = group; slash; *slash = 0) {
+        snprintf(path, sizeof path, "%s%s/memory.max", root, group);
+        most = group_limit(path, most);
+        slash = strrchr(group, '/');
+        if (!slash) break;
+    }
+    return most;
+}
+
+static _Atomic uint64_t most_wanted;
+void rel_memory_limit_set(uint64_t bytes) { most_wanted = bytes; }
+uint64_t rel_memory_limit(void) { return most_wanted; }
 
 rel_status rel_regrow(void **memory, size_t kept, size_t count, size_t size) {
     void *grown = rel_alloc(count, size);

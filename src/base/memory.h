@@ -40,6 +40,19 @@ size_t rel_alloc_live_bytes(void);
  * system does not tell. (getrusage would also count the program that it was started from.) */
 int64_t rel_peak_resident_kib(void);
 
+/* The same now; in bytes. */
+uint64_t rel_resident_bytes(void);
+/* Gives back to the system what was freed. */
+void rel_memory_trim(void);
+/* What the machine has, or the process may take by its control groups, in bytes; 0 where the system
+ * does not tell. */
+uint64_t rel_machine_memory(void);
+
+/* What this process shall need at most, in bytes; 0: no limit was set. Nothing is enforced by an
+ * allocation: who plans memory asks. */
+void rel_memory_limit_set(uint64_t bytes);
+uint64_t rel_memory_limit(void);
+
 /* Bump arena: many small allocations, one release. */
 struct rel_arena {
     struct rel_arena_block *block;

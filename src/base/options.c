@@ -41,6 +41,25 @@ static bool parse_int(const char *text, int64_t *value) {
     return true;
 }
 
+/* A number of bytes, with a unit or without. */
+static bool parse_size(const char *text, int64_t *bytes) {
+    static const char units[] = "KMGT";
+    char number[32];
+    double value;
+    size_t digits = strspn(text, "0123456789.");
+    if (digits == 0 || digits >= sizeof number) return false;
+    memcpy(number, text, digits);
+    number[digits] = 0;
+    const char *unit = text + digits,
+               *found = *unit ? strchr(units, *unit >= 'a' ? *unit - 'a' + 'A' : *unit) : NULL;
+    if (found) unit += strcmp(unit + 1, "iB") == 0 ? 3 : 1;
+    if (*unit || !parse_real(number, &value)) return false;
+    if (found) value = ldexp(value, 10 * (int)(found - units + 1));
+    if (value > 9e15) return false;
+    *bytes = (int64_t)value;
+    return true;
+}
+
 static bool parse_bool(const char *text, bool *value) {
     static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no",
                                                                                 "off", "0"};
@@ -105,6 +124,13 @@ static rel_status real_item(const struct rel_option *option, const char *origin,
     return range_check(option, origin, *out);
 }
 
+static rel_status size_item(const struct rel_option *option, const char *origin, const char *value,
+                            int64_t *out) {
+    if (!parse_size(value, out))
+        return kind_wrong(option, origin, value, "a size (as in 512M or 4G; K, M, G, T)");
+    return range_check(option, origin, (double)*out);
+}
+
 static rel_status text_replace(char **field, const char *value) {
     char *copy = rel_strdup(value);
     if (!copy) return REL_ERR_MEMORY;
@@ -123,6 +149,8 @@ static rel_status scalar_set(const struct rel_option *option, const char *origin
         return int_item(option, origin, value, field);
     case OPTION_REAL:
         return real_item(option, origin, value, field);
+    case OPTION_SIZE:
+        return size_item(option, origin, value, field);
     case OPTION_TEXT:
         return text_replace(field, value);
     case OPTION_CHOICE: {
@@ -246,6 +274,7 @@ rel_status options_copy(const struct rel_option *table, size_t count, const void
             memcpy(to, from, sizeof(bool));
             break;
         case OPTION_INT:
+        case OPTION_SIZE:
             memcpy(to, from, sizeof(int64_t));
             break;
         case OPTION_REAL:

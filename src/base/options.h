@@ -17,6 +17,7 @@ enum rel_option_type {
     OPTION_INTS,   /* struct option_ints */
     OPTION_REALS,  /* struct option_reals */
     OPTION_TEXTS,  /* struct option_texts */
+    OPTION_SIZE,   /* int64_t, bytes: 512M, 1.5G, 4GiB; K, M, G and T are powers of 1024 */
 };
 
 enum { OPTION_LIST_MAX = 64 };
@@ -39,13 +40,18 @@ struct rel_option {
     size_t offset;             /* offsetof(struct ..., field) */
     const char *default_value; /* as one would write it in YAML; NULL: absent (TEXT) or required
                                   (see `required`) */
-    double minimum, maximum;   /* of INT, REAL and the items of INTS, REALS; both 0: unbounded */
+    double minimum, maximum;   /* of INT, REAL, SIZE and the items of INTS, REALS; both 0: unbounded
+                                */
     const char *choices;       /* of CHOICE */
     const char
         *unit; /* "Hz", "ms", "epochs"; NULL if none. For flags: the metavariable ("DIR", "FILE") */
     const char *help; /* one sentence */
     bool required;    /* of command-line flags */
 };
+
+enum { SIZE_TEXT_BYTES = 24 };
+/* "1.93 GiB", "27.1 MiB", "270 KiB": three digits, rounded up. */
+void size_text(uint64_t bytes, char text[SIZE_TEXT_BYTES]);
 
 /* Sets every field to its default. */
 rel_status options_default(const struct rel_option *table, size_t count, void *target);

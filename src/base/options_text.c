@@ -2,6 +2,7 @@
 #include "base/number.h"
 #include "base/options.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,7 @@ static rel_status append_value(const struct rel_option *option, const void *fiel
     case OPTION_BOOL:
         return rel_text_append(text, "%s", *(const bool *)field ? "true" : "false");
     case OPTION_INT:
+    case OPTION_SIZE:
         return rel_text_append(text, "%lld", (long long)*(const int64_t *)field);
     case OPTION_REAL:
         return append_real(*(const double *)field, text);
@@ -123,6 +125,16 @@ rel_status options_write_yaml(const struct rel_option *table, size_t count, cons
     return REL_OK;
 }
 
+void size_text(uint64_t bytes, char text[SIZE_TEXT_BYTES]) {
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    double value = (double)bytes;
+    for (; value >= 1000 && unit + 1 < sizeof units / sizeof *units; unit++) value /= 1024;
+    int digits = unit == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+    double scale = digits == 0 ? 1 : digits == 1 ? 10 : 100;
+    snprintf(text, SIZE_TEXT_BYTES, "%.*f %s", digits, ceil(value * scale) / scale, units[unit]);
+}
+
 /* --- help --- */
 
 static rel_status append_label(const struct rel_option *option, bool as_flag,
@@ -137,6 +149,7 @@ static rel_status append_label(const struct rel_option *option, bool as_flag,
         [OPTION_REAL] = "X",          [OPTION_TEXT] = "TEXT",
         [OPTION_CHOICE] = "",         [OPTION_INTS] = "[N, ...]",
         [OPTION_REALS] = "[X, ...]",  [OPTION_TEXTS] = "[TEXT, ...]",
+        [OPTION_SIZE] = "SIZE",
     };
     const char *meta = metavariables[option->type];
     if (option->type == OPTION_CHOICE) meta = option->choices;

@@ -10,6 +10,7 @@ struct diagnose_options {
     char *train_labels, *val_labels, *label, *name, *data;
     int checkpoint; /* enum checkpoint_choice */
     int64_t classes, clusters, n_init, seed, repeats, draws, silhouette_samples, threads;
+    int64_t memory_limit;
     double lambda;
     bool match_size;
 };
@@ -137,6 +138,7 @@ static const struct rel_option options[] = {
      .offset = FIELD(data),
      .unit = "STORE",
      .help = "Of a run: another store than its own."},
+    MEMORY_LIMIT_OPTION(struct diagnose_options),
 };
 static const size_t option_count = sizeof options / sizeof *options;
 
@@ -240,6 +242,7 @@ static rel_status diagnose_run(const struct diagnose_options *wanted, const char
                         "%s: a run brings its own features (leave out --train, --val "
                         "and their labels)",
                         path);
+    rel_memory_limit_set((uint64_t)wanted->memory_limit);
     const char *checkpoint = run_checkpoint_names[all ? CHECKPOINT_BEST : wanted->checkpoint];
     REL_TRY(run_open(path, wanted->data, checkpoint, (int)wanted->threads, &opened));
     rel_status status = run_history_read(path, &history);

@@ -10,6 +10,7 @@ struct evaluate_flags {
     int split; /* enum data_split */
     char *data;
     int checkpoint;
+    int64_t memory_limit;
     bool probe;
 };
 
@@ -32,6 +33,7 @@ static const struct rel_option options[] = {
      .offset = FIELD(data),
      .unit = "STORE",
      .help = "Another store than the run's own."},
+    MEMORY_LIMIT_OPTION(struct evaluate_flags),
     {.key = "probe",
      .type = OPTION_BOOL,
      .offset = FIELD(probe),
@@ -236,6 +238,7 @@ static rel_status run(const struct invocation *invocation) {
     const char *split = data_split_names[flags->split];
     struct run opened;
     struct evaluation evaluation;
+    rel_memory_limit_set((uint64_t)flags->memory_limit);
     REL_TRY(run_open(invocation->positionals[0], flags->data,
                      run_checkpoint_names[flags->checkpoint], 0, &opened));
     rel_status status = run_evaluate(&opened, (enum data_split)flags->split, &evaluation);

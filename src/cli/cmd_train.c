@@ -8,7 +8,7 @@ struct train_flags {
     char *data, *out, *kernels, *init_from, *seeds;
     struct option_texts set, only;
     bool resume;
-    int64_t stop_after, rank_timeout;
+    int64_t stop_after, rank_timeout, memory_limit;
 };
 
 #define FIELD(field) offsetof(struct train_flags, field)
@@ -53,6 +53,7 @@ static const struct rel_option options[] = {
      .unit = "auto|fixed",
      .help = "Same as --set kernels=...: the fastest kernels as measured on this machine, or those "
              "of a fixed rule, which times nothing."},
+    MEMORY_LIMIT_OPTION(struct train_flags),
     {.key = "resume",
      .type = OPTION_BOOL,
      .offset = FIELD(resume),
@@ -234,6 +235,7 @@ static rel_status run(const struct invocation *invocation) {
         .resume = flags->resume,
         .stop_after = (uint64_t)flags->stop_after,
     };
+    rel_memory_limit_set((uint64_t)flags->memory_limit);
     struct seed_list seeds = {0};
     json_t *summary = NULL;
     bool root = comm_is_root(&comm);

@@ -132,6 +132,15 @@ extern const struct rel_option common_option_table[];
 /* Without --json for commands that print no result. */
 size_t common_option_count(const struct command *command);
 
+/* A row of a command's table: how much memory it may need, for rel_memory_limit_set. */
+#define MEMORY_LIMIT_OPTION(flags)                                                                 \
+    {                                                                                              \
+        .key = "memory_limit", .type = OPTION_SIZE, .offset = offsetof(flags, memory_limit),       \
+        .minimum = 1 << 20, .maximum = 9e15, .unit = "bytes",                                      \
+        .help = "Memory that may be needed (512M, 4G): fewer batches are read ahead where that "   \
+                "suffices, else it is refused before it begins, with what would fit."              \
+    }
+
 extern const struct command cmd_compare;
 extern const struct command cmd_diagnose;
 extern const struct command cmd_evaluate;

@@ -152,6 +152,7 @@ void raw_reader_close(struct raw_reader *reader); /* NULL is fine */
 
 /* --- loader --- */
 
+enum { LOADER_WINDOW = 3 };
 struct loader_config {
     enum data_split split;
     int batch;       /* samples, of all ranks together */
@@ -162,6 +163,8 @@ struct loader_config {
     bool drop_last;
     uint64_t end; /* an epoch ends before this batch; 0: behind the last */
     int threads;  /* 0: decode in loader_next */
+    int window;   /* batches that exist at a time, in the making or in use: 1 to LOADER_WINDOW; 0:
+                     that many. Fewer save memory, and change nothing else. */
     uint64_t seed;
     unsigned modalities; /* bit set of those to load, in the store's order */
     const struct transform_options
@@ -184,13 +187,16 @@ struct batch {
 struct loader;
 rel_status loader_open(struct store *store, const struct loader_config *config,
                        struct loader **loader);
+/* About what such a loader takes of memory, in bytes; `values`: of a sample, in all the modalities
+ * asked for. */
+uint64_t loader_bytes(const struct loader_config *config, size_t values);
 uint64_t loader_batches(const struct loader *loader); /* per epoch */
 /* Begins epoch `epoch` at batch `first` (0, or where a stopped run was). Ends a running epoch,
  * whose batches must not be used or given back any more. */
 rel_status loader_start(struct loader *loader, uint32_t epoch, uint64_t first);
-/* The next batch, in order; *batch is NULL behind the last one. Up to 3 batches may be out at a
- * time; with more, no memory is left to make another. A sample that cannot be read ends the epoch
- * with an error that names it. */
+/* The next batch, in order; *batch is NULL behind the last one. Up to `window` batches may be out
+ * at a time; with more, no memory is left to make another. A sample that cannot be read ends the
+ * epoch with an error that names it. */
 rel_status loader_next(struct loader *loader, const struct batch **batch);
 void loader_give_back(struct loader *loader, const struct batch *batch);
 /* Seconds that loader_next waited since loader_open: shows whether the loader is the bottleneck. */

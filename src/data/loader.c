@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-enum { WINDOW = 3 /* batches in the making or in use */, CHUNK = 4 /* samples */ };
+enum { CHUNK = 4 /* samples */ };
+/* What a worker needs besides: SQLite's cache (2 MB), a cell as it is stored, and a decoded frame.
+ * Of videos in high definition it is more. */
+static const uint64_t WORKER_BYTES = 3 << 20;
 
 struct loader_slot {
     struct batch batch;
@@ -22,7 +25,7 @@ struct loader {
     struct loader_config config;
     struct sample_plan plans[DATA_MODALITIES_MAX]; /* of the modalities asked for */
     struct sample_worker *workers;                 // [max(threads, 1)]
-    struct loader_slot slots[WINDOW];
+    struct loader_slot slots[LOADER_WINDOW];
     uint64_t count;   /* samples in the split */
     uint32_t *order;  // [count]
     uint64_t batches; /* per epoch */
@@ -62,6 +65,9 @@ static rel_status check_config(const struct store *store, const struct loader_co
         return rel_fail(REL_ERR_USAGE, "batch: %d (give 1 or more)", config->batch);
     if (config->threads < 0 || config->threads > 1024)
         return rel_fail(REL_ERR_USAGE, "loader threads: %d (give 0 to 1024)", config->threads);
+    if (config->window < 0 || config->window > LOADER_WINDOW)
+        return rel_fail(REL_ERR_USAGE, "loader window: %d (give 0 to %d)", config->window,
+                        LOADER_WINDOW);
     if (config->modalities == 0 || config->modalities >> info->modalities != 0)
         return rel_fail(REL_ERR_USAGE, "%s: no such modalities", store_path(store));
     uint64_t count = info->samples[config->split];
@@ -111,7 +117,7 @@ static rel_status make(struct loader *loader) {
     if (!loader->workers || !loader->order) return REL_ERR_MEMORY;
     for (int w = 0; w < workers; w++)
         REL_TRY(sample_worker_open(&loader->workers[w], loader->store));
-    for (int s = 0; s < WINDOW; s++) REL_TRY(make_slot(loader, s));
+    for (int s = 0; s < config->window; s++) REL_TRY(make_slot(loader, s));
     return REL_OK;
 }
 
@@ -123,6 +129,7 @@ rel_status loader_open(struct store *store, const struct loader_config *config,
     if (!opened) return REL_ERR_MEMORY;
     opened->store = store;
     opened->config = *config;
+    if (config->window == 0) opened->config.window = LOADER_WINDOW;
     opened->count = store_info(store)->samples[config->split];
     if (opened->config.ranks < 1) opened->config.ranks = 1;
     uint64_t ignored, largest;
@@ -146,7 +153,7 @@ void loader_close(struct loader *loader) {
     int workers = loader->config.threads > 0 ? loader->config.threads : 1;
     for (int w = 0; loader->workers && w < workers; w++) sample_worker_close(&loader->workers[w]);
     for (int m = 0; m < DATA_MODALITIES_MAX; m++) sample_plan_release(&loader->plans[m]);
-    for (int s = 0; s < WINDOW; s++) {
+    for (int s = 0; s < LOADER_WINDOW; s++) {
         struct loader_slot *slot = &loader->slots[s];
         for (int m = 0; m < DATA_MODALITIES_MAX; m++) rel_free(slot->inputs[m]);
         rel_free(slot->labels);
@@ -155,6 +162,12 @@ void loader_close(struct loader *loader) {
     rel_free(loader->workers);
     rel_free(loader->order);
     rel_free(loader);
+}
+
+uint64_t loader_bytes(const struct loader_config *config, size_t values) {
+    uint64_t window = (uint64_t)(config->window ? config->window : LOADER_WINDOW),
+             workers = (uint64_t)(config->threads > 0 ? config->threads : 1);
+    return window * (uint64_t)config->batch * values * sizeof(float) + workers * WORKER_BYTES;
 }
 
 uint64_t loader_batches(const struct loader *loader) { return loader->batches; }
@@ -210,7 +223,7 @@ rel_status loader_start(struct loader *loader, uint32_t epoch, uint64_t first) {
     loader->first = loader->next = first;
     const struct ordered_pool_config pool = {
         .workers = config->threads,
-        .window = WINDOW * loader->chunks,
+        .window = config->window * loader->chunks,
         .jobs = (loader->batches - first) * (uint64_t)loader->chunks,
         .run = load_chunk,
         .context = loader,

@@ -40,6 +40,7 @@ int model_arenas(struct model *model, struct param_arena **arenas) {
 static rel_status arenas_allocate(struct model *model) {
     struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
     int count = model_arenas(model, arenas);
+    if (nn_runtime_is_sizes_only(model->runtime)) return REL_OK;
     for (int a = 0; a < count; a++)
         REL_TRY(
             param_arena_allocate(arenas[a], model->config.training, model->config.extra_planes));
@@ -93,6 +94,16 @@ rel_status model_init(struct model *model, struct nn_runtime *runtime,
     if (status == REL_OK) status = arenas_allocate(model);
     if (status != REL_OK) model_release(model);
     return status;
+}
+
+size_t model_weight_bytes(const struct model *model) {
+    struct param_arena *arenas[2 * MODEL_MODALITIES_MAX + 1];
+    int count = model_arenas((struct model *)model, arenas);
+    size_t planes = (size_t)param_arena_planes(model->config.training, model->config.extra_planes),
+           floats = 0;
+    for (int a = 0; a < count; a++) floats += planes * arenas[a]->size;
+    for (int m = 0; m < model->config.modalities; m++) floats += model->buffers[m].size;
+    return floats * sizeof(float);
 }
 
 /* A stream of its own for every arena, told apart by name: 2^20 parameters an arena are room

@@ -88,6 +88,11 @@ void model_release(struct model *model);
  * `arenas` has room for 2 * MODEL_MODALITIES_MAX + 1. Buffers are not among them. */
 int model_arenas(struct model *model, struct param_arena **arenas);
 size_t model_parameter_count(const struct model *model);
+/* Bytes of all planes of all arenas, and of the running statistics. */
+size_t model_weight_bytes(const struct model *model);
+/* Bytes of all plans made so far: activations, their gradients, packed weights, scratch. Both also
+ * on a runtime of sizes only, where they are what would be allocated. */
+size_t model_plan_bytes(const struct model *model);
 
 /* Every rank gets rank 0's values, initial values, running statistics and first `extra` of the
  * further planes. */

@@ -110,8 +110,11 @@ static rel_status plan_prepare(struct model_plan *plan) {
     const struct model *model = plan->model;
     for (int m = 0; m < model->config.modalities; m++) {
         struct encoder_graph *encoder = &plan->encoders[m];
-        encoder->rows = rel_alloc((size_t)plan->batch, (size_t)encoder->dimension * sizeof(float));
-        if (!encoder->rows) return REL_ERR_MEMORY;
+        if (!nn_runtime_is_sizes_only(model->runtime)) {
+            encoder->rows =
+                rel_alloc((size_t)plan->batch, (size_t)encoder->dimension * sizeof(float));
+            if (!encoder->rows) return REL_ERR_MEMORY;
+        }
         if (!encoder->graph) continue;
         if (model->config.backward_once) nn_graph_backward_once(encoder->graph);
         REL_TRY(nn_graph_plan(encoder->graph));
@@ -133,6 +136,17 @@ static rel_status plan_make(struct model *model, enum nn_mode mode, int batch, b
     plan->next = *list;
     *list = plan;
     return REL_OK;
+}
+
+size_t model_plan_bytes(const struct model *model) {
+    size_t bytes = 0;
+    for (const struct model_plan *plan = model->plans; plan; plan = plan->next) {
+        for (int m = 0; m < model->config.modalities; m++)
+            bytes += nn_graph_bytes(plan->encoders[m].graph) +
+                     (size_t)plan->batch * (size_t)plan->encoders[m].dimension * sizeof(float);
+        for (int h = 0; h < plan->head_count; h++) bytes += nn_graph_bytes(plan->heads[h].graph);
+    }
+    return bytes;
 }
 
 rel_status model_plan_get(struct model *model, enum nn_mode mode, int batch,

@@ -273,9 +273,11 @@ static rel_status allocate_bookkeeping(struct nn_graph *graph) {
 static rel_status allocate_memory(struct nn_graph *graph) {
     graph->persistent_bytes = stack_up(graph, NN_PERSISTENT);
     if (!graph->backward_once) graph->kept_bytes = stack_up(graph, NN_KEPT);
-    graph->persistent = rel_alloc(graph->persistent_bytes, 1);
-    graph->kept = rel_alloc(graph->kept_bytes, 1);
-    if (!graph->persistent || !graph->kept) return REL_ERR_MEMORY;
+    if (!graph->runtime->sizes_only) {
+        graph->persistent = rel_alloc(graph->persistent_bytes, 1);
+        graph->kept = rel_alloc(graph->kept_bytes, 1);
+        if (!graph->persistent || !graph->kept) return REL_ERR_MEMORY;
+    }
     return nn_runtime_reserve(graph->runtime, graph->temporary_bytes, graph);
 }
 
@@ -311,6 +313,6 @@ rel_status nn_graph_plan(struct nn_graph *graph) {
     REL_TRY(place_by_spans(graph, PLACE_GRAPH, &graph->kept_bytes));
     REL_TRY(allocate_bookkeeping(graph));
     REL_TRY(allocate_memory(graph));
-    graph->planned = true;
+    graph->planned = !graph->runtime->sizes_only;
     return REL_OK;
 }

@@ -42,6 +42,7 @@ struct nn_runtime_config {
     int threads; /* 0: all usable CPUs */
     enum nn_precision precision;
     enum nn_kernels kernels;
+    bool sizes_only; /* graphs are planned, but get no memory: to ask nn_graph_bytes, not to run */
 };
 
 struct comm;
@@ -58,6 +59,7 @@ void nn_runtime_set_precision(struct nn_runtime *runtime, enum nn_precision prec
  * the same operations in the same order; NULL: over this one's. */
 void nn_runtime_synchronize(struct nn_runtime *runtime, struct comm *ranks);
 int nn_runtime_threads(const struct nn_runtime *runtime);
+bool nn_runtime_is_sizes_only(const struct nn_runtime *runtime);
 int nn_runtime_block(
     const struct nn_runtime *runtime); /* channels per block: 16 or 8; widths are multiples of it */
 const char *nn_library_version(void);  /* "oneDNN 2.6.3" */

@@ -22,6 +22,8 @@ void nn_runtime_synchronize(struct nn_runtime *runtime, struct comm *ranks) {
 int nn_runtime_threads(const struct nn_runtime *runtime) { return runtime->threads; }
 int nn_runtime_block(const struct nn_runtime *runtime) { return runtime->block; }
 
+bool nn_runtime_is_sizes_only(const struct nn_runtime *runtime) { return runtime->sizes_only; }
+
 void nn_runtime_enter(const struct nn_runtime *runtime) {
     if (omp_get_max_threads() != runtime->threads) omp_set_num_threads(runtime->threads);
 }
@@ -51,6 +53,7 @@ rel_status nn_runtime_init(struct nn_runtime **out, const struct nn_runtime_conf
         wide ? REL_ISA_PICK(nn_block16_kernels)() : REL_ISA_PICK(nn_block8_kernels)();
     runtime->bf16_kernels = wide ? REL_ISA_PICK(nn_block16_bf16)() : REL_ISA_PICK(nn_block8_bf16)();
     runtime->precision = config->precision;
+    runtime->sizes_only = config->sizes_only;
     nn_runtime_enter(runtime);
     rel_status status = nn_library_init(&runtime->library);
     if (status != REL_OK) {
@@ -76,8 +79,8 @@ rel_status nn_runtime_reserve(struct nn_runtime *runtime, size_t bytes,
      * of any graph asks again. */
     rel_free(runtime->workspace);
     runtime->workspace_bytes = 0;
-    runtime->workspace = rel_alloc(bytes, 1);
-    if (!runtime->workspace) return REL_ERR_MEMORY;
+    runtime->workspace = runtime->sizes_only ? NULL : rel_alloc(bytes, 1);
+    if (!runtime->workspace && !runtime->sizes_only) return REL_ERR_MEMORY;
     runtime->workspace_bytes = bytes;
     runtime->workspace_owner = graph;
     return REL_OK;

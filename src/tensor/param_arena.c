@@ -51,8 +51,10 @@ rel_status param_declare(struct param_arena *arena, const char *name, const stru
     return REL_OK;
 }
 
+int param_arena_planes(bool training, int extra) { return training ? PLANE_EXTRA + extra : 1; }
+
 rel_status param_arena_allocate(struct param_arena *arena, bool training, int extra) {
-    int planes = training ? PLANE_EXTRA + extra : 1;
+    int planes = param_arena_planes(training, extra);
     if (planes > PARAM_PLANES_MAX)
         return rel_fail(REL_ERR_INTERNAL, "%d planes are too many", planes);
     for (int plane = 0; plane < planes; plane++) {

@@ -65,6 +65,8 @@ void param_arena_init(struct param_arena *arena, const char *name);
  * allocation. */
 rel_status param_declare(struct param_arena *arena, const char *name, const struct rel_shape *shape,
                          struct param_distribution distribution, size_t *index);
+/* How many planes that allocates. */
+int param_arena_planes(bool training, int extra);
 /* Allocates planes 0..PLANE_INITIAL as told by `training` (inference: value alone) and `extra`
  * planes behind them. */
 rel_status param_arena_allocate(struct param_arena *arena, bool training, int extra);

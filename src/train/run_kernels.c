@@ -33,10 +33,9 @@ static int64_t share_of(const struct session *session, int64_t batch) {
 
 rel_status run_kernels_plan(struct session *session) {
     const struct train_options *options = &session->config.options;
-    int64_t rest = (int64_t)(session_samples(session, SPLIT_TRAIN) % (uint64_t)options->batch);
+    int64_t rest = session_last_batch(session, options->batch);
     REL_TRY(plan(session, NN_TRAINING, share_of(session, options->batch)));
-    if (rest > 0 && !options->drop_last)
-        REL_TRY(plan(session, NN_TRAINING, share_of(session, rest)));
+    if (rest > 0) REL_TRY(plan(session, NN_TRAINING, share_of(session, rest)));
     return plan(session, NN_INFERENCE, options->evaluation_batch);
 }
 

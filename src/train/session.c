@@ -8,9 +8,10 @@ const struct nn_optimizer *session_optimizer(const struct session *session) {
     return nn_optimizer_table[session->config.options.optimizer];
 }
 
-static rel_status model_make(struct session *session, bool training) {
+void session_model_config(const struct session *session, bool training,
+                          struct model_config *model) {
     const struct train_config *config = &session->config;
-    struct model_config model = {
+    *model = (struct model_config){
         .modalities = config->modalities,
         .classes = session->info->classes,
         .fusion = config->options.fusion,
@@ -22,9 +23,14 @@ static rel_status model_make(struct session *session, bool training) {
         .extra_planes = training ? session_optimizer(session)->planes + config->method->planes : 0,
     };
     for (int m = 0; m < config->modalities; m++) {
-        train_config_input(config, session->info, m, &model.inputs[m]);
-        model.encoders[m] = config->encoders[m];
+        train_config_input(config, session->info, m, &model->inputs[m]);
+        model->encoders[m] = config->encoders[m];
     }
+}
+
+static rel_status model_make(struct session *session, bool training) {
+    struct model_config model;
+    session_model_config(session, training, &model);
     return model_init(&session->model, session->runtime, &model);
 }
 
@@ -46,6 +52,7 @@ rel_status session_begin(struct session *session, struct store *store, struct se
         .kernels = options->kernels,
     };
     REL_TRY_CLEANUP(nn_runtime_init(&session->runtime, &runtime));
+    if (training || rel_memory_limit() > 0) REL_TRY_CLEANUP(memory_need_settle(session, training));
     status = model_make(session, training);
 cleanup:
     if (status != REL_OK) session_close(session);
@@ -77,24 +84,38 @@ uint64_t session_samples(const struct session *session, enum data_split split) {
     return session->info->samples[split];
 }
 
-/* `end`: as in loader_config. */
-static rel_status loader_begin(struct session *session, enum data_split split, bool training,
-                               uint64_t end, struct loader **loader) {
+int64_t session_last_batch(const struct session *session, int64_t batch) {
+    if (session->config.options.drop_last) return 0;
+    return (int64_t)(session_samples(session, SPLIT_TRAIN) % (uint64_t)batch);
+}
+
+void session_loader_config(const struct session *session, enum data_split split, bool training,
+                           int batch, struct loader_config *config) {
     const struct train_options *options = &session->config.options;
-    const struct loader_config config = {
+    *config = (struct loader_config){
         .split = split,
-        .batch = (int)(training ? options->batch : options->evaluation_batch),
+        .batch = batch,
         .training = training,
         .fixed = !options->augment,
         .drop_last = training && options->drop_last,
-        .end = end,
         .ranks = training && session->comm ? comm_size(session->comm) : 1,
         .rank = training && session->comm ? session->comm->rank : 0,
         .threads = (int)options->loader_threads,
+        .window = session->need.window,
         .seed = (uint64_t)options->seed,
         .modalities = session->config.store_mask,
         .transforms = session->config.transforms,
     };
+}
+
+/* `end`: as in loader_config. */
+static rel_status loader_begin(struct session *session, enum data_split split, bool training,
+                               uint64_t end, struct loader **loader) {
+    const struct train_options *options = &session->config.options;
+    struct loader_config config;
+    session_loader_config(session, split, training,
+                          (int)(training ? options->batch : options->evaluation_batch), &config);
+    config.end = end;
     return loader_open(session->store, &config, loader);
 }
 

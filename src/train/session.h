@@ -4,6 +4,7 @@
 #ifndef REL_TRAIN_SESSION_H
 #define REL_TRAIN_SESSION_H
 
+#include "train/memory_need.h"
 #include "train/train_config.h"
 
 struct session {
@@ -12,7 +13,8 @@ struct session {
     const struct store_info *info;
     struct nn_runtime *runtime;
     struct model model;
-    struct comm *comm; /* ranks that pass a split together; NULL: alone */
+    struct comm *comm;       /* ranks that pass a split together; NULL: alone */
+    struct memory_need need; /* training, or under a limit: else zero */
     struct session_features {
         struct feature_set set;
         uint64_t capacity; /* samples that the arrays hold */
@@ -29,10 +31,20 @@ rel_status session_begin(struct session *session, struct store *store, struct se
                          bool training);
 void session_close(struct session *session);
 
+/* What the session's model is made of. */
+void session_model_config(const struct session *session, bool training, struct model_config *model);
+/* A loader's configuration, with a batch of so many samples. */
+void session_loader_config(const struct session *session, enum data_split split, bool training,
+                           int batch, struct loader_config *config);
+
 /* The optimiser that the configuration names. */
 const struct nn_optimizer *session_optimizer(const struct session *session);
 
 uint64_t session_samples(const struct session *session, enum data_split split);
+
+/* Samples in the last batch of a training epoch, of batches of `batch`, where that is smaller and
+ * not dropped; else 0. */
+int64_t session_last_batch(const struct session *session, int64_t batch);
 
 /* A loader over a split for this session's modalities, in the store's order of modalities. */
 rel_status session_loader(struct session *session, enum data_split split, bool training,

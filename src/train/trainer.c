@@ -310,6 +310,14 @@ static rel_status note_classes(const struct session *session) {
                                "classes");
 }
 
+static rel_status note_memory(const struct trainer *trainer) {
+    struct rel_text text = {0};
+    rel_status status = memory_need_text(&trainer->session.need, &text);
+    if (status == REL_OK) rel_log(REL_LOG_NOTE, "%s", text.data);
+    rel_text_release(&text);
+    return status;
+}
+
 static rel_status log_begin(struct trainer *trainer, uint64_t lines) {
     char *path = trainer_path(trainer, "log.jsonl");
     rel_status status = path ? run_log_open(&trainer->log, path, lines) : REL_ERR_MEMORY;
@@ -320,6 +328,7 @@ static rel_status log_begin(struct trainer *trainer, uint64_t lines) {
                   trainer->method.method->name, "seed", (json_int_t)trainer_options(trainer)->seed,
                   "data", trainer->session.info->fingerprint, "steps_per_epoch",
                   (json_int_t)trainer->steps_per_epoch);
+    json_object_set_new(event, "memory", memory_need_json(&trainer->session.need));
     if (trainer->initialised) json_object_set(event, "initialised", trainer->initialised);
     if (comm_size(trainer->comm) > 1)
         json_object_set_new(event, "ranks", json_integer(comm_size(trainer->comm)));
@@ -439,6 +448,7 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     trainer->events = (struct run_events){.on = root && trainer_options(trainer)->tensorboard,
                                           .session = &trainer->session,
                                           .steps_per_epoch = trainer->steps_per_epoch};
+    if (root && !request->weights) REL_TRY(note_memory(trainer));
     if (root) REL_TRY(kernels_begin(trainer));
     REL_TRY(trainer_ranks_kernels(trainer));
     return weights_begin(trainer);

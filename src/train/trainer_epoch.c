@@ -246,7 +246,8 @@ static json_t *summary_json(const struct trainer *trainer, json_t *validation, j
     for (int m = 0; m < session->config.modalities; m++)
         json_array_append_new(modalities, json_string(session->model.config.inputs[m].name));
     return json_pack(
-        "{s:s, s:s, s:o, s:I, s:I, s:o, s:I, s:o, s:s, s:s, s:I, s:o, s:o, s:O, s:{s:f, s:I, s:I}}",
+        "{s:s, s:s, s:o, s:I, s:I, s:o, s:I, s:o, s:s, s:s, s:I, s:o, s:o, s:O, s:{s:f, s:I, s:I, "
+        "s:I}}",
         "program", REL_VERSION, "method", session->config.method->name, "protocol",
         protocol_json(&session->config), "seed", (json_int_t)options->seed, "epochs",
         (json_int_t)options->epochs, "modalities", modalities, "parameters",
@@ -255,7 +256,8 @@ static json_t *summary_json(const struct trainer *trainer, json_t *validation, j
         "best_epoch", (json_int_t)trainer->state.best.epoch + 1, "validation", validation, "test",
         test, "diagnoses", trainer->diagnoses, "timing", "seconds",
         clock_seconds() - trainer->run_started, "peak_rss_kib", (json_int_t)rel_peak_resident_kib(),
-        "threads", (json_int_t)trainer->services.threads);
+        "planned_rss_kib", (json_int_t)(session->need.total >> 10), "threads",
+        (json_int_t)trainer->services.threads);
 }
 
 rel_status trainer_finish(struct trainer *trainer, json_t **summary) {

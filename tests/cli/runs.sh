@@ -117,6 +117,7 @@ check "runs of before process.json: finished or stopped" eval 'is old finished s
 check "a run without a checkpoint yet" eval 'is young 0 epochs_done && is young null best'
 check "the others are as they were" eval 'is finished finished state && is stopped stopped state'
 check "reasons stand below the table" eval 'succeeds runs all && prints "^unreadable: all/torn/checkpoint" && prints "^diverged: .*not a number" && prints "^all/torn +- +- +- +- +- +unreadable +-$"'
-check "a resume that fails says so" eval 'train --out all/torn --resume; [ $? -eq 1 ] && [ "$("$TOOLS/json_get" state <all/torn/process.json)" = failed ]'
+check "a resume that fails says so" eval 'truncate -s 100 all/torn/checkpoint/previous.safetensors && train --out all/torn --resume; [ $? -eq 1 ] && [ "$("$TOOLS/json_get" state <all/torn/process.json)" = failed ]'
 check "one run, named itself" eval 'succeeds runs all/finished --json && json_is all/finished runs 0 run && ! json runs 1 2>/dev/null'
 check "twice the same" eval 'succeeds runs all && cp out once && succeeds runs all && cmp -s once out'
+check "one that goes back to the checkpoint before it mends the run" eval 'cp all/finished/checkpoint/previous.safetensors all/torn/checkpoint && train --out all/torn --resume && listed && is torn finished state'

@@ -143,6 +143,64 @@ static void numbers_are_checked(void **state) {
     release(&target);
 }
 
+static void sizes_are_checked(void **state) {
+    (void)state;
+    static const struct rel_option row = {
+        .key = "limit", .type = OPTION_SIZE, .minimum = 1024, .maximum = 9e15, .unit = "bytes"};
+    const struct {
+        const char *value;
+        int64_t bytes; /* 0: refused */
+        const char *message;
+    } cases[] = {
+        {"1024", 1024, NULL},
+        {"1K", 1 << 10, NULL},
+        {"512M", 512LL << 20, NULL},
+        {"512MiB", 512LL << 20, NULL},
+        {"1.5g", 3LL << 29, NULL},
+        {"4G", 4LL << 30, NULL},
+        {"2T", 2LL << 40, NULL},
+        {"1023", 0, "limit: 1023 is out of range (1024 to 9e+15 bytes)"},
+        {"9000T", 0, "is not a size (as in 512M or 4G"},
+        {"", 0, "is not a size"},
+        {"G", 0, "is not a size"},
+        {".G", 0, "is not a size"},
+        {"-1G", 0, "is not a size"},
+        {"1.2.3G", 0, "is not a size"},
+        {"4GB", 0, "is not a size"},
+        {"4 G", 0, "is not a size"},
+        {"4Gi", 0, "is not a size"},
+        {"1e9", 0, "is not a size"},
+        {"99999999999999999999999999999999999", 0, "is not a size"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t bytes = 0;
+        rel_status status = options_set(&row, "here", cases[i].value, &bytes);
+        if (status != (cases[i].bytes ? REL_OK : REL_ERR_USAGE) ||
+            (cases[i].bytes && bytes != cases[i].bytes))
+            fail_msg("\"%s\": %s, %lld bytes", cases[i].value, rel_status_name(status),
+                     (long long)bytes);
+        if (!cases[i].bytes) assert_message(cases[i].message);
+    }
+}
+
+static void sizes_are_shown(void **state) {
+    (void)state;
+    const struct {
+        uint64_t bytes;
+        const char *text;
+    } cases[] = {
+        {0, "0 bytes"},           {999, "999 bytes"},           {1000, "0.98 KiB"},
+        {1024, "1.00 KiB"},       {1025, "1.01 KiB"}, /* never less than it is */
+        {100 << 10, "100 KiB"},   {(27 << 20) + 1, "27.1 MiB"}, {3ULL << 29, "1.50 GiB"},
+        {5ULL << 50, "5120 TiB"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[SIZE_TEXT_BYTES];
+        size_text(cases[i].bytes, text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
 static void words_are_checked(void **state) {
     (void)state;
     struct target target;
@@ -505,6 +563,7 @@ static void locale_does_not_matter(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_are_checked),    cmocka_unit_test(sizes_are_shown),
         cmocka_unit_test(defaults_are_set),     cmocka_unit_test(numbers_are_checked),
         cmocka_unit_test(words_are_checked),    cmocka_unit_test(lists_are_checked),
         cmocka_unit_test(settings_are_applied), cmocka_unit_test(known_keys_gather),

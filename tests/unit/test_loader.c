@@ -89,6 +89,28 @@ static void test_threads(void **state) {
     }
 }
 
+/* Fewer batches in memory: the same samples, and less of it. */
+static void test_window(void **state) {
+    (void)state;
+    struct loader_config config = training(2);
+    load_epoch(&config, 1, 0, &expected);
+    uint64_t bytes = loader_bytes(&config, 1000);
+    for (config.window = LOADER_WINDOW; config.window >= 1; config.window--) {
+        size_t live = rel_alloc_live_bytes();
+        struct loader *loader;
+        assert_int_equal(loader_open(store, &config, &loader), REL_OK);
+        assert_true(rel_alloc_live_bytes() - live < loader_bytes(&config, VALUES));
+        run_epoch(loader, &config, 1, 0, &got);
+        loader_close(loader);
+        assert_memory_equal(&got, &expected, sizeof got);
+        if (config.window < LOADER_WINDOW) assert_true(loader_bytes(&config, 1000) < bytes);
+        bytes = loader_bytes(&config, 1000);
+    }
+    config.window = LOADER_WINDOW + 1;
+    struct loader *loader;
+    assert_int_equal(loader_open(store, &config, &loader), REL_ERR_USAGE);
+}
+
 static void test_every_sample_once(void **state) {
     (void)state;
     bool seen[TRAIN] = {false}, moved = false;
@@ -349,11 +371,17 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads),          cmocka_unit_test(test_every_sample_once),
-        cmocka_unit_test(test_resumed_epoch),    cmocka_unit_test(test_augmentation),
-        cmocka_unit_test(test_evaluation),       cmocka_unit_test(test_ranks),
-        cmocka_unit_test(test_last_batch),       cmocka_unit_test(test_standardised_vectors),
-        cmocka_unit_test(test_other_transforms), cmocka_unit_test(test_wrong_use),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_window),
+        cmocka_unit_test(test_every_sample_once),
+        cmocka_unit_test(test_resumed_epoch),
+        cmocka_unit_test(test_augmentation),
+        cmocka_unit_test(test_evaluation),
+        cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_last_batch),
+        cmocka_unit_test(test_standardised_vectors),
+        cmocka_unit_test(test_other_transforms),
+        cmocka_unit_test(test_wrong_use),
         cmocka_unit_test(test_damaged_sample),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

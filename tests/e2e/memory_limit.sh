@@ -1,0 +1,70 @@
+#!/bin/bash
+# --memory-limit and what is said of memory before the first step: against the truth (the largest resident memory of the process),
+# and against what happens just above and just below it.
+# Cases run their commands by eval, which shellcheck does not read.
+# shellcheck disable=SC2034
+here=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=tests/support/cli.sh
+. "$here/support/cli.sh"
+
+export XDG_CACHE_HOME=$TEST_TMP/cache # what was measured before takes less
+relearn synth --out media --train 96 --val 32 --test 32 --picture-size 64 --frames 1 --quiet
+relearn prepare manifest --from media --to store --quiet
+size=(--set batch=32 --set encoder.width=48 --set "encoder.blocks=[1,1,1]" --set epochs=1 --set kernels=fixed --set threads=2 --set loader_threads=2 --set precision=f32)
+train() { # RUN FLAG...
+    local run=$1
+    shift
+    rm -rf "$run"
+    relearn train --data store --out "$run" --set method=joint "${size[@]}" "$@"
+}
+timing() { "$TOOLS/json_get" timing "$2" <"$1/summary.json"; }
+memory() { head -n 1 "$1/log.jsonl" | "$TOOLS/json_get" memory "$2"; }
+
+# The plan counts every large piece. What may differ: the program's own part (measured, plus an allowance for what libraries add), readers,
+# and small lists. So the truth lies between 80 % and 100 % of it.
+truth() { # RUN
+    local peak planned
+    peak=$(timing "$1" peak_rss_kib) planned=$(timing "$1" planned_rss_kib)
+    echo "  $1: planned $planned KiB, largest was $peak KiB"
+    [ $((100 * peak)) -ge $((80 * planned)) ] && [ "$peak" -le "$planned" ]
+}
+check "trains without a limit" eval 'train free && [ $code -eq 0 ]'
+check "it says what it will need before the first step" eval 'head -n 1 err | grep -Eq "^relearn: needs about [0-9.]+ MiB: weights and optimizer [0-9.]+ MiB, activations [0-9.]+ MiB, loader [0-9.]+ MiB, features [0-9.]+ [KM]iB, program [0-9.]+ MiB$"'
+check "as much as it says" truth free
+# Value, gradient, initial value, momentum; each padded to 64 bytes a tensor. Running statistics are two numbers a channel.
+parameters=$("$TOOLS/json_get" parameters <free/summary.json)
+check "weights: four numbers for every parameter" eval '[ "$(memory free weights)" -ge $((16 * parameters)) ] && [ "$(memory free weights)" -le $((17 * parameters)) ]'
+check "three times the batch: as much as it says" eval 'train large --set batch=96 --set evaluation_batch=96 && [ $code -eq 0 ] && truth large'
+check "its activations are three times as large" eval 'ratio=$((100 * $(memory large activations) / $(memory free activations))) && echo "  $ratio %" && [ $ratio -gt 260 ] && [ $ratio -lt 320 ]'
+check "a last batch that is smaller" eval 'train rest --set batch=64 --set drop_last=false && [ $code -eq 0 ] && truth rest'
+check "precisions are tried: as much as it says, or less where one was kept" eval 'train tried --set precision=auto && [ $code -eq 0 ] && grep -q "trial of precisions" err && truth tried'
+check "bf16: as much as it says, and less" eval 'train narrow --set precision=bf16 && [ $code -eq 0 ] && truth narrow && [ "$(memory narrow activations)" -lt "$(memory free activations)" ]'
+check "a method with a second backward and features of its own" eval 'train other --set method=mmpareto && [ $code -eq 0 ]  && truth other'
+check "adam: one number more for every parameter" eval 'train adam --set optimizer.name=adam && [ $code -eq 0 ] && truth adam && [ "$(memory adam weights)" -ge $((20 * parameters)) ]'
+
+planned=$(timing free planned_rss_kib)
+kib() { echo $((planned + $1))K; }
+same_weights() { cmp free/checkpoint/last.safetensors "$1/checkpoint/last.safetensors" && cmp free/checkpoint/best.safetensors "$1/checkpoint/best.safetensors"; }
+# The program's own part differs by some pages from start to start.
+check "a limit a little above is enough" eval 'train above --memory-limit "$(kib 2048)" && [ $code -eq 0 ] && [ "$(memory above loader_window)" -eq 3 ] && same_weights above'
+check "and is kept" eval '[ "$(timing above peak_rss_kib)" -le $((planned + 2048)) ]'
+loader=$(memory free loader)
+check "a limit a little below: fewer batches are read ahead, for the same bits" eval 'train below --memory-limit "$(kib -2048)" && [ $code -eq 0 ] && [ "$(memory below loader_window)" -lt 3 ] && [ "$(memory below loader)" -lt "$loader" ] && same_weights below &&
+    [ "$(timing below peak_rss_kib)" -le $((planned - 2048)) ]'
+check "two seeds under it, one after the other" eval 'rm -rf series && relearn train --data store --out series --seeds 0-1 --set method=joint "${size[@]}" --memory-limit "$(kib 2048)" --quiet && [ $code -eq 0 ]'
+
+low=$((4 * planned / 5))K
+check "below the need: refused before anything is written, with what would fit" eval 'rm -rf none && fails 1 "memory limit of [0-9.]+ MiB: needs about .* MiB: weights .*\(--set batch=[0-9]+ --set evaluation_batch=[0-9]+ would fit\)" \
+    train --data store --out none --set method=joint "${size[@]}" --memory-limit $low && [ ! -e none ]'
+batch=$(sed -nE 's/.*--set batch=([0-9]+) .*/\1/p' err)
+check "what would fit does" eval 'train fits --memory-limit $low --set batch=$batch --set evaluation_batch=$batch && [ $code -eq 0 ] && [ "$(timing fits peak_rss_kib)" -le "${low%K}" ]'
+more=$((batch + 2))
+check "a larger one does not" eval 'train more --memory-limit $low --set batch=$more --set evaluation_batch=$more; [ $code -eq 1 ] && [ ! -e more ]'
+check "where nothing fits, it says so" fails 1 "not even a batch of 1 fits" train --data store --out none --set method=joint "${size[@]}" --memory-limit 16M
+check "what is no size" fails 2 "memory-limit: \"4X\" is not a size" train --data store --out none --memory-limit 4X
+
+relearn evaluate free --json --quiet
+cp out whole.json
+check "evaluate in smaller batches, to the same result" eval 'relearn evaluate free --json --memory-limit $((planned / 2))K && [ $code -eq 0 ] && grep -Eq "^relearn: batches of [0-9]+ samples, not 32, to need less memory$" err && [ "$(json accuracy)" = "$("$TOOLS/json_get" accuracy <whole.json)" ]'
+check "diagnose, too" eval 'relearn diagnose free --json --repeats 1 --memory-limit $((planned / 2))K && [ $code -eq 0 ] && grep -q "^relearn: batches of" err'
+check "or refused" fails 1 "not even a batch of 1 fits" evaluate free --memory-limit 16M
