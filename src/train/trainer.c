@@ -95,6 +95,16 @@ static rel_status run_claim(struct trainer *trainer, bool make) {
     return status;
 }
 
+/* What a killed process left half-written. */
+static void folders_sweep(const struct trainer *trainer) {
+    static const char *const folders[] = {".", "checkpoint", "features", "projector"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char *folder = trainer_path(trainer, folders[i]);
+        if (folder) fs_sweep(folder);
+        rel_free(folder);
+    }
+}
+
 static rel_status folder_prepare(struct trainer *trainer) {
     struct rel_text text = {0};
     char *path = trainer_path(trainer, "config.yaml"),
@@ -117,13 +127,7 @@ static rel_status folder_prepare(struct trainer *trainer) {
         rel_free(wanted);
     }
     if (status == REL_OK) status = fs_make_folders(folder);
-    if (status == REL_OK) {
-        char *features = trainer_path(trainer, "features");
-        fs_sweep(trainer->request->out);
-        fs_sweep(folder);
-        if (features) fs_sweep(features);
-        rel_free(features);
-    }
+    if (status == REL_OK) folders_sweep(trainer);
     if (status == REL_OK) status = fs_write_atomic(path, text.data, text.length);
     rel_free(kept);
     rel_free(folder);

@@ -277,13 +277,14 @@ rel_status trainer_finish(struct trainer *trainer, json_t **summary) {
     *summary = summary_json(trainer, validation, test);
     validation = test = NULL;
     if (!*summary) status = rel_fail(REL_ERR_MEMORY, "cannot compose the summary");
-    bool root = comm_is_root(trainer->comm);
-    char *path = trainer_path(trainer, "summary.json");
-    if (status == REL_OK && root) status = path ? json_write(path, *summary) : REL_ERR_MEMORY;
-    rel_free(path);
     if (status == REL_OK)
         status = run_events_final(&trainer->events, trainer_steps(trainer), *summary);
     if (status == REL_OK) status = run_events_sync(&trainer->events);
+    bool root = comm_is_root(trainer->comm);
+    /* Last: it says that nothing is left to do. */
+    char *path = trainer_path(trainer, "summary.json");
+    if (status == REL_OK && root) status = path ? json_write(path, *summary) : REL_ERR_MEMORY;
+    rel_free(path);
     /* Nobody leaves before rank 0 has written it. */
     if (status == REL_OK) status = comm_barrier(trainer->comm);
 cleanup:
