@@ -115,9 +115,9 @@ rel_status comm_wait_until(struct comm_engine *engine,
 
 rel_status comm_progress(struct comm *comm) {
     struct comm_engine *engine = comm->engine;
-    if (!engine || (lane_is_idle(&engine->lanes[LANE_BULK]) && !engine->failed)) return REL_OK;
+    if (!engine) return REL_OK;
     pthread_mutex_lock(&engine->lock);
-    all_progress(engine);
+    if (!lane_is_idle(&engine->lanes[LANE_BULK])) all_progress(engine);
     pthread_mutex_unlock(&engine->lock);
     return engine->failed ? failure_return(engine) : REL_OK;
 }

@@ -1,7 +1,10 @@
 /* Signs of life. Rank 0 and every other rank send each other a pulse a second, from a thread of
  * their own, so that long work on one rank does not make it look dead, and a rank that was killed
  * or stopped, or whose machine or cable is gone, is noticed whatever the others are doing. A rank
- * whose work failed says so in its pulse. */
+ * whose work failed says so in its pulse.
+ *
+ * The same thread moves on the sums that comm_sum_start began while the caller computes: an
+ * operation may take longer than what is under way keeps the network busy. */
 #include "comm/engine.h"
 
 #include <string.h>
@@ -11,6 +14,9 @@ enum {
     RANK_DELAY =
         5 /* seconds: when rank 0 is lost, rank 1 is to tell, and the others if it does not */
 };
+/* Seconds between two looks at sums under way: long enough to take no CPU that counts, short enough
+ * that what a socket buffers keeps a link of 1 Gbit/s busy. */
+static const double look = 2e-3;
 
 static bool peer_listen(struct comm_engine *engine, struct pulse_peer *peer) {
     peer->listening = comm_post_receive(engine, peer->rank, CHANNEL_PULSE, &peer->received,
@@ -83,14 +89,33 @@ static void last_resort(struct comm_engine *engine) {
     pthread_mutex_lock(&engine->lock);
 }
 
+/* Until there is something to do: the next pulse, or sums to move on. Under the lock, which it lets
+ * go. */
+static void pulse_sleep(struct comm_engine *engine, double seconds) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    double wake = (double)until.tv_sec + (double)until.tv_nsec / 1e9 + seconds;
+    until.tv_sec = (time_t)wake;
+    until.tv_nsec = (long)((wake - (double)until.tv_sec) * 1e9);
+    pthread_cond_timedwait(&engine->wake, &engine->lock, &until);
+}
+
 static void *pulse_main(void *argument) {
     struct comm_engine *engine = argument;
+    struct lane *bulk = &engine->lanes[LANE_BULK];
     double interval = engine->config.patience / 10 < 1 ? engine->config.patience / 10 : 1;
-    double last = clock_seconds(), failed_at = 0;
+    double last = clock_seconds(), next = last, failed_at = 0;
     bool told = false;
     pthread_mutex_lock(&engine->lock);
     while (!engine->stopping) {
         double now = clock_seconds();
+        bool moves = !engine->failed && !lane_is_idle(bulk);
+        if (moves) lane_progress(engine, bulk);
+        if (now < next) {
+            pulse_sleep(engine, moves && next - now > look ? look : next - now);
+            continue;
+        }
+        next = now + interval;
         /* This process itself was stopped for a while, with the others perhaps: count anew. */
         double lost = now - last - interval;
         for (int p = 0; lost > engine->config.patience / 4 && p < engine->peer_count; p++)
@@ -105,12 +130,6 @@ static void *pulse_main(void *argument) {
             told = true;
             if (!engine->noticed) last_resort(engine);
         }
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        double wake = (double)until.tv_sec + (double)until.tv_nsec / 1e9 + interval;
-        until.tv_sec = (time_t)wake;
-        until.tv_nsec = (long)((wake - (double)until.tv_sec) * 1e9);
-        pthread_cond_timedwait(&engine->wake, &engine->lock, &until);
     }
     pthread_mutex_unlock(&engine->lock);
     return NULL;

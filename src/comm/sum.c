@@ -64,14 +64,16 @@ bool lane_is_idle(const struct lane *lane) {
 
 rel_status lane_put(struct comm_engine *engine, struct lane *lane, void *values, size_t count,
                     enum comm_element element) {
-    if (lane->sums_put - lane->sums_cut == COMM_SUMS_MAX)
-        return rel_fail(REL_ERR_INTERNAL, "more than %d sums at a time", COMM_SUMS_MAX);
     pthread_mutex_lock(&engine->lock);
-    lane->sums[lane->sums_put++ % COMM_SUMS_MAX] =
-        (struct lane_sum){.values = values, .count = count, .element = element};
-    if (!engine->failed) lane_progress(engine, lane);
+    bool full = lane->sums_put - lane->sums_cut == COMM_SUMS_MAX;
+    if (!full) {
+        lane->sums[lane->sums_put++ % COMM_SUMS_MAX] =
+            (struct lane_sum){.values = values, .count = count, .element = element};
+        if (!engine->failed) lane_progress(engine, lane);
+        if (lane == &engine->lanes[LANE_BULK]) pthread_cond_signal(&engine->wake);
+    }
     pthread_mutex_unlock(&engine->lock);
-    return REL_OK;
+    return full ? rel_fail(REL_ERR_INTERNAL, "more than %d sums at a time", COMM_SUMS_MAX) : REL_OK;
 }
 
 /* --- a chunk --- */
@@ -238,6 +240,5 @@ rel_status comm_sum_start(struct comm *comm, float *values, size_t count) {
 
 rel_status comm_sum_wait(struct comm *comm) {
     struct comm_engine *engine = comm->engine;
-    if (!engine || lane_is_idle(&engine->lanes[LANE_BULK])) return REL_OK;
-    return comm_wait_until(engine, lane_done, &engine->lanes[LANE_BULK]);
+    return engine ? comm_wait_until(engine, lane_done, &engine->lanes[LANE_BULK]) : REL_OK;
 }

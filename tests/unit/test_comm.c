@@ -236,6 +236,36 @@ static void a_slow_connection_is_slow(void **state) {
 
 /* --- failure --- */
 
+/* Many chunks, of which only the first few could be under way if nobody looked. */
+static int sum_moves_on_alone(struct comm *comm, void *context) {
+    enum { COUNT = 24 << 18 /* floats, 24 MiB */ };
+    (void)context;
+    float *values = rel_alloc(COUNT, sizeof *values);
+    CHECK(values);
+    OK(comm_barrier(comm));
+    double started = clock_seconds();
+    OK(comm_sum_start(comm, values, COUNT));
+    OK(comm_sum_wait(comm));
+    double alone = clock_seconds() - started;
+    OK(comm_barrier(comm));
+    OK(comm_sum_start(comm, values, COUNT));
+    double busy = 2 * alone; /* a long operation */
+    nanosleep(
+        &(struct timespec){.tv_sec = (time_t)busy, .tv_nsec = (long)((busy - floor(busy)) * 1e9)},
+        NULL);
+    double waited = comm_waited(comm);
+    OK(comm_sum_wait(comm));
+    CHECK(comm_waited(comm) - waited < alone / 2);
+    rel_free(values);
+    return 0;
+}
+
+static void sums_move_on_while_the_caller_computes(void **state) {
+    (void)state;
+    const struct socket_ranks_config config = {.bytes_per_second = 100e6};
+    assert_int_equal(socket_ranks_run(2, &config, sum_moves_on_alone, NULL, NULL), 0);
+}
+
 static int dies(struct comm *comm, void *context) {
     (void)context;
     if (comm->rank == 1) raise(SIGKILL);
@@ -338,10 +368,15 @@ static void a_failure_reaches_rank_0(void **state) {
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "ranks") == 0) return under_mpirun();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(alone_keeps_the_bits),      cmocka_unit_test(collectives_of_ranks),
-        cmocka_unit_test(a_slow_connection_is_slow), cmocka_unit_test(a_dead_rank_ends_all),
-        cmocka_unit_test(a_stopped_rank_ends_all),   cmocka_unit_test(long_work_is_no_failure),
-        cmocka_unit_test(a_busy_rank_is_ended_too),  cmocka_unit_test(a_failure_reaches_rank_0),
+        cmocka_unit_test(alone_keeps_the_bits),
+        cmocka_unit_test(collectives_of_ranks),
+        cmocka_unit_test(a_slow_connection_is_slow),
+        cmocka_unit_test(sums_move_on_while_the_caller_computes),
+        cmocka_unit_test(a_dead_rank_ends_all),
+        cmocka_unit_test(a_stopped_rank_ends_all),
+        cmocka_unit_test(long_work_is_no_failure),
+        cmocka_unit_test(a_busy_rank_is_ended_too),
+        cmocka_unit_test(a_failure_reaches_rank_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
