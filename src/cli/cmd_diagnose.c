@@ -1,6 +1,7 @@
 #include "cli/command.h"
 #include "cli/diagnose_input.h"
 #include "cli/diagnose_table.h"
+#include "cli/ranks.h"
 #include "train/train.h"
 
 #include <string.h>
@@ -157,8 +158,9 @@ static struct survey_config config_from(const struct diagnose_options *wanted) {
     return config;
 }
 
-/* Where results go: one of the two. */
+/* Where results go: one of the two; and the ranks that divide the work. */
 struct output {
+    struct comm *comm;
     json_t *json;
     struct rel_text *text;
 };
@@ -168,8 +170,10 @@ static rel_status diagnose(const struct survey_modality *modalities, int count,
                            const struct survey_config *config, char *const *class_names,
                            const struct output *output) {
     struct survey surveys[DIAGNOSE_MODALITIES_MAX];
+    struct survey_config shared = *config;
     const struct diagnose_view view = {modalities, surveys, count, config, class_names};
-    REL_TRY(survey_run(modalities, count, config, surveys));
+    shared.diagnose.comm = output->comm;
+    REL_TRY(survey_run(modalities, count, &shared, surveys));
     rel_status status = REL_OK;
     if (output->json) {
         json_t *list = json_array();
@@ -223,7 +227,7 @@ static rel_status run_checkpoints(struct run *run, const struct run_history *his
     rel_status status = REL_OK;
     for (size_t i = 0; i < history->checkpoints.count && status == REL_OK; i++) {
         const char *checkpoint = history->checkpoints.names[i];
-        const struct output one = {list ? json_object() : NULL, output->text};
+        const struct output one = {output->comm, list ? json_object() : NULL, output->text};
         status = run_load(run, checkpoint);
         if (status == REL_OK) status = run_checkpoint(run, checkpoint, wanted, &one);
         if (list) json_array_append_new(list, one.json);
@@ -245,6 +249,7 @@ static rel_status diagnose_run(const struct diagnose_options *wanted, const char
     rel_memory_limit_set((uint64_t)wanted->memory_limit);
     const char *checkpoint = run_checkpoint_names[all ? CHECKPOINT_BEST : wanted->checkpoint];
     REL_TRY(run_open(path, wanted->data, checkpoint, (int)wanted->threads, &opened));
+    opened.session.comm = output->comm;
     rel_status status = run_history_read(path, &history);
     if (status == REL_OK)
         status = all ? run_checkpoints(&opened, &history, wanted, output)
@@ -281,21 +286,28 @@ static rel_status diagnose_files(const struct diagnose_options *wanted,
     return status;
 }
 
-static rel_status run(const struct invocation *invocation) {
+static rel_status diagnose_any(const struct invocation *invocation, struct comm *comm) {
     const struct diagnose_options *wanted = invocation->options;
     struct rel_text text = {0};
-    const struct output output = {invocation->json ? json_object() : NULL, &text};
+    const struct output output = {comm, invocation->json ? json_object() : NULL, &text};
     rel_status status = invocation->positional_count > 0
                             ? diagnose_run(wanted, invocation->positionals[0], &output)
                             : diagnose_files(wanted, &output);
-    if (status == REL_OK && output.json) {
+    bool tells = status == REL_OK && comm_is_root(comm);
+    if (tells && output.json) {
         status = output_json(json_incref(output.json));
-    } else if (status == REL_OK) {
+    } else if (tells) {
         output_text("%s", text.data);
     }
     json_decref(output.json);
     rel_text_release(&text);
     return status;
+}
+
+static rel_status run(const struct invocation *invocation) {
+    struct comm comm;
+    REL_TRY(ranks_join(&comm, 0));
+    return ranks_leave(&comm, diagnose_any(invocation, &comm));
 }
 
 const struct command cmd_diagnose = {
@@ -326,5 +338,6 @@ const struct command cmd_diagnose = {
     .options_size = sizeof(struct diagnose_options),
     .max_positionals = 1,
     .json = true,
+    .ranks = true,
     .run = run,
 };

@@ -1,5 +1,6 @@
 /* relearn evaluate: measures of a run. */
 #include "cli/command.h"
+#include "cli/ranks.h"
 #include "report/report.h"
 #include "train/train.h"
 
@@ -233,7 +234,7 @@ static rel_status print_json(const struct run *run, const struct evaluation *eva
     return output_json(json);
 }
 
-static rel_status run(const struct invocation *invocation) {
+static rel_status evaluate(const struct invocation *invocation, struct comm *comm) {
     const struct evaluate_flags *flags = invocation->options;
     const char *split = data_split_names[flags->split];
     struct run opened;
@@ -241,16 +242,23 @@ static rel_status run(const struct invocation *invocation) {
     rel_memory_limit_set((uint64_t)flags->memory_limit);
     REL_TRY(run_open(invocation->positionals[0], flags->data,
                      run_checkpoint_names[flags->checkpoint], 0, &opened));
+    opened.session.comm = comm;
     rel_status status = run_evaluate(&opened, (enum data_split)flags->split, &evaluation);
     if (status == REL_OK) {
         if (flags->probe) status = run_probe(&opened, (enum data_split)flags->split, &evaluation);
-        if (status == REL_OK)
+        if (status == REL_OK && comm_is_root(comm))
             status = invocation->json ? print_json(&opened, &evaluation, split)
                                       : print_text(&opened, &evaluation, split);
         evaluation_release(&evaluation);
     }
     run_close(&opened);
     return status;
+}
+
+static rel_status run(const struct invocation *invocation) {
+    struct comm comm;
+    REL_TRY(ranks_join(&comm, 0));
+    return ranks_leave(&comm, evaluate(invocation, &comm));
 }
 
 const struct command cmd_evaluate = {
@@ -273,5 +281,6 @@ const struct command cmd_evaluate = {
     .min_positionals = 1,
     .max_positionals = 1,
     .json = true,
+    .ranks = true,
     .run = run,
 };

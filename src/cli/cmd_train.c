@@ -1,5 +1,5 @@
 #include "cli/command.h"
-#include "cli/terminal.h"
+#include "cli/ranks.h"
 #include "train/train.h"
 
 #include <string.h>
@@ -187,41 +187,10 @@ static rel_status print_series(const char *out, const struct seed_list *seeds, b
     return status;
 }
 
-/* --- several processes --- */
-
-static void all_end(struct comm *comm, rel_status code, const char *message) {
-    terminal_set_silent(false);
-    terminal_error(message);
-    comm_abort(comm, rel_status_exit_code(code));
-}
-
-/* On a thread of its own, while the others' work does not come back. */
-static void on_lost(void *context, rel_status code, const char *message) {
-    all_end(context, code, message);
-}
-
-static rel_status ranks_join(struct comm *comm, const struct train_flags *flags) {
-    const struct comm_config config = {
-        .patience = (double)flags->rank_timeout, .on_lost = on_lost, .context = comm};
-    return comm_join(comm, &config);
-}
-
-/* Success and an interruption are the same on all; a failure ends all, and is told once. */
-static rel_status ranks_leave(struct comm *comm, rel_status status) {
-    struct rel_error error;
-    rel_error_save(&error, status);
-    if (comm_size(comm) > 1 && status != REL_OK && status != REL_ERR_INTERRUPTED) {
-        if (comm_report(comm, status)) all_end(comm, status, error.message);
-        comm_abort(comm, rel_status_exit_code(status));
-    }
-    comm_leave(comm);
-    return rel_error_restore(&error);
-}
-
 static rel_status run(const struct invocation *invocation) {
     const struct train_flags *flags = invocation->options;
     struct comm comm;
-    REL_TRY(ranks_join(&comm, flags));
+    REL_TRY(ranks_join(&comm, (double)flags->rank_timeout));
     struct train_request request = {
         .comm = &comm,
         .config = invocation->positional_count ? invocation->positionals[0] : NULL,

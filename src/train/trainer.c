@@ -424,7 +424,6 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     char *store = NULL;
     *trainer = (struct trainer){.request = request, .run_started = clock_seconds()};
     trainer->comm = request->comm ? request->comm : &trainer->alone;
-    trainer_ranks_divide_cpus(trainer->comm);
     rel_status status = settings_gather(request, &settings);
     if (status == REL_OK) status = store_choose(request, &settings, &store);
     if (status == REL_OK) status = session_open(&trainer->session, store, &settings, true);

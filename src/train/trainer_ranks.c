@@ -5,8 +5,6 @@
 
 enum { COUNT_STOP, COUNT_SAVE, COUNT_SAMPLES, COUNT_CORRECT, COUNT_LOSSES };
 
-void trainer_ranks_divide_cpus(const struct comm *comm) { rel_cpu_divide(comm_cpu_sharers(comm)); }
-
 rel_status trainer_ranks_check(const struct trainer *trainer) {
     int64_t batch = trainer_options(trainer)->batch;
     int ranks = comm_size(trainer->comm);

@@ -5,8 +5,6 @@
 
 #include "train/trainer_private.h"
 
-/* Before anything is opened: a CPU's worth of threads for each of the ranks on it. */
-void trainer_ranks_divide_cpus(const struct comm *comm);
 /* ERR_USAGE for what cannot be divided. */
 rel_status trainer_ranks_check(const struct trainer *trainer);
 /* Rank 0's precision, for all. */
