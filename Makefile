@@ -87,7 +87,7 @@ PRELOAD_LIB  := $(patsubst %.c,$(BUILD)/%.so,$(sort $(wildcard tests/preload/*.c
 # Our side of the benchmarks.
 BENCH         ?= all
 BENCH_BIN     := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard bench/*.c)))
-BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bench/support/*.c))) $(BUILD)/tests/support/hash_fill.o
+BENCH_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bench/support/*.c))) $(patsubst %,$(BUILD)/tests/support/%.o,hash_fill socket_ranks)
 
 .PHONY: all tests check check-run demo demo-run asan asan-run tsan valgrind coverage lint lint-run lint-format lint-layers \
         lint-banned lint-links lint-shell lint-tidy lint-analyzer fuzz fuzz-programs bench bench-programs oracle deps install uninstall clean

@@ -2,7 +2,7 @@
 import argparse
 import json
 
-from harness import clustering, growth, machine, networks, preparing, reiniting, scaling, training
+from harness import clustering, growth, machine, networks, preparing, ranks, reiniting, scaling, training
 from harness.measure import BenchError, Settings, note, wait_for_quiet
 
 BENCHMARKS = {
@@ -13,6 +13,7 @@ BENCHMARKS = {
     **training.BENCHMARKS,
     **growth.BENCHMARKS,
     **scaling.BENCHMARKS,
+    **ranks.BENCHMARKS,
 }
 
 
