@@ -22,8 +22,8 @@ static rel_status append_quoted(struct rel_text *text, const char *plain) {
 
 /* The file's name: a slash would lead elsewhere. */
 static char *tensor_path(const char *name) {
-    char *path = rel_format("projector/%s.bytes", name);
-    for (char *c = path ? path + strlen("projector/") : NULL; c && *c; c++)
+    char *path = rel_format(PROJECTOR_FOLDER "/%s.bytes", name);
+    for (char *c = path ? path + strlen(PROJECTOR_FOLDER "/") : NULL; c && *c; c++)
         if (*c == '/') *c = '_';
     return path;
 }
@@ -43,7 +43,7 @@ static rel_status metadata_write(const char *folder, const struct projector_poin
         if (status == REL_OK) status = append_cell(&table, points->label(points->context, i), '\n');
     }
     if (status == REL_OK)
-        status = file_write(folder, "projector/metadata.tsv", table.data, table.length);
+        status = file_write(folder, PROJECTOR_FOLDER "/metadata.tsv", table.data, table.length);
     rel_text_release(&table);
     return status;
 }
@@ -63,7 +63,8 @@ static rel_status embedding_write(const char *folder, const struct projector_poi
     if (status == REL_OK) status = rel_text_append(config, "  tensor_path: ");
     if (status == REL_OK) status = append_quoted(config, path);
     if (status == REL_OK)
-        status = rel_text_append(config, "\n  metadata_path: \"projector/metadata.tsv\"\n}\n");
+        status = rel_text_append(config,
+                                 "\n  metadata_path: \"" PROJECTOR_FOLDER "/metadata.tsv\"\n}\n");
     rel_free(path);
     return status;
 }
@@ -71,7 +72,7 @@ static rel_status embedding_write(const char *folder, const struct projector_poi
 rel_status projector_write(const char *folder, const struct projector_points *points,
                            const struct projector_embedding *embeddings, int count) {
     struct rel_text config = {0};
-    char *inner = fs_join(folder, "projector");
+    char *inner = fs_join(folder, PROJECTOR_FOLDER);
     rel_status status = inner ? fs_make_folders(inner) : REL_ERR_MEMORY;
     rel_free(inner);
     if (status == REL_OK) status = metadata_write(folder, points);

@@ -5,6 +5,8 @@
 
 #include "base/base.h"
 
+#define PROJECTOR_FOLDER "projector"
+
 struct projector_embedding {
     const char *name;
     const float *values; /* [points][dimension] */

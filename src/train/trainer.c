@@ -1,3 +1,4 @@
+#include "io/io.h"
 #include "train/exchange.h"
 #include "train/init_from.h"
 #include "train/precision.h"
@@ -97,7 +98,7 @@ static rel_status run_claim(struct trainer *trainer, bool make) {
 
 /* What a killed process left half-written. */
 static void folders_sweep(const struct trainer *trainer) {
-    static const char *const folders[] = {".", "checkpoint", "features", "projector"};
+    static const char *const folders[] = {".", "checkpoint", "features", PROJECTOR_FOLDER};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char *folder = trainer_path(trainer, folders[i]);
         if (folder) fs_sweep(folder);

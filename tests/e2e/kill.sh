@@ -88,6 +88,18 @@ while [ $struck -lt "$wanted" ] && [ $chains -lt $((4 * wanted)) ]; do
 done
 check "$wanted kills struck a process at work" [ $struck -ge "$wanted" ]
 
+# A kill while a file is written leaves it under a name that holds the process's number.
+swept() {
+    local folder gone
+    true & gone=$!
+    wait $gone
+    for folder in whole whole/checkpoint whole/features whole/projector; do
+        : >"$folder/some.file.$gone-1.tmp" || return 1
+    done
+    finish train whole && [ -z "$(find whole -name '*.tmp')" ]
+}
+check "half-written files in every folder of a run are removed" swept
+
 # --- at every step of replacing a checkpoint ---
 library=$TOOLS/../preload/kill.so
 # steps_find NAME [VARIABLE=VALUE]: trains NAME; the numbers of its steps on the checkpoints of the second and third epoch, in `steps`.
