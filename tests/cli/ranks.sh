@@ -153,7 +153,7 @@ check "rank 0 stopped: another one tells" hangs 0 2
 stopped() { # SIGNAL CODE: to mpirun, which gives its ranks time to save (and itself waits as long, twice)
     OMPI_MCA_odls_base_sigkill_timeout=4 begin "stopped$1" || return 1
     kill "-$1" "$job"
-    ended 60 && [ "$code" -eq "$2" ] && [ "$(grep -c '^relearn: ' err)" -eq 1 ] && grep -q 'go on with --resume' err && good "stopped$1"
+    ended 60 && [ "$code" -eq "$2" ] && [ "$(grep -c '^relearn: ' err)" -eq 1 ] && grep -Eq 'go on with --resume|: interrupted' err && good "stopped$1"
 }
 set -m
 check "SIGUSR1 to mpirun: saved, told once, 130" stopped USR1 130
