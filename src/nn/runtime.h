@@ -13,7 +13,7 @@ struct nn_runtime {
     struct comm *ranks; /* of synchronised batch norm, or NULL */
     int threads, block;
     struct comm *summing; /* ranks over which backward sums gradients, or NULL */
-    bool sizes_only; /* nothing is allocated, workspace_bytes says what would be */
+    bool sizes_only;      /* nothing is allocated, workspace_bytes says what would be */
     enum nn_kernels choose;
     struct nn_conv_choices *choices; /* conv_choice.h */
     /* Temporaries of whichever graph runs: graphs run one at a time, and nothing in here outlives

@@ -24,6 +24,7 @@ static rel_status model_measure(const struct session *session, bool training, in
     struct nn_runtime *runtime = NULL;
     struct model model = {0};
     struct model_plan *plan;
+    uint64_t trained = 0;
     int rest = (int)session_last_batch(session, batch);
     session_model_config(session, training, &wanted);
     rel_status status = nn_runtime_init(&runtime, &config);
@@ -31,13 +32,18 @@ static rel_status model_measure(const struct session *session, bool training, in
     if (status == REL_OK && training) status = model_plan_get(&model, NN_TRAINING, batch, &plan);
     if (status == REL_OK && training && rest > 0)
         status = model_plan_get(&model, NN_TRAINING, rest, &plan);
+    if (status == REL_OK) trained = model_plan_bytes(&model);
     if (status == REL_OK) status = model_plan_get(&model, NN_INFERENCE, evaluation_batch, &plan);
     if (status == REL_OK) {
         uint64_t planes = 0, widest = 0, train = session_samples(session, SPLIT_TRAIN);
         need->weights = model_weight_bytes(&model);
         need->activations = model_plan_bytes(&model);
-        /* Precisions are tried on a model of their own. */
-        need->trial = training && options->precision == PRECISION_AUTO ? need->weights : 0;
+        /* Precisions are tried on a model of their own, without the optimiser's planes, before what
+         * comes later is there. */
+        bool tried = training && options->precision == PRECISION_AUTO;
+        uint64_t all = (uint64_t)param_arena_planes(training, wanted.extra_planes),
+                 own = (uint64_t)param_arena_planes(training, 0);
+        need->trial = tried ? need->weights / all * own + trained : 0;
         for (int m = 0; m < wanted.modalities; m++) {
             uint64_t row = (uint64_t)model.dimensions[m] * sizeof(float);
             planes += row;
@@ -78,7 +84,10 @@ static rel_status measure(const struct session *session, bool training, int batc
     REL_TRY(model_measure(session, training, batch, evaluation_batch, need));
     need->loader = loaders_measure(session, training, batch, evaluation_batch, window);
     need->window = window;
-    need->total = need->weights + need->activations + need->loader + need->features + need->program;
+    const uint64_t later = need->activations + need->features;
+    need->trial = need->trial > later ? need->trial - later : 0;
+    need->total = need->weights + need->activations + need->loader + need->features + need->trial +
+                  need->program;
     return REL_OK;
 }
 

@@ -16,7 +16,7 @@ struct memory_need {
                              one that is measured */
     uint64_t loader;      /* batches that are read ahead */
     uint64_t features;    /* of whole splits, and what diagnosing makes of them */
-    uint64_t trial;       /* weights that are tried where the precision is to be chosen */
+    uint64_t trial;       /* what trying precisions takes beyond all that comes later */
     uint64_t program;     /* resident before, and what libraries add while they work */
     uint64_t total;
     int window; /* batches that a loader may hold */

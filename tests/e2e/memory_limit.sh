@@ -20,13 +20,13 @@ train() { # RUN FLAG...
 timing() { "$TOOLS/json_get" timing "$2" <"$1/summary.json"; }
 memory() { head -n 1 "$1/log.jsonl" | "$TOOLS/json_get" memory "$2"; }
 
-# The plan counts every large piece. What may differ: the program's own part (measured, plus an allowance for what libraries add), readers,
-# and small lists. So the truth lies between 80 % and 100 % of it.
+# The plan counts every large piece. What it allows for beside: 24 MiB and one a thread for libraries, 3 MiB for each of the four readers of
+# two loaders. So the truth lies between the plan without these 38 MiB, and the plan.
 truth() { # RUN
     local peak planned
     peak=$(timing "$1" peak_rss_kib) planned=$(timing "$1" planned_rss_kib)
     echo "  $1: planned $planned KiB, largest was $peak KiB"
-    [ $((100 * peak)) -ge $((80 * planned)) ] && [ "$peak" -le "$planned" ]
+    [ "$peak" -ge $((planned - 38 * 1024)) ] && [ "$peak" -le "$planned" ]
 }
 check "trains without a limit" eval 'train free && [ $code -eq 0 ]'
 check "it says what it will need before the first step" eval 'head -n 1 err | grep -Eq "^relearn: needs about [0-9.]+ MiB: weights and optimizer [0-9.]+ MiB, activations [0-9.]+ MiB, loader [0-9.]+ MiB, features [0-9.]+ [KM]iB, program [0-9.]+ MiB$"'
@@ -37,7 +37,8 @@ check "weights: four numbers for every parameter" eval '[ "$(memory free weights
 check "three times the batch: as much as it says" eval 'train large --set batch=96 --set evaluation_batch=96 && [ $code -eq 0 ] && truth large'
 check "its activations are three times as large" eval 'ratio=$((100 * $(memory large activations) / $(memory free activations))) && echo "  $ratio %" && [ $ratio -gt 260 ] && [ $ratio -lt 320 ]'
 check "a last batch that is smaller" eval 'train rest --set batch=64 --set drop_last=false && [ $code -eq 0 ] && truth rest'
-check "precisions are tried: as much as it says, or less where one was kept" eval 'train tried --set precision=auto && [ $code -eq 0 ] && grep -q "trial of precisions" err && truth tried'
+# A batch of one, so that weights are nearly all: the second model is what takes most.
+check "precisions are tried: as much as it says" eval 'train tried --set precision=auto --set batch=1 --set evaluation_batch=1 --set optimizer.momentum=0 && [ $code -eq 0 ] && truth tried'
 check "bf16: as much as it says, and less" eval 'train narrow --set precision=bf16 && [ $code -eq 0 ] && truth narrow && [ "$(memory narrow activations)" -lt "$(memory free activations)" ]'
 check "a method with a second backward and features of its own" eval 'train other --set method=mmpareto && [ $code -eq 0 ]  && truth other'
 check "adam: one number more for every parameter" eval 'train adam --set optimizer.name=adam && [ $code -eq 0 ] && truth adam && [ "$(memory adam weights)" -ge $((20 * parameters)) ]'

@@ -87,7 +87,7 @@ mended() { # PATTERN COMMAND...: what is done to the last checkpoint
     again
     "$@" && mends "$pattern"
 }
-check "the last checkpoint is without a byte: on from the one before" mended "0 bytes are too few" truncate -s 0 $last
+check "the last checkpoint is without a byte: on from the one before" mended "the file is empty" truncate -s 0 $last
 check "the last checkpoint is cut off" mended "" truncate -s 4096 $last
 check "a bit of its data is flipped" mended "(its checksum|the checksum of its header) does not match" flip $last
 check "the last checkpoint is zeros" mended "" eval 'dd if=/dev/zero of=$last bs=$(stat -c %s $last) count=1 status=none'
