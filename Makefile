@@ -305,7 +305,7 @@ lint-tidy: $(PROTO_C)
 # What is compiled once per instruction set is looked at once. `make lint` leaves this out: it takes minutes.
 ANALYZED = $(filter-out %.isa.c,$(ALL_SRC))
 lint-analyzer: $(PROTO_C)
-	@printf '%s\n' $(ANALYZED) | xargs -P 2 -n 1 sh -c '$(CC) $(CFLAGS_ALL) -O1 -fanalyzer -Werror -S -o /dev/null "$$1"' analyzer
+	@printf '%s\n' $(ANALYZED) | xargs -P 2 -n 1 sh -c '$(CC) $(CFLAGS_ALL) -O1 -DREL_ANALYZER -fanalyzer -Werror -S -o /dev/null "$$1"' analyzer
 	@echo "gcc -fanalyzer: $(words $(ANALYZED)) files clean"
 
 # --- install ---

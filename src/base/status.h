@@ -45,8 +45,9 @@ rel_status rel_fail(rel_status code, const char *format, ...) __attribute__((for
 rel_status rel_fail_in(rel_status code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The static analyser sees one file at a time: so it knows that a failure is one. */
-#ifdef __clang_analyzer__
+/* Static analysers (clang-tidy, `make lint-analyzer`) see one file at a time: so they know that a
+ * failure is one. */
+#if defined __clang_analyzer__ || defined REL_ANALYZER
 #define rel_fail(code, ...)    (rel_fail(code, __VA_ARGS__), (code))
 #define rel_fail_in(code, ...) (rel_fail_in(code, __VA_ARGS__), (code))
 #endif
