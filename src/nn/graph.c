@@ -274,12 +274,12 @@ static bool sum_gradients(struct nn_graph *graph, nn_value value, bool two, floa
     *gradient = info->gradient == NN_NONE ? NULL : nn_buffer_data(graph, info->gradient);
     *second = NULL;
     size_t op = graph->op_count;
-    int input;
+    int input = 0;
     while (nn_graph_next_use(graph, value, &op, &input)) {
         if (!graph->ops[op].input_written[input]) continue;
         float *part = nn_buffer_data(graph, graph->ops[op].input_gradients[input]);
-        if (!any && info->layout == NN_FEATURES) /* Features have a gradient buffer of their own. */
-            memcpy(*gradient, part, info->count * sizeof *part); // NOLINT(*NonNullParamChecker)
+        if (!any && *gradient) /* features have a buffer of their own */
+            memcpy(*gradient, part, info->count * sizeof *part);
         else if (!any)
             *gradient = part;
         else if (two && !*second)

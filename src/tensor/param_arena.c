@@ -90,7 +90,8 @@ void param_arena_draw(struct param_arena *arena, uint64_t seed, uint64_t first_i
     /* A stream per parameter, so the values do not depend on the threads. */
 #pragma omp parallel for schedule(dynamic)
     for (size_t i = 0; i < arena->count; i++)
-        param_draw(&arena->params[i], param_data(arena, PLANE_VALUE, i), seed, first_index + i);
+        param_draw(&arena->params[i], arena->planes[PLANE_VALUE] + arena->params[i].offset, seed,
+                   first_index + i);
     param_arena_snapshot_initial(arena);
     param_arena_changed(arena);
 }

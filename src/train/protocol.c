@@ -84,7 +84,9 @@ static bool place_has(const struct place *place, const char *value) {
 }
 
 static const char *choice_text(const char *key, int value, char *text, size_t size) {
-    const char *at = row_find(train_option_table, train_option_count, key)->choices;
+    const struct rel_option *option = train_option_table;
+    while (strcmp(option->key, key) != 0) option++; /* it is there */
+    const char *at = option->choices;
     for (; value > 0; value--) at = strchr(at, '|') + 1;
     snprintf(text, size, "%.*s", (int)strcspn(at, "|"), at);
     return text;

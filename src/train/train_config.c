@@ -199,9 +199,10 @@ static rel_status fusion_resolve(struct train_config *config, const struct store
     if (!wanted) return REL_OK;
     for (int m = 0; m < config->modalities; m++) {
         names[m] = info->list[config->store_index[m]].name;
-        config->fusion_by = strcmp(names[m], wanted) == 0 ? m : config->fusion_by;
+        if (strcmp(names[m], wanted) != 0) continue;
+        config->fusion_by = m;
+        return REL_OK;
     }
-    if (strcmp(names[config->fusion_by], wanted) == 0) return REL_OK;
     const char *nearest = rel_nearest(wanted, names, (size_t)config->modalities);
     return rel_fail(REL_ERR_USAGE, "fusion_by: the run has no modality \"%s\" (%s \"%s\"%s)",
                     wanted, nearest ? "did you mean" : "its first is", nearest ? nearest : names[0],
