@@ -229,8 +229,8 @@ asan: deps
 
 # clang, for its OpenMP runtime tells the sanitizer by Archer what its threads wait for. Modules that are not instrumented are
 # passed over, as Archer asks: that runtime, oneDNN and FFmpeg.
-TSAN_TESTS ?= unit/test_(loader|trainer_hooks|base_threads|prepare|kmeans|tsne|cli_terminal|run_log|step_allocations)$$|cli/(train|interrupt)$$
-TSAN_BIN   := $(filter $(foreach t,loader trainer_hooks base_threads prepare kmeans tsne cli_terminal run_log step_allocations,%/test_$(t)),$(TEST_BIN))
+TSAN_TESTS ?= unit/test_(loader|trainer_hooks|base_threads|prepare|kmeans|tsne|cli_terminal|run_log|comm)$$|cli/(train|interrupt)$$
+TSAN_BIN   := $(filter $(foreach t,loader trainer_hooks base_threads prepare kmeans tsne cli_terminal run_log comm,%/test_$(t)),$(TEST_BIN))
 .PHONY: tsan-programs
 tsan-programs: all $(TSAN_BIN) $(TOOL_BIN)
 tsan: deps

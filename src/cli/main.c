@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/terminal.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,11 +15,13 @@ static void on_interrupt(int signal_number) {
     (void)signal_number;
     static const char message[] =
         "\nrelearn: stopping as soon as what is done is saved (again to stop at once)\n";
+    const int error = errno; /* of whatever was just at work */
     if (interrupt_request()) _exit(EXIT_INTERRUPTED);
     if (isatty(STDERR_FILENO)) {
         ssize_t written = write(STDERR_FILENO, message, sizeof message - 1);
         (void)written; /* nothing to be done about it here */
     }
+    errno = error;
 }
 
 /* The terminal has gone: shell and kernel may both say so, so that twice means no more than once.
