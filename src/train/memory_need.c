@@ -9,8 +9,25 @@ static const uint64_t LIBRARY_BYTES = 24 << 20, THREAD_BYTES = 1 << 20;
 
 /* --- the parts --- */
 
-/* Weights and activations, of a model that is planned and gets no memory. Kernels are those of the
- * fixed rule: measuring others takes time, and memory. */
+static uint64_t features_measure(const struct session *session, bool training,
+                                 const struct model *model) {
+    const struct train_config *config = &session->config;
+    uint64_t sample = sizeof(int32_t), widest = 0, bytes = 0;
+    for (int m = 0; m < model->config.modalities; m++) {
+        uint64_t row = (uint64_t)model->dimensions[m] * sizeof(float);
+        sample += row;
+        if (row > widest) widest = row;
+    }
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        bytes += session_samples(session, (enum data_split)split) * sample;
+    /* Clusters and probes work on copies of one modality's features: scaled, and packed. */
+    if (!training || config->options.probe || (config->method->needs & METHOD_NEEDS_VALIDATION))
+        bytes += 2 * session_samples(session, SPLIT_TRAIN) * widest;
+    return bytes;
+}
+
+/* Weights, activations and features, of a model that is planned and gets no memory. Kernels are
+ * those of the fixed rule: measuring others takes time, and memory. */
 static rel_status model_measure(const struct session *session, bool training, int batch,
                                 int evaluation_batch, struct memory_need *need) {
     const struct train_options *options = &session->config.options;
@@ -35,7 +52,6 @@ static rel_status model_measure(const struct session *session, bool training, in
     if (status == REL_OK) trained = model_plan_bytes(&model);
     if (status == REL_OK) status = model_plan_get(&model, NN_INFERENCE, evaluation_batch, &plan);
     if (status == REL_OK) {
-        uint64_t planes = 0, widest = 0, train = session_samples(session, SPLIT_TRAIN);
         need->weights = model_weight_bytes(&model);
         need->activations = model_plan_bytes(&model);
         /* Precisions are tried on a model of their own, without the optimiser's planes, before what
@@ -44,19 +60,7 @@ static rel_status model_measure(const struct session *session, bool training, in
         uint64_t all = (uint64_t)param_arena_planes(training, wanted.extra_planes),
                  own = (uint64_t)param_arena_planes(training, 0);
         need->trial = tried ? need->weights / all * own + trained : 0;
-        for (int m = 0; m < wanted.modalities; m++) {
-            uint64_t row = (uint64_t)model.dimensions[m] * sizeof(float);
-            planes += row;
-            if (row > widest) widest = row;
-        }
-        need->features = 0;
-        for (int split = 0; split < SPLIT_COUNT; split++)
-            need->features +=
-                session_samples(session, (enum data_split)split) * (planes + sizeof(int32_t));
-        /* Clusters and probes work on copies of one modality's features: scaled, and packed. */
-        if (!training || options->probe ||
-            (session->config.method->needs & METHOD_NEEDS_VALIDATION))
-            need->features += 2 * train * widest;
+        need->features = features_measure(session, training, &model);
     }
     model_release(&model);
     nn_runtime_release(runtime);

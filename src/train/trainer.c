@@ -476,12 +476,12 @@ void trainer_release(struct trainer *trainer) {
 
 /* Saves when asked to stop, or when it has been long enough. */
 static rel_status step_checkpoint(struct trainer *trainer) {
-    double minutes = trainer_options(trainer)->checkpoint_minutes;
     uint64_t stop_after = trainer->request->stop_after;
     bool alone = comm_size(trainer->comm) == 1;
+    bool stop = alone ? interrupt_requested() : trainer->stop_agreed;
+    bool save = alone ? trainer_checkpoint_is_due(trainer) : trainer->save_agreed;
     trainer->steps_done++;
-    if ((alone ? interrupt_requested() : trainer->stop_agreed) ||
-        (stop_after && trainer->steps_done == stop_after)) {
+    if (stop || (stop_after && trainer->steps_done == stop_after)) {
         REL_TRY(trainer_save(trainer));
         return rel_fail(
             REL_ERR_INTERRUPTED,
@@ -489,10 +489,7 @@ static rel_status step_checkpoint(struct trainer *trainer) {
             "--resume)",
             trainer->state.epoch + 1, (unsigned long long)trainer->state.step);
     }
-    if (!alone) return trainer->save_agreed ? trainer_save(trainer) : REL_OK;
-    if (minutes > 0 && clock_seconds() - trainer->checkpointed > 60 * minutes)
-        return trainer_save(trainer);
-    return REL_OK;
+    return save ? trainer_save(trainer) : REL_OK;
 }
 
 static void epoch_progress_begin(const struct trainer *trainer) {

@@ -85,6 +85,7 @@ rel_status trainer_epoch_end(struct trainer *trainer);
 rel_status trainer_finish(struct trainer *trainer, json_t **summary);
 
 /* trainer_state.c; rank 0 alone reads and writes, and what it read all get */
+bool trainer_checkpoint_is_due(const struct trainer *trainer); /* by the clock */
 rel_status
 trainer_save(struct trainer *trainer); /* the last checkpoint, and keeps its predecessor */
 rel_status trainer_save_best(struct trainer *trainer,

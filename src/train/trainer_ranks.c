@@ -110,19 +110,13 @@ rel_status trainer_ranks_share(struct trainer *trainer, struct method_step *step
     return REL_OK;
 }
 
-static bool checkpoint_is_due(const struct trainer *trainer) {
-    double minutes = trainer_options(trainer)->checkpoint_minutes;
-    return comm_is_root(trainer->comm) && minutes > 0 &&
-           clock_seconds() - trainer->checkpointed > 60 * minutes;
-}
-
 /* What this rank has to add; returns the number of values. */
 static size_t counts_fill(struct trainer *trainer, const struct method_step *step) {
     const struct session *session = &trainer->session;
     double *counts = trainer->counts;
     size_t used = COUNT_LOSSES;
     counts[COUNT_STOP] = interrupt_requested();
-    counts[COUNT_SAVE] = checkpoint_is_due(trainer);
+    counts[COUNT_SAVE] = comm_is_root(trainer->comm) && trainer_checkpoint_is_due(trainer);
     counts[COUNT_SAMPLES] = step->samples;
     counts[COUNT_CORRECT] = (double)trainer_step_correct(trainer, step);
     for (int l = 0; l < step->loss_count; l++) counts[used++] = step->losses[l].value * step->share;

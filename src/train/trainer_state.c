@@ -40,6 +40,11 @@ static int arrays_describe(const struct session *session, const char *kind,
     return session->config.modalities;
 }
 
+bool trainer_checkpoint_is_due(const struct trainer *trainer) {
+    double minutes = trainer_options(trainer)->checkpoint_minutes;
+    return minutes > 0 && clock_seconds() - trainer->checkpointed > 60 * minutes;
+}
+
 rel_status trainer_save(struct trainer *trainer) {
     struct checkpoint_array arrays[ARRAYS_MAX];
     json_t *state = NULL;
