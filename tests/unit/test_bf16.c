@@ -3,6 +3,7 @@
 #include "base/base.h"
 #include "nn/bf16.h"
 #include "nn/block_kernels.h"
+#include "nn/split.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,6 +65,28 @@ static void rounds_to_nearest_even(void **state) {
     assert_true(bf16_to_f32(bf16_from_f32(1 + 0x1p-8F)) == 1);
     assert_true(bf16_to_f32(bf16_from_f32(1 + 3 * 0x1p-8F)) == 1 + 0x1p-6F);
     assert_true(isinf(bf16_to_f32(bf16_from_f32(3.4e38F))));
+}
+
+/* Three parts are the whole, where the last bit of the float is one of bf16 as well; what is not
+ * finite does not become so. */
+static void splits_exactly(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i <= 0xffff; i++)
+        for (uint32_t k = 0; k < 64; k++) {
+            uint32_t low = k < sizeof low_bits / sizeof *low_bits ? low_bits[k] : k * 40503U;
+            float x = of_bits(i << 16 | (low & 0xffff)), size = fabsf(x);
+            bf16 parts[SPLIT_PARTS];
+            split_f32(x, parts);
+            float high = bf16_to_f32(parts[0]), middle = bf16_to_f32(parts[1]);
+            double sum = (double)high + middle + bf16_to_f32(parts[2]);
+            if (!isfinite(x)) {
+                assert_false(isfinite(sum));
+            } else if (size >= 0x1p-110F && isfinite(high)) {
+                assert_true(sum == x);
+                assert_true(fabsf(middle) <= 0x1p-8F * fabsf(high));
+                assert_true(fabsf(bf16_to_f32(parts[2])) <= 0x1p-16F * fabsf(high));
+            }
+        }
 }
 
 /* --- kernels --- */
@@ -307,6 +330,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_bf16_comes_back),
         cmocka_unit_test(rounds_to_nearest_even),
+        cmocka_unit_test(splits_exactly),
         cmocka_unit_test(converts),
         cmocka_unit_test_setup(normalizes, channels_fill),
         cmocka_unit_test_setup(sends_gradients, channels_fill),
