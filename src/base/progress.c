@@ -15,6 +15,7 @@ static struct progress_event current;
 static char label_kept[128], unit_kept[32], rate_unit_kept[32], note_kept[128];
 static double reported;
 
+static _Atomic uint64_t ticks;
 static _Atomic bool interrupted; /* lock-free, so a signal handler may set it */
 
 static double seconds_of(clockid_t clock) {
@@ -25,6 +26,10 @@ static double seconds_of(clockid_t clock) {
 
 double clock_seconds(void) { return seconds_of(CLOCK_MONOTONIC); }
 double clock_wall_seconds(void) { return seconds_of(CLOCK_REALTIME); }
+double clock_process_seconds(void) { return seconds_of(CLOCK_PROCESS_CPUTIME_ID); }
+
+void progress_tick(void) { atomic_fetch_add_explicit(&ticks, 1, memory_order_relaxed); }
+uint64_t progress_ticks(void) { return atomic_load_explicit(&ticks, memory_order_relaxed); }
 
 void progress_set_sink(progress_sink sink, void *context) {
     pthread_mutex_lock(&lock);
@@ -34,6 +39,7 @@ void progress_set_sink(progress_sink sink, void *context) {
 }
 
 static void report(const char *note) {
+    progress_tick();
     current.note = NULL;
     if (note) {
         snprintf(note_kept, sizeof note_kept, "%s", note);
@@ -63,6 +69,7 @@ void progress_begin_scaled(const char *label, const char *unit, uint64_t total,
 }
 
 void progress_update(uint64_t done, const char *note) {
+    progress_tick();
     pthread_mutex_lock(&lock);
     current.done = done;
     if (current.label && current_sink && clock_seconds() - reported >= interval) report(note);

@@ -32,6 +32,12 @@ void progress_begin_scaled(const char *label, const char *unit, uint64_t total,
 void progress_update(uint64_t done, const char *note);
 void progress_end(const char *note);
 
+/* Says that work goes on, to those who wait for this process (comm's signs of life). To be called
+ * by whatever may compute for more than some seconds, once for each part that takes less; reports
+ * do. An atomic addition; any thread. */
+void progress_tick(void);
+uint64_t progress_ticks(void); /* so far */
+
 /* Ctrl-C: the signal handler requests, long work asks at every step and returns ERR_INTERRUPTED
  * after saving. */
 /* Async-signal-safe. Tells whether it was requested before: of two signals that two threads get at
@@ -44,7 +50,8 @@ enum { DURATION_BYTES = 16 };
 /* "1:15", "2:00:00"; whole seconds, upwards; at most 9999:59:59. */
 void duration_text(double seconds, char text[DURATION_BYTES]);
 
-double clock_seconds(void);      /* monotonic */
-double clock_wall_seconds(void); /* since 1970 */
+double clock_seconds(void);         /* monotonic */
+double clock_wall_seconds(void);    /* since 1970 */
+double clock_process_seconds(void); /* of CPUs that this process has used */
 
 #endif

@@ -75,8 +75,9 @@ static const struct rel_option options[] = {
      .minimum = 1,
      .maximum = 1e6,
      .unit = "seconds",
-     .help = "Of several processes (mpirun): one that gives no sign of life for so long is lost, "
-             "and all end."},
+     .help = "Of several processes (mpirun): one that gives no sign of life for so long, or that "
+             "computes so long without getting any further while others wait for it, is lost, and "
+             "all end."},
 };
 static const size_t option_count = sizeof options / sizeof *options;
 

@@ -100,6 +100,7 @@ rel_status comm_wait_until(struct comm_engine *engine,
         pthread_mutex_lock(&engine->lock);
         all_progress(engine);
         bool finished = !engine->failed && done(engine, context);
+        engine->waiting_since = finished || engine->failed ? 0 : began;
         pthread_mutex_unlock(&engine->lock);
         if (engine->failed) return failure_return(engine);
         if (finished) break;
@@ -110,6 +111,7 @@ rel_status comm_wait_until(struct comm_engine *engine,
             nanosleep(&(struct timespec){.tv_nsec = NAP_NANOSECONDS}, NULL);
     }
     engine->waited += clock_seconds() - began;
+    progress_tick();
     return REL_OK;
 }
 

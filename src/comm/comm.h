@@ -66,7 +66,8 @@ struct comm {
 
 enum { COMM_PATIENCE = 45, COMM_GRACE = 5 }; /* seconds */
 struct comm_config {
-    double patience; /* seconds without a sign of life after which a rank counts as lost; 0:
+    double patience; /* seconds without a sign of life, or of computing without a tick
+                        (progress_tick) while others wait, after which a rank counts as lost; 0:
                         COMM_PATIENCE */
     double grace;    /* seconds that the waiting thread then has to return; 0: COMM_GRACE */
     /* Called once, from a thread of comm's own, when a rank is lost or has failed and this one has

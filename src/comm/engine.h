@@ -56,12 +56,18 @@ enum { LANE_BULK, LANE_PROMPT, LANES };
 enum { PULSE_TEXT = 1000 };
 struct pulse {
     int32_t failed, code; /* rel_status; only where failed */
+    int32_t waits;        /* in a collective, for others */
+    uint64_t ticks;       /* progress_ticks */
+    double cpu_seconds;   /* clock_process_seconds */
     char text[PULSE_TEXT];
 };
 
 struct pulse_peer {
     int rank;
     double heard; /* clock_seconds of its last sign of life */
+    /* When it was last heard to wait, or to have got further; its CPU time then, and now. */
+    double moved, cpu_moved, cpu_heard;
+    uint64_t ticks;
     bool sending, listening;
     struct pulse sent, received;
     struct comm_message send, receive;
@@ -80,12 +86,13 @@ struct comm_engine {
     void *state; /* the transport's */
     int rank, size;
     struct comm_identity *identities; // [size]
-    /* One thread at a time in the transport; also guards `failure` and `mine`. */
+    /* One thread at a time in the transport; also guards `failure`, `mine`, `waiting_since`. */
     pthread_mutex_t lock;
     struct lane lanes[LANES];
     struct comm_message *messages; // [2 * size] of the collective that waits
     bool *pending;                 // [2 * size]
     double waited;
+    double waiting_since; /* clock_seconds; 0: it does not */
     uint64_t sent;
     /* failure */
     atomic_bool failed;       /* `failure` is set */

@@ -3,6 +3,11 @@
  * or stopped, or whose machine or cable is gone, is noticed whatever the others are doing. A rank
  * whose work failed says so in its pulse.
  *
+ * That thread goes on when the others of its process are stuck. So a pulse also says how far work
+ * has come (progress_tick) and how much CPU it took. Who waits in a collective gives up a rank that
+ * does not wait itself and comes no further: after the patience when it computes, long after that
+ * when it does not, since a slow disk is no failure.
+ *
  * The same thread moves on the sums that comm_sum_start began while the caller computes: an
  * operation may take longer than what is under way keeps the network busy. */
 #include "comm/engine.h"
@@ -17,6 +22,9 @@ enum {
 /* Seconds between two looks at sums under way: long enough to take no CPU that counts, short enough
  * that what a socket buffers keeps a link of 1 Gbit/s busy. */
 static const double look = 2e-3;
+/* CPUs that a rank uses at least which computes (others may want them too); how many times the
+ * patience one has that does not. */
+static const double busy = 0.25, blocked = 10;
 
 static bool peer_listen(struct comm_engine *engine, struct pulse_peer *peer) {
     peer->listening = comm_post_receive(engine, peer->rank, CHANNEL_PULSE, &peer->received,
@@ -34,13 +42,23 @@ static void peer_failed(struct comm_engine *engine, const struct pulse_peer *pee
     comm_engine_fail(engine, peer->rank, code, text);
 }
 
+static void peer_heard(struct pulse_peer *peer, double now) {
+    const struct pulse *pulse = &peer->received;
+    peer->heard = now;
+    peer->cpu_heard = pulse->cpu_seconds;
+    if (!pulse->waits && pulse->ticks == peer->ticks) return;
+    peer->moved = now;
+    peer->cpu_moved = pulse->cpu_seconds;
+    peer->ticks = pulse->ticks;
+}
+
 /* Under the lock: hears and speaks. */
 static void peer_exchange(struct comm_engine *engine, struct pulse_peer *peer, double now) {
     const struct comm_transport *transport = engine->transport;
     bool heard = false, sent = false;
     const char *why = transport->test(engine->state, &peer->receive, &heard);
     if (!why && heard) {
-        peer->heard = now;
+        peer_heard(peer, now);
         if (peer->received.failed) peer_failed(engine, peer);
         if (!peer_listen(engine, peer)) return;
     }
@@ -50,6 +68,9 @@ static void peer_exchange(struct comm_engine *engine, struct pulse_peer *peer, d
     }
     if (!why && !peer->sending) {
         peer->sent = engine->mine;
+        peer->sent.waits = engine->waiting_since > 0;
+        peer->sent.ticks = progress_ticks();
+        peer->sent.cpu_seconds = clock_process_seconds();
         why = transport->send(engine->state, peer->rank, CHANNEL_PULSE, &peer->sent,
                               sizeof peer->sent, &peer->send);
         peer->sending = !why;
@@ -63,18 +84,30 @@ static void peer_exchange(struct comm_engine *engine, struct pulse_peer *peer, d
     }
 }
 
-static void peer_judge(struct comm_engine *engine, const struct pulse_peer *peer, double now) {
+static void peer_give_up(struct comm_engine *engine, const struct pulse_peer *peer,
+                         const char *what, double seconds, const char *why) {
     char name[128], text[512];
-    double silent = now - peer->heard, most = engine->config.patience;
-    if (engine->rank > 1) most += RANK_DELAY;
-    if (silent < most) return;
     comm_rank_name(engine, peer->rank, name, sizeof name);
-    snprintf(
-        text, sizeof text,
-        "%s: no sign of life for %.0f seconds: it hangs, or its machine or the network is gone "
-        "(the last checkpoint is kept: go on with --resume)",
-        name, silent);
+    snprintf(text, sizeof text,
+             "%s: %s for %.0f seconds: %s (the last checkpoint is kept: go on with --resume)", name,
+             what, seconds, why);
     comm_engine_fail(engine, peer->rank, REL_ERR_IO, text);
+}
+
+static void peer_judge(struct comm_engine *engine, const struct pulse_peer *peer, double now) {
+    double silent = now - peer->heard, still = now - peer->moved, most = engine->config.patience;
+    if (engine->rank > 1) most += RANK_DELAY;
+    if (silent >= most) {
+        peer_give_up(engine, peer, "no sign of life", silent,
+                     "it hangs, or its machine or the network is gone");
+        return;
+    }
+    if (engine->waiting_since == 0 || now - engine->waiting_since < most || still < most) return;
+    if (peer->cpu_heard - peer->cpu_moved > busy * still)
+        peer_give_up(engine, peer, "computes without getting any further", still,
+                     "the others wait for it");
+    else if (still > blocked * most)
+        peer_give_up(engine, peer, "stands still", still, "the others wait for it");
 }
 
 /* The waiting thread was given its time to return. */
@@ -100,6 +133,14 @@ static void pulse_sleep(struct comm_engine *engine, double seconds) {
     pthread_cond_timedwait(&engine->wake, &engine->lock, &until);
 }
 
+static void count_anew(struct comm_engine *engine, double lost) {
+    for (int p = 0; p < engine->peer_count; p++) {
+        engine->peers[p].heard += lost;
+        engine->peers[p].moved += lost;
+    }
+    if (engine->waiting_since > 0) engine->waiting_since += lost;
+}
+
 static void *pulse_main(void *argument) {
     struct comm_engine *engine = argument;
     struct lane *bulk = &engine->lanes[LANE_BULK];
@@ -118,8 +159,7 @@ static void *pulse_main(void *argument) {
         next = now + interval;
         /* This process itself was stopped for a while, with the others perhaps: count anew. */
         double lost = now - last - interval;
-        for (int p = 0; lost > engine->config.patience / 4 && p < engine->peer_count; p++)
-            engine->peers[p].heard += lost;
+        if (lost > engine->config.patience / 4) count_anew(engine, lost);
         last = now;
         for (int p = 0; p < engine->peer_count && !engine->failed; p++) {
             peer_exchange(engine, &engine->peers[p], now);
@@ -141,7 +181,7 @@ rel_status pulse_start(struct comm_engine *engine) {
     if (!engine->peers) return REL_ERR_MEMORY;
     for (int p = 0; p < engine->peer_count; p++) {
         engine->peers[p].rank = engine->rank == 0 ? p + 1 : 0;
-        engine->peers[p].heard = clock_seconds();
+        engine->peers[p].heard = engine->peers[p].moved = clock_seconds();
         pthread_mutex_lock(&engine->lock);
         bool listens = peer_listen(engine, &engine->peers[p]);
         pthread_mutex_unlock(&engine->lock);

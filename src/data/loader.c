@@ -188,6 +188,7 @@ static rel_status load_chunk(void *context, int worker, uint64_t job, int pool_s
     if (end > loader->capacity) end = loader->capacity;
     for (int i = begin; i < end; i++) {
         bool real = i < count;
+        progress_tick();
         uint64_t index = real ? loader->order[first + (uint64_t)i] : 0;
         slot->samples[i] = index;
         slot->labels[i] = real ? store_label(loader->store, config->split, index) : 0;

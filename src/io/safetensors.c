@@ -133,6 +133,7 @@ static rel_status header_compose(struct safetensors_writer *writer, uint64_t che
 }
 
 static rel_status put(FILE *file, const void *data, size_t bytes, const char *path) {
+    progress_tick();
     if (bytes && fwrite(data, 1, bytes, file) != bytes)
         return rel_fail(REL_ERR_IO, "%s: cannot write: %s (is the disk full?)", path,
                         strerror(errno));

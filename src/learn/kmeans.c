@@ -116,6 +116,7 @@ static void pack_tile(struct kmeans_state *state, size_t tile) {
         }
     }
     state->kernels.norms(packed, state->dims, state->norms + first);
+    progress_tick();
 }
 
 static rel_status restart_init(struct kmeans_restart *restart, const struct kmeans_state *state) {
@@ -221,6 +222,7 @@ static rel_status measure_inertia(struct kmeans_state *state, const struct kmean
         parts[t] = state->kernels.inertia(state->features + first * state->dims, state->dims,
                                           count < KMEANS_TILE ? count : KMEANS_TILE,
                                           restart->labels + first, state->means);
+        progress_tick();
     }
     REL_TRY(kmeans_share_tiles(state, parts, 1));
     *inertia = 0;

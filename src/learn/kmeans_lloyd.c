@@ -30,6 +30,7 @@ static void assign_samples(struct kmeans_state *state, struct kmeans_restart **a
         state->kernels.assign(state->packed + t * state->dims * KMEANS_TILE, state->dims,
                               state->groups, state->group_norms, total, state->clusters, best,
                               labels);
+        progress_tick();
     }
 }
 
@@ -75,6 +76,7 @@ static void update_sums(const struct kmeans_state *state, struct kmeans_restart 
                                           last - next[a], begin, end, restart->sums);
                 next[a] = last;
             }
+        progress_tick();
     }
 }
 

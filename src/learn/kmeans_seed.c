@@ -95,12 +95,14 @@ static rel_status evaluate(struct kmeans_state *state, struct seeding *seeding, 
                            state->norms[sample]);
     }
 #pragma omp parallel for num_threads(state->threads) schedule(static)
-    for (size_t t = state->share.tile_begin; t < state->share.tile_end; t++)
+    for (size_t t = state->share.tile_begin; t < state->share.tile_end; t++) {
         state->kernels.distances(
             state->packed + t * state->dims * KMEANS_TILE, state->norms + t * KMEANS_TILE,
             state->dims, state->groups, state->group_norms, total, trials,
             seeding->closest + t * KMEANS_TILE, seeding->distances + t * KMEANS_TILE, state->stride,
             seeding->potentials + t, state->tiles);
+        progress_tick();
+    }
     return kmeans_share_tiles(state, seeding->potentials, total);
 }
 

@@ -94,6 +94,7 @@ static double objective(void *context, const double *weights, double *gradient) 
         double *row = task->residuals + i * classes;
         row_logits(probe, weights, task->features + i * dims, row);
         task->losses[i] = row_residuals(row, probe->classes, task->labels[i], (double)samples);
+        progress_tick();
     }
     for (size_t i = 0; i < samples; i++) loss += task->losses[i];
     for (size_t j = 0; j < dims * classes; j++) squares += weights[j] * weights[j];
@@ -107,6 +108,7 @@ static double objective(void *context, const double *weights, double *gradient) 
             const double *residual = task->residuals + i * classes;
             for (size_t k = 0; k < classes; k++) out[k] += x * residual[k];
         }
+        progress_tick();
     }
     return loss / (double)samples + penalty / 2 * squares;
 }

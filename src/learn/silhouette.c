@@ -68,6 +68,7 @@ static double score(const struct silhouette *work, size_t i, const double *sums)
 /* One block: distances [rows][SILHOUETTE_BLOCK] and sums [clusters] are scratch. */
 static void block_score(struct silhouette *work, size_t first, silhouette_distances *measure,
                         float *distances, double *sums) {
+    progress_tick();
     measure(work->features + first * work->width, work->features, work->rows, work->width,
             distances);
     for (size_t b = 0; b < SILHOUETTE_BLOCK && first + b < work->rows; b++) {

@@ -153,6 +153,7 @@ static rel_status measure_trials(const struct nn_runtime *runtime, const struct 
             double start = now();
             REL_TRY_CLEANUP(run_once(trial->convolution, task, &operands, counted));
             double seconds = now() - start;
+            progress_tick();
             if (round <= 0 || seconds < trial->seconds) trial->seconds = seconds;
         }
         if (round < 0) leave_out_slow(trials);

@@ -241,6 +241,7 @@ rel_status nn_graph_forward(struct nn_graph *graph) {
             pass.out = nn_buffer_data(graph, graph->values[op->out].data);
         rel_status status = op->type->forward(graph, op, &pass);
         if (status != REL_OK) return rel_fail_in(status, "%s", op->name);
+        progress_tick();
         op->forward_seconds += clock_seconds() - start;
         op->forward_calls++;
     }
@@ -321,6 +322,7 @@ static rel_status run_backward(struct nn_graph *graph, struct nn_op *op, bool se
     fill_backward_pass(graph, op, &pass);
     rel_status status = op->type->backward(graph, op, &pass);
     if (status != REL_OK) return rel_fail_in(status, "%s", op->name);
+    progress_tick();
     op->backward_seconds += clock_seconds() - start;
     op->backward_calls++;
     return REL_OK;

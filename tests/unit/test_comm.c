@@ -320,6 +320,86 @@ static void long_work_is_no_failure(void **state) {
     assert_int_equal(socket_ranks_run(3, &impatient, works_long, NULL, NULL), 0);
 }
 
+/* Computes for ever, while its thread goes on giving signs of life; *context: the rank that does.
+ */
+static int loops(struct comm *comm, void *context) {
+    if (comm->rank == *(const int *)context)
+        for (volatile unsigned turns = 0;; turns++) {
+        }
+    double began = clock_seconds();
+    CHECK(comm_barrier(comm) == REL_ERR_IO);
+    CHECK(strstr(rel_error_message(), comm->rank == 0 ? "rank 1 (process " : "rank 0 (process "));
+    CHECK(strstr(rel_error_message(), "computes without getting any further"));
+    double took = clock_seconds() - began;
+    CHECK(took > impatient.patience && took < 20);
+    comm_abort(comm, 7);
+    return 0;
+}
+
+static void a_rank_that_loops_ends_all(void **state) {
+    (void)state;
+    for (int looping = 0; looping < 2; looping++) {
+        int codes[3];
+        socket_ranks_run(3, &impatient, loops, &looping, codes);
+        assert_int_equal(codes[!looping], 7); /* rank 0 tells, and of rank 0 rank 1 */
+        assert_int_equal(codes[looping], SOCKET_RANK_KILLED + SIGKILL);
+    }
+}
+
+/* Longer than the patience, with a tick now and then. */
+static int computes_long(struct comm *comm, void *context) {
+    (void)context;
+    double began = clock_seconds(), ticked = began;
+    while (comm->rank == 1 && clock_seconds() - began < 2 * impatient.patience)
+        if (clock_seconds() - ticked > impatient.patience / 3) {
+            ticked = clock_seconds();
+            progress_tick();
+        }
+    OK(comm_barrier(comm));
+    return 0;
+}
+
+static void long_computing_is_no_failure(void **state) {
+    (void)state;
+    assert_int_equal(socket_ranks_run(3, &impatient, computes_long, NULL, NULL), 0);
+}
+
+/* All compute alike, and nobody waits: nothing tells that they get no further. */
+static int all_compute(struct comm *comm, void *context) {
+    (void)context;
+    double began = clock_seconds();
+    while (clock_seconds() - began < 1.5 * impatient.patience) {
+    }
+    OK(comm_barrier(comm));
+    return 0;
+}
+
+static void computing_that_nobody_waits_for_is_no_failure(void **state) {
+    (void)state;
+    assert_int_equal(socket_ranks_run(2, &impatient, all_compute, NULL, NULL), 0);
+}
+
+/* As one that waits for ever for a lock of its own. */
+static int stands_still(struct comm *comm, void *context) {
+    (void)context;
+    if (comm->rank == 1) nanosleep(&(struct timespec){.tv_sec = 60}, NULL);
+    CHECK(comm_barrier(comm) == REL_ERR_IO);
+    CHECK(strstr(rel_error_message(), "rank 1 (process "));
+    CHECK(strstr(rel_error_message(), "stands still"));
+    comm_abort(comm, 7);
+    return 0;
+}
+
+static void a_rank_that_stands_still_ends_all_later(void **state) {
+    (void)state;
+    const struct socket_ranks_config config = {.patience = 0.3, .grace = 0.5};
+    int codes[2];
+    double began = clock_seconds();
+    socket_ranks_run(2, &config, stands_still, NULL, codes);
+    assert_int_equal(codes[0], 7);
+    assert_true(clock_seconds() - began > 10 * config.patience);
+}
+
 static void lost_abort(void *context, rel_status code, const char *message) {
     bool right = code == REL_ERR_IO && strstr(message, "rank 1") && strstr(message, "no sign");
     comm_abort(context, right ? 8 : 9);
@@ -375,6 +455,10 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_dead_rank_ends_all),
         cmocka_unit_test(a_stopped_rank_ends_all),
         cmocka_unit_test(long_work_is_no_failure),
+        cmocka_unit_test(a_rank_that_loops_ends_all),
+        cmocka_unit_test(long_computing_is_no_failure),
+        cmocka_unit_test(computing_that_nobody_waits_for_is_no_failure),
+        cmocka_unit_test(a_rank_that_stands_still_ends_all_later),
         cmocka_unit_test(a_busy_rank_is_ended_too),
         cmocka_unit_test(a_failure_reaches_rank_0),
     };
