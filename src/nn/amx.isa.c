@@ -1,42 +1,14 @@
-/* Kernels of the convolution by tiles. The instructions on tiles are assembly: gcc 12's intrinsics
- * do not say what memory they read (its ldtilecfg loads a configuration that was never stored), and
- * compilers want other flags for them. What TILE_LOAD reads was stored by another function, called
- * through a pointer, or by TILE_STORE. */
+/* Kernels of the convolution by tiles. */
 #include "base/base.h"
 #include "nn/amx_private.h"
 
 #if defined(__AVX512F__)
 
+#include "nn/tile_registers.h"
+
 #include <immintrin.h>
 
 #define INLINE static inline __attribute__((always_inline))
-
-#define TILE_ZERO(tile) __asm__ volatile("tilezero %%tmm" #tile ::)
-#define TILE_LOAD(tile, base, stride)                                                              \
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile ::"r"(base), "r"((ptrdiff_t)(stride)))
-#define TILE_STORE(tile, base, stride)                                                             \
-    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" ::"r"(base), "r"((ptrdiff_t)(stride))  \
-                     : "memory")
-/* sum += a * b */
-#define TILE_MULTIPLY(sum, a, b)                                                                   \
-    __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #sum ::)
-
-enum { ROW = 64 /* bytes of a tile's row */ };
-
-static void configure(void) {
-    struct {
-        uint8_t palette, start_row, reserved[14];
-        uint16_t bytes[16];
-        uint8_t rows[16];
-    } const config = {
-        .palette = 1,
-        .bytes = {ROW, ROW, ROW, ROW, ROW, ROW, ROW, ROW},
-        .rows = {16, 16, 16, 16, 16, 16, 16, 16},
-    };
-    __asm__ volatile("ldtilecfg %0" ::"m"(config));
-}
-
-static void release(void) { __asm__ volatile("tilerelease" ::); }
 
 /* To nearest, ties to even. */
 INLINE __m256i narrow(__m512 x) {
@@ -411,8 +383,8 @@ static void scatter(const float *sum, size_t tile, size_t stride, int parts, int
 
 const struct amx_kernels *REL_ISA_NAME(amx_kernels)(void) {
     static const struct amx_kernels kernels = {
-        .configure = configure,
-        .release = release,
+        .configure = tiles_configure,
+        .release = tiles_release,
         .pack = pack,
         .pack_plain = pack_plain,
         .product = product,
