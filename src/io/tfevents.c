@@ -76,22 +76,70 @@ static rel_status record_write(struct tfevents *events, const Tfevents__Event *e
 
 /* --- opening --- */
 
+/* The bytes of the data that follow at `position`, which the file has; false if there is no such
+ * record. */
+static bool head_read(FILE *file, uint64_t position, uint64_t size, uint64_t *length) {
+    uint8_t head[HEAD_BYTES];
+    uint64_t left = size - position;
+    if (left < HEAD_BYTES + CRC_BYTES || fread(head, 1, sizeof head, file) != sizeof head ||
+        tfevents_crc(head, LENGTH_BYTES) != get_little(head + LENGTH_BYTES, CRC_BYTES))
+        return false;
+    *length = get_little(head, LENGTH_BYTES);
+    return *length <= left - HEAD_BYTES - CRC_BYTES;
+}
+
 /* Moves behind the first `records` records, whose data are not read; false if there are fewer. */
 static bool records_skip(struct tfevents *events, uint64_t records, uint64_t *position) {
-    uint64_t size;
+    uint64_t size, length;
     *position = 0;
     if (fs_file_size(events->path, &size) != REL_OK) return false;
     for (uint64_t i = 0; i < records; i++) {
-        uint8_t head[HEAD_BYTES];
         if (fseek(events->file, (long)*position, SEEK_SET) ||
-            fread(head, 1, sizeof head, events->file) != sizeof head ||
-            tfevents_crc(head, LENGTH_BYTES) != get_little(head + LENGTH_BYTES, CRC_BYTES))
+            !head_read(events->file, *position, size, &length))
             return false;
-        uint64_t length = get_little(head, LENGTH_BYTES), left = size - *position;
-        if (left < HEAD_BYTES + CRC_BYTES || length > left - HEAD_BYTES - CRC_BYTES) return false;
         *position += HEAD_BYTES + length + CRC_BYTES;
     }
     return true;
+}
+
+/* The data and their checksum, behind a head that was read. */
+static rel_status data_verify(FILE *file, struct rel_text *data, uint64_t length, bool *whole) {
+    char part[4096];
+    data->length = 0;
+    for (uint64_t left = length + CRC_BYTES; left > 0;) {
+        size_t step = left < sizeof part ? (size_t)left : sizeof part;
+        *whole = fread(part, 1, step, file) == step;
+        if (!*whole) return REL_OK;
+        REL_TRY(rel_text_append_bytes(data, part, step));
+        left -= step;
+    }
+    *whole = tfevents_crc(data->data, (size_t)length) ==
+             get_little((const uint8_t *)data->data + length, CRC_BYTES);
+    return REL_OK;
+}
+
+rel_status tfevents_verify(const char *path, uint64_t *records, bool *whole) {
+    struct rel_text data = {0};
+    uint64_t size, length, position = 0;
+    *records = 0;
+    *whole = true;
+    REL_TRY(fs_file_size(path, &size));
+    FILE *file = fopen(path, "re");
+    if (!file) return rel_fail(REL_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    rel_status status = REL_OK;
+    while (status == REL_OK && *whole && position < size) {
+        *whole = head_read(file, position, size, &length);
+        if (*whole) status = data_verify(file, &data, length, whole);
+        if (status == REL_OK && *whole) {
+            position += HEAD_BYTES + length + CRC_BYTES;
+            ++*records;
+        }
+    }
+    if (status == REL_OK && ferror(file))
+        status = rel_fail(REL_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+    (void)fclose(file);
+    rel_text_release(&data);
+    return status;
 }
 
 static rel_status cut_back(struct tfevents *events, uint64_t records) {

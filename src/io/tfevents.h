@@ -1,6 +1,7 @@
-/* TensorBoard's event files, written. A file is a row of records as TensorFlow's TFRecord has them:
- * length, its masked CRC32C, the data, their masked CRC32C; the data are a protocol buffer
- * (tfevents.proto). Events of equal content have equal lengths, whatever the clock says. */
+/* TensorBoard's event files, written and verified. A file is a row of records as TensorFlow's
+ * TFRecord has them: length, its masked CRC32C, the data, their masked CRC32C; the data are a
+ * protocol buffer (tfevents.proto). Events of equal content have equal lengths, whatever the clock
+ * says. */
 #ifndef REL_IO_TFEVENTS_H
 #define REL_IO_TFEVENTS_H
 
@@ -44,6 +45,10 @@ rel_status tfevents_add_image(struct tfevents *events, const char *tag, int widt
 rel_status tfevents_add_text(struct tfevents *events, const char *tag, const char *text);
 /* Writes the event, unless it is empty. ERR_IO when the disk is full. */
 rel_status tfevents_end(struct tfevents *events);
+
+/* Reads a file and compares the checksums. *records: how many stand whole at its beginning; *whole:
+ * nothing else does. ERR_NOT_FOUND, ERR_IO. */
+rel_status tfevents_verify(const char *path, uint64_t *records, bool *whole);
 
 rel_status tfevents_sync(struct tfevents *events); /* flush and fsync */
 void tfevents_close(struct tfevents *events);      /* a no-op on a zeroed one */

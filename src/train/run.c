@@ -20,6 +20,11 @@ rel_status run_settings(const char *path, struct settings *settings) {
     return status;
 }
 
+int64_t run_setting_number(struct settings *settings, const char *key) {
+    const struct setting *setting = settings_find(settings, key);
+    return setting && setting->count == 1 ? strtoll(setting->items[0], NULL, 10) : 0;
+}
+
 static rel_status fingerprint_check(const struct run *run, const char *file, const json_t *state) {
     const char *trained = json_string_value(json_object_get(state, "data"));
     if (trained && strcmp(trained, run->session.info->fingerprint) == 0) return REL_OK;

@@ -21,6 +21,8 @@ extern const char *const run_checkpoint_names[2];
 
 /* RUN/config.yaml; ERR_NOT_FOUND for what is no run. */
 rel_status run_settings(const char *path, struct settings *settings);
+/* A whole number in it; 0 if it is not there. */
+int64_t run_setting_number(struct settings *settings, const char *key);
 
 /* Reads RUN/config.yaml, opens the store it names (or `data`), and the weights of
  * checkpoint/NAME.safetensors (NAME "best" or "last"). Computes with so many threads; 0: as the
@@ -67,8 +69,9 @@ rel_status run_probe(struct run *run, enum data_split split, struct evaluation *
 rel_status run_features(struct run *run, struct survey_modality *list, int *count);
 
 /* Reads every file of a run folder that has a form to check: configuration, descriptions, log,
- * summary, and the checkpoints with their checksums. *files is their number. The first that is
- * damaged is the error. */
+ * events, summary, and the checkpoints with their checksums; log and events must hold what the last
+ * checkpoint was written behind. *files is their number. The first that is damaged or missing is
+ * the error. */
 rel_status run_verify(const char *path, int *files);
 
 #endif

@@ -5,9 +5,6 @@
 
 enum { TAG_MAX = 256, BUCKETS = 32, LISTED_MAX = 16 };
 
-/* Without host and time, which other programs put there: a resumed run must find it again. */
-static const char file_name[] = "events.out.tfevents.relearn";
-
 /* --- the file --- */
 
 static rel_status configuration_add(struct run_events *events) {
@@ -30,7 +27,7 @@ static rel_status configuration_add(struct run_events *events) {
 
 rel_status run_events_open(struct run_events *events, const char *run) {
     if (!events->on) return REL_OK;
-    char *path = fs_join(run, file_name);
+    char *path = fs_join(run, RUN_EVENTS_FILE);
     if (!path) return REL_ERR_MEMORY;
     if (events->records > 0 && !fs_exists(path)) {
         rel_log(REL_LOG_WARNING, "%s: has gone; what it held of this run is lost", path);

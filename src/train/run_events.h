@@ -9,6 +9,10 @@
 #include "io/io.h"
 #include "train/session.h"
 
+/* In the run folder. Without host and time, which other programs put there: a resumed run must find
+ * it again. */
+#define RUN_EVENTS_FILE "events.out.tfevents.relearn"
+
 enum { RUN_EVENTS_STEPS = 100, RUN_EVENTS_POINTS = 500, RUN_EVENTS_SAMPLES = 3 };
 
 struct run_events {

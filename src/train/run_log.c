@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { LOG_BYTES_MAX = 1 << 30 };
+
 /* Moves behind the first `lines` lines. */
 static rel_status lines_skip(struct run_log *log, uint64_t lines, long *position) {
     uint64_t seen = 0;
@@ -68,4 +70,33 @@ void run_log_close(struct run_log *log) {
     rel_free(log->path);
     rel_text_release(&log->line);
     *log = (struct run_log){0};
+}
+
+/* The object in a line; NULL: it is damaged. */
+static json_t *line_parse(const char *line, size_t length) {
+    json_t *event = json_loadb(line, length, 0, NULL);
+    if (json_is_string(json_object_get(event, "event"))) return event;
+    json_decref(event);
+    return NULL;
+}
+
+rel_status run_log_verify(const char *path, uint64_t behind, struct run_log_extent *extent) {
+    char *text;
+    size_t size, at = 0;
+    *extent = (struct run_log_extent){.whole = true};
+    REL_TRY(fs_read(path, LOG_BYTES_MAX, &text, &size));
+    while (at < size && extent->whole) {
+        const char *line = text + at, *end = memchr(line, '\n', size - at);
+        json_t *event = end ? line_parse(line, (size_t)(end - line)) : NULL;
+        extent->whole = event != NULL;
+        if (event) {
+            const char *kind = json_string_value(json_object_get(event, "event"));
+            if (extent->lines++ < behind && strcmp(kind, "epoch") == 0)
+                extent->epochs = (uint64_t)json_integer_value(json_object_get(event, "epoch"));
+            at += (size_t)(end - line) + 1;
+        }
+        json_decref(event);
+    }
+    rel_free(text);
+    return REL_OK;
 }

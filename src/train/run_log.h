@@ -22,4 +22,12 @@ rel_status run_log_write(struct run_log *log, json_t *event);
 rel_status run_log_sync(struct run_log *log); /* flush and fsync */
 void run_log_close(struct run_log *log);
 
+struct run_log_extent {
+    uint64_t lines;  /* that are whole, from the first on */
+    uint64_t epochs; /* the last one that ended in the first `behind` of them */
+    bool whole;      /* nothing follows them */
+};
+/* Reads a log. */
+rel_status run_log_verify(const char *path, uint64_t behind, struct run_log_extent *extent);
+
 #endif

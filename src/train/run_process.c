@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,14 +37,20 @@ rel_status run_process_lock(struct run_process *process, const char *run) {
     return process->lock.held ? REL_OK : refused(run);
 }
 
-/* In place: a file that is renamed over would not have the lock. Readers try again. */
+/* In place: a file that is renamed over would not have the lock. In one piece, with blanks over
+ * what was longer, so that a kill leaves one record or the other. */
 static rel_status record_write(struct run_process *process) {
     struct rel_text text = {0};
+    struct stat about;
+    int file = process->lock.descriptor;
     REL_TRY(json_append_line(process->record, true, &text));
     rel_status status = rel_text_append_bytes(&text, "\n", 1);
-    int file = process->lock.descriptor;
-    if (status == REL_OK && (ftruncate(file, 0) != 0 ||
-                             pwrite(file, text.data, text.length, 0) != (ssize_t)text.length))
+    const off_t length = (off_t)text.length;
+    off_t before = fstat(file, &about) == 0 ? about.st_size : 0;
+    for (off_t i = length; i < before && i < RECORD_BYTES_MAX && status == REL_OK; i++)
+        status = rel_text_append_bytes(&text, " ", 1);
+    if (status == REL_OK && (pwrite(file, text.data, text.length, 0) != (ssize_t)text.length ||
+                             ftruncate(file, length) != 0))
         status = rel_fail(REL_ERR_IO, "%s: cannot write: %s (is the disk full?)", file_name,
                           strerror(errno));
     rel_text_release(&text);

@@ -90,19 +90,14 @@ static char *setting_copy(struct settings *settings, const char *key) {
     return rel_strdup(setting && setting->count == 1 ? setting->items[0] : "");
 }
 
-static int64_t setting_number(struct settings *settings, const char *key) {
-    const struct setting *setting = settings_find(settings, key);
-    return setting && setting->count == 1 ? strtoll(setting->items[0], NULL, 10) : 0;
-}
-
 static rel_status configuration_take(struct run_status *status) {
     struct settings settings = {0};
     rel_status result = run_settings(status->path, &settings);
     if (result == REL_OK) {
         status->method = setting_copy(&settings, "method");
         status->data = setting_copy(&settings, "data");
-        status->seed = setting_number(&settings, "seed");
-        status->epochs = setting_number(&settings, "epochs");
+        status->seed = run_setting_number(&settings, "seed");
+        status->epochs = run_setting_number(&settings, "epochs");
         if (!status->method || !status->data) result = REL_ERR_MEMORY;
     }
     settings_release(&settings);

@@ -49,7 +49,7 @@ done
 check "an empty sound" fails 1 'train_00001\.wav: the file is empty' prepare manifest --quiet --from media --to media.store
 : >media/manifest.csv
 check "an empty manifest" fails 1 'manifest\.csv: empty' prepare manifest --quiet --from media --to media.store
-for file in data.json kernels.json summary.json checkpoint/last.safetensors checkpoint/best.safetensors; do
+for file in config.yaml data.json kernels.json summary.json log.jsonl process.json events.out.tfevents.relearn checkpoint/last.safetensors checkpoint/best.safetensors; do
     rm -rf damaged && cp -r whole damaged && : >damaged/$file
     check "a run whose $file is empty is not whole" fails 1 "damaged/$file" inspect --verify damaged
 done

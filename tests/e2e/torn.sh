@@ -63,11 +63,68 @@ for name in last best; do
     check "$name.safetensors cut off at every 4 KiB" cut_off run/checkpoint/$name.safetensors run
     check "$name.safetensors with one bit flipped, at 100 places" flipped run/checkpoint/$name.safetensors run 100
 done
+# Files without a checksum of all: cut off at 40 places, what is missing is seen, against what the checkpoint says.
+cut_places() { # FILE PATTERN [BYTES]: the last time so many off its end
+    local n whole bytes
+    whole=$(stat -c %s "$1")
+    cp "$1" kept
+    for ((n = 0; n < 40; n++)); do
+        bytes=$((n * whole / 40))
+        [ "$n" -lt 39 ] || bytes=$((whole - ${3:-1}))
+        cp kept "$1"
+        truncate -s $bytes "$1"
+        refused "$2" run || { echo "  cut off at $bytes of $whole"; cat out err; return 1; }
+    done
+    cp kept "$1"
+}
+cut_behind() { # FILE: behind each of its lines but the last
+    local lines n
+    lines=$(wc -l <"$1")
+    cp "$1" kept
+    for ((n = 0; n < lines; n++)); do
+        head -n $n kept >"$1"
+        refused "log.jsonl:$((n + 1)): is damaged or missing, and the checkpoint was written behind line $lines" run || { echo "  $n of $lines lines"; return 1; }
+    done
+    cp kept "$1"
+}
+lost() { # FILE PATTERN: it is gone
+    mv "$1" kept
+    refused "$2" run
+    local result=$?
+    mv kept "$1"
+    return $result
+}
+# shellcheck source=tests/support/runs.sh
+. "$here/support/runs.sh"
+check "the log cut off at 40 places" cut_places run/log.jsonl "run/log.jsonl:[0-9]*: "
+check "the log cut off behind each line" cut_behind run/log.jsonl
+check "zeros at the end of the log" eval 'cp run/log.jsonl whole.log && head -c 64 /dev/zero >>run/log.jsonl && refused "log.jsonl:[0-9]*: a damaged line" run; found=$?; cp whole.log run/log.jsonl; [ $found -eq 0 ]'
+check "an epoch's line is another's" eval 'cp run/log.jsonl whole.log && awk "/\"event\":\"epoch\",\"epoch\":2/ { \$0 = kept } { kept = \$0 } 1" whole.log >run/log.jsonl && refused "log.jsonl: has 1 epochs" run; found=$?; cp whole.log run/log.jsonl; [ $found -eq 0 ]'
+check "TensorBoard's events cut off at 40 places" cut_places run/$events "$events: event [0-9]* of [0-9]* is damaged or missing"
+check "the same with one bit flipped, at 100 places" flipped run/$events run 100
+check "the last event, which has the final measures, is missing" eval '
+    cp run/$events whole.events && truncate -s "$("$TOOLS/events_dump" run/$events last)" run/$events && refused "event" run; found=$?; cp whole.events run/$events; [ $found -eq 0 ]'
+check "process.json cut off at 40 places" cut_places run/process.json process.json 2
+for file in log.jsonl $events checkpoint/last.safetensors checkpoint/best.safetensors; do
+    check "$file has gone" lost run/"$file" "$file: is missing"
+done
+check "previous.safetensors may be removed" eval 'rm -rf other && cp -r run other && rm other/checkpoint/previous.safetensors && succeeds inspect other --verify'
+# A run that has just begun, or was killed, is no damaged one.
+begun() {
+    rm -rf begun && cp -r run begun
+    rm begun/checkpoint/* begun/summary.json && : >begun/log.jsonl && : >begun/process.json && : >begun/$events
+    succeeds inspect begun --verify --quiet
+}
+check "a run that has just begun, its files still empty" begun
+killed() {
+    rm -rf killed && cp -r run killed && rm killed/summary.json
+    printf '{"event":"st' >>killed/log.jsonl && printf 'abc' >>killed/$events
+    succeeds inspect killed --verify --quiet && relearn "${train[@]}" --out killed --resume && [ "$code" -eq 0 ] && same run killed
+}
+check "half a line and half an event behind the last checkpoint of a run that goes on" killed
 check "a torn line of the log" eval 'cp -r run log && printf "{\"event\"" >>log/log.jsonl && fails 1 "log/log.jsonl:[0-9]+: a damaged line" inspect log --verify --quiet'
 
 # --- going on from a damaged checkpoint ---
-# shellcheck source=tests/support/runs.sh
-. "$here/support/runs.sh"
 last=torn/checkpoint/last.safetensors previous=torn/checkpoint/previous.safetensors best=torn/checkpoint/best.safetensors
 again() { # [RUN]: a fresh copy of the run, as it was before its summary
     rm -rf torn

@@ -205,6 +205,41 @@ static void fewer_events_are_refused(void **unused) {
     assert_int_equal(tfevents_open(&events, "/nonexistent/events", 0), REL_ERR_IO);
 }
 
+/* Every bit of it decides, every byte that is missing is missed, and whole records in front count.
+ */
+static void verified_bit_by_bit(void **unused) {
+    (void)unused;
+    uint64_t records;
+    bool whole;
+    OK(tfevents_open(&events, scratch_path("events"), 0));
+    for (int i = 1; i <= 2; i++) { /* equally long */
+        tfevents_begin(&events, i);
+        OK(tfevents_add_scalar(&events, "a", i));
+        OK(tfevents_end(&events));
+    }
+    file_read();
+    const char *path = scratch_path("events");
+    OK(tfevents_verify(path, &records, &whole));
+    assert_true(whole);
+    assert_int_equal(records, 3);
+    for (size_t at = 0; at < size; at++) {
+        uint64_t before = at < 40 ? 0 : at < 40 + (size - 40) / 2 ? 1 : 2; /* 16 + 9 + 15 */
+        for (int bit = 0; bit < 8; bit++) {
+            bytes[at] ^= (char)(1 << bit);
+            OK(fs_write_atomic(path, bytes, size));
+            bytes[at] ^= (char)(1 << bit);
+            OK(tfevents_verify(path, &records, &whole));
+            assert_false(whole);
+            assert_int_equal(records, before);
+        }
+        OK(fs_write_atomic(path, bytes, at));
+        OK(tfevents_verify(path, &records, &whole));
+        assert_int_equal(records, before);
+        assert_int_equal(whole, at == 0 || at == 40 || at == 40 + (size - 40) / 2);
+    }
+    assert_int_equal(tfevents_verify(scratch_path("none"), &records, &whole), REL_ERR_NOT_FOUND);
+}
+
 static void an_empty_event_is_none(void **unused) {
     (void)unused;
     OK(tfevents_open(&events, scratch_path("events"), 0));
@@ -231,6 +266,7 @@ int main(void) {
         cmocka_unit_test_teardown(every_kind_of_value, forget),
         cmocka_unit_test_teardown(resume_cuts_back, forget),
         cmocka_unit_test_teardown(fewer_events_are_refused, forget),
+        cmocka_unit_test_teardown(verified_bit_by_bit, forget),
         cmocka_unit_test_teardown(an_empty_event_is_none, forget),
         cmocka_unit_test_teardown(full_disk, forget),
     };
