@@ -85,6 +85,17 @@ sliced() { # stopped in the middle of the second epoch
     [ "$code" -eq 0 ] && same whole parts
 }
 check "3 ranks, stopped and resumed: the same bits" sliced
+measured() { # by rank 0 alone, for its share of 3; rank 2 has 2, and takes the same kernels
+    export XDG_CACHE_HOME=$PWD/cache
+    local auto=("${pictures[@]/fixed/auto}")
+    ranks 3 "${auto[@]}" --out first --stop-after 1
+    [ "$code" -eq 130 ] && grep -q '"3x' cache/relearn/kernels.json && ! grep -q '"2x' cache/relearn/kernels.json &&
+        cp -r first second && rm -r cache || return 1
+    for run in first second; do ranks 3 "${auto[@]}" --out "$run" --resume && [ "$code" -eq 0 ] || return 1; done
+    [ ! -e cache ] && ! grep -q '"2x' first/kernels.json && same first second
+}
+check "kernels that rank 0 measured are those of unequal shares too: the same bits" measured
+unset XDG_CACHE_HOME
 others() { # begun by three, gone on by two, ended by one
     ranks 3 "${vectors[@]}" --out mixed --set epochs=4 --set method=joint --set clip_norm=1 --stop-after 9
     [ "$code" -eq 130 ] || return 1
