@@ -27,6 +27,10 @@ static bool saves_products(const struct nn_conv_shape *s) {
  * times as fast as the library's. And the library's want copies in float of maps stored as bf16. */
 static bool tiles_win(const struct nn_conv_task *task) {
     if (task->bf16) return true;
+    /* Without AVX2 all else of the library's is reference code, hundreds of times as slow. */
+    if (rel_cpu_isa() == REL_ISA_BASELINE)
+        return task->pass == NN_CONV_BACKWARD_DATA || task->pass == NN_CONV_BACKWARD_WEIGHTS ||
+               task->shape.plain_input;
     return task->pass == NN_CONV_BACKWARD_WEIGHTS && task->shape.kernel > 1;
 }
 

@@ -116,6 +116,7 @@ void nn_convolution_release(struct nn_convolution *c) {
 const char *nn_convolution_name(const struct nn_convolution *c) {
     bool wide = c->task.shape.block == 16;
     if (c->winograd) return wide ? "winograd_4x3:avx512" : "winograd_4x3:avx2";
+    if (c->tiled && rel_cpu_isa() == REL_ISA_BASELINE) return "tiled:baseline";
     if (c->tiled) return wide ? "tiled:avx512" : "tiled:avx2";
     if (c->amx) return "amx:bf16";
     return nn_kernel_name(c->kernel);

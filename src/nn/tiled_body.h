@@ -1,9 +1,7 @@
 /* Body of tiled.isa.c and tiled_bf16.isa.c, which define TILED_KERNELS and NN_BF16: blocks of 16
- * with AVX-512, of 8 with AVX2, none below. */
+ * with AVX-512, of 8 below. */
 #include "base/base.h"
 #include "nn/tiled_private.h"
-
-#if defined(__AVX2__)
 
 #include "nn/tiled_pack.h"
 #include "nn/tiled_product.h"
@@ -26,9 +24,3 @@ const struct tiled_kernels *REL_ISA_NAME(TILED_KERNELS)(void) {
     };
     return &kernels;
 }
-
-#else
-
-const struct tiled_kernels *REL_ISA_NAME(TILED_KERNELS)(void) { return NULL; }
-
-#endif

@@ -7,8 +7,9 @@ static const struct tiled_kernels *kernels_for(int block, bool bf16) {
     enum rel_isa isa = rel_cpu_isa();
     if (block == 16 && isa == REL_ISA_AVX512)
         return bf16 ? tiled_bf16_avx512() : tiled_kernels_avx512();
-    if (block == 8 && isa >= REL_ISA_AVX2) return bf16 ? tiled_bf16_avx2() : tiled_kernels_avx2();
-    return NULL;
+    if (block != 8) return NULL;
+    if (isa >= REL_ISA_AVX2) return bf16 ? tiled_bf16_avx2() : tiled_kernels_avx2();
+    return bf16 ? tiled_bf16_baseline() : tiled_kernels_baseline();
 }
 
 static bool size_fits(int size, int made, const struct nn_conv_shape *s) {

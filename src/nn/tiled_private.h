@@ -102,9 +102,9 @@ struct tiled_kernels {
     void (*fence)(void); /* after streaming */
 };
 
-const struct tiled_kernels *tiled_kernels_baseline(void); /* NULL: none */
-const struct tiled_kernels *tiled_kernels_avx2(void);     /* blocks of 8 */
-const struct tiled_kernels *tiled_kernels_avx512(void);   /* blocks of 16 */
+const struct tiled_kernels *tiled_kernels_baseline(void);
+const struct tiled_kernels *tiled_kernels_avx2(void);   /* blocks of 8 */
+const struct tiled_kernels *tiled_kernels_avx512(void); /* blocks of 16 */
 const struct tiled_kernels *tiled_bf16_baseline(void);
 const struct tiled_kernels *tiled_bf16_avx2(void);
 const struct tiled_kernels *tiled_bf16_avx512(void);

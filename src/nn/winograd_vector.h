@@ -11,8 +11,10 @@
 #if defined(__AVX512F__)
 /* ROWS x 2 sums and two weights leave room for a broadcast in 32 registers. */
 enum { BLOCK = 16, ROWS = 14, GRADIENT_ROWS = 8 };
-#else
+#elif defined(__AVX2__)
 enum { BLOCK = 8, ROWS = 6, GRADIENT_ROWS = 4 };
+#else /* a block takes two of 16 registers */
+enum { BLOCK = 8, ROWS = 2, GRADIENT_ROWS = 2 };
 #endif
 
 typedef float vec __attribute__((vector_size(BLOCK * 4), may_alias));
@@ -51,8 +53,10 @@ INLINE void store_stored(stored *to, vec x) { store(to, x); }
 INLINE void store_past_caches(stored *to, vec x) {
 #if defined(__AVX512F__)
     _mm512_stream_ps(to, (__m512)x);
-#else
+#elif defined(__AVX__)
     _mm256_stream_ps(to, (__m256)x);
+#else
+    *(vec *)to = x;
 #endif
 }
 #endif
@@ -63,10 +67,13 @@ INLINE wide widened(vec x, const int half) {
     __m512 all = (__m512)x;
     return (wide)_mm512_cvtps_pd(half ? _mm512_extractf32x8_ps(all, 1)
                                       : _mm512_castps512_ps256(all));
-#else
+#elif defined(__AVX__)
     __m256 all = (__m256)x;
     return (wide)_mm256_cvtps_pd(half ? _mm256_extractf128_ps(all, 1)
                                       : _mm256_castps256_ps128(all));
+#else
+    const int from = half * BLOCK / 2;
+    return (wide){x[from], x[from + 1], x[from + 2], x[from + 3]};
 #endif
 }
 

@@ -189,7 +189,7 @@ static struct nn_conv_shape shape_of(int batch, int in, int height, int width, i
     return s;
 }
 
-/* Only the instruction set of the run: 16 with AVX-512, 8 with AVX2. */
+/* Only the instruction set of the run: 16 with AVX-512, 8 with less. */
 static bool has_block(int block) {
     struct nn_conv_shape shape = shape_of(1, block, 8, 8, block, 3, 2, 1, block);
     return tiled_supported(&shape, NN_CONV_FORWARD);
@@ -306,6 +306,21 @@ static void same_bits(void **state) {
     }
 }
 
+/* The kernels of CPUs without AVX2, which here would not be chosen. */
+static void without_avx2(void **state) {
+    char *before = getenv("RELEARN_ISA") ? strdup(getenv("RELEARN_ISA")) : NULL;
+    setenv("RELEARN_ISA", "baseline", 1);
+    assert_true(has_block(8) && !has_block(16));
+    stems(state);
+    every_number_of_channels(state);
+    finishes(state);
+    if (before)
+        setenv("RELEARN_ISA", before, 1);
+    else
+        unsetenv("RELEARN_ISA");
+    free(before);
+}
+
 static void refuses(void **state) {
     (void)state;
     int block = has_block(16) ? 16 : 8;
@@ -344,6 +359,7 @@ int main(void) {
         cmocka_unit_test(every_split),
         cmocka_unit_test(finishes),
         cmocka_unit_test(same_bits),
+        cmocka_unit_test(without_avx2),
         cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
