@@ -73,7 +73,10 @@ static struct run_modalities run_has;
 static struct rel_option modality_flags[MODEL_MODALITIES_MAX];
 
 static bool extend(const char *argument, struct command_extension *extension) {
-    if (run_modalities_read(argument, &run_has) != REL_OK) {
+    rel_status status = run_modalities_read(argument, &run_has);
+    if (status != REL_OK) {
+        /* A run, but a damaged one: no flag of it can be known. */
+        if (status != REL_ERR_NOT_FOUND) extension->status = status;
         if (!extension->note[0])
             snprintf(extension->note, sizeof extension->note, "%.200s is no run", argument);
         return false;

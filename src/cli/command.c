@@ -132,7 +132,7 @@ static void find_extension(const struct command *command, int argc, char **argv,
                            struct command_extension *extension) {
     for (int i = 0; command->extend && i < argc; i++) {
         if (strncmp(argv[i], "--", 2) != 0) {
-            if (command->extend(argv[i], extension)) return;
+            if (command->extend(argv[i], extension) || extension->status != REL_OK) return;
         } else if (takes_next(command, argv[i])) {
             i++;
         }
@@ -144,6 +144,7 @@ static rel_status flags_init(struct flags *flags, const struct command *command,
     struct command_extension extension = {.count = 0};
     *flags = (struct flags){.table = NULL};
     find_extension(command, argc, argv, &extension);
+    REL_TRY(extension.status);
     memcpy(flags->note, extension.note, sizeof flags->note);
     REL_TRY(command_flag_table(command, &extension, &flags->table, &flags->count));
     size_t behind = aligned(command->options_size), common = behind + aligned(extension.size);

@@ -61,6 +61,9 @@ struct command_extension {
     /* What stands before an error in the arguments: what was found, or why nothing was; "" for
      * nothing. */
     char note[256];
+    /* Not REL_OK: the argument should have brought flags and could not. This thread's error says
+     * why. */
+    rel_status status;
 };
 
 struct command {

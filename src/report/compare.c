@@ -1,5 +1,6 @@
 /* Reading runs, grouping and naming them. */
 #include "report/compare_private.h"
+#include "train/train.h"
 
 #include <string.h>
 
@@ -55,18 +56,17 @@ static rel_status check_summary(const char *path, const json_t *summary) {
 
 static rel_status read_run(struct compare_run *run, const char *path) {
     *run = (struct compare_run){.path = rel_strdup(path)};
-    char *summary = fs_join(path, "summary.json"), *config = fs_join(path, "config.yaml");
-    rel_status status = run->path && summary && config ? REL_OK : REL_ERR_MEMORY;
+    char *summary = fs_join(path, "summary.json");
+    rel_status status = run->path && summary ? REL_OK : REL_ERR_MEMORY;
     if (status == REL_OK && !fs_exists(summary))
         status = rel_fail(
             REL_ERR_NOT_FOUND,
             "%s: no summary.json (not a run, or not finished: relearn train --resume)", path);
     if (status == REL_OK) status = json_read(summary, SUMMARY_BYTES_MAX, &run->summary);
     if (status == REL_OK) status = check_summary(summary, run->summary);
-    if (status == REL_OK) status = settings_read_yaml(&run->config, config);
+    if (status == REL_OK) status = run_settings(path, &run->config);
     if (status == REL_OK) run->seed = json_integer_value(json_object_get(run->summary, "seed"));
     rel_free(summary);
-    rel_free(config);
     return status;
 }
 

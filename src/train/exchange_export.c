@@ -25,8 +25,9 @@ static rel_status model_find(const char *run, struct settings *settings,
     char **names = NULL;
     int count = 0;
     REL_TRY(settings_children(settings, "encoders", &names, &count));
-    if (count < 1 || count > MODEL_MODALITIES_MAX || !fusion || fusion->count != 1)
-        return rel_fail(REL_ERR_FORMAT, "%s/config.yaml: names no encoders or no fusion", run);
+    if (count > MODEL_MODALITIES_MAX)
+        return rel_fail(REL_ERR_FORMAT, "%s/config.yaml: names %d encoders (at most %d)", run,
+                        count, MODEL_MODALITIES_MAX);
     for (size_t i = 0; i < train_option_count; i++)
         if (strcmp(train_option_table[i].key, "fusion") == 0)
             REL_TRY(

@@ -1,5 +1,7 @@
 #include "train/precision.h"
 
+#include "train/run.h"
+
 #include <string.h>
 
 enum { ROUNDS = 3 };
@@ -145,7 +147,7 @@ static rel_status follow(const char *folder, int *precision) {
     struct settings settings = {0};
     char *path = fs_join(folder, "config.yaml");
     if (!path) return REL_ERR_MEMORY;
-    rel_status status = fs_exists(path) ? settings_read_yaml(&settings, path) : REL_OK;
+    rel_status status = fs_exists(path) ? run_settings(folder, &settings) : REL_OK;
     const struct setting *setting = status == REL_OK ? settings_find(&settings, "precision") : NULL;
     for (int p = 0; setting && setting->count == 1 && p < NN_PRECISIONS; p++)
         if (strcmp(setting->items[0], nn_precision_names[p]) == 0) *precision = p;

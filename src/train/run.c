@@ -10,12 +10,61 @@
 
 const char *const run_checkpoint_names[] = {"best", "last"};
 
+/* The configuration decides what everything else in a run means, so there is no going on without.
+ */
+static rel_status configuration_damaged(const char *file, const char *what) {
+    return rel_fail(REL_ERR_FORMAT,
+                    "%s: %s (restore it from a copy; or remove it, and train with --resume and the "
+                    "configuration that the run began with, which writes it again)",
+                    file, what);
+}
+
+/* Some of what every one has, from its beginning to where a modality's options end it. */
+static rel_status configuration_check(const char *file, struct settings *settings) {
+    static const char *const keys[] = {"method", "fusion"};
+    char **encoders = NULL, what[64];
+    int count = 0;
+    if (settings->count == 0) return configuration_damaged(file, "is empty");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const struct setting *setting = settings_find(settings, keys[i]);
+        if (setting && setting->count == 1 && *setting->items[0]) continue;
+        snprintf(what, sizeof what, "is damaged: it has no %s", keys[i]);
+        return configuration_damaged(file, what);
+    }
+    REL_TRY(settings_children(settings, "encoders", &encoders, &count));
+    return count > 0 ? REL_OK : configuration_damaged(file, "is damaged: it has no encoders");
+}
+
+static rel_status configuration_missing(const char *path, const char *file) {
+    char *checkpoints = fs_join(path, "checkpoint");
+    if (!checkpoints) return REL_ERR_MEMORY;
+    bool trained = fs_is_folder(checkpoints);
+    rel_free(checkpoints);
+    if (trained) return configuration_damaged(file, "is missing");
+    return rel_fail(REL_ERR_NOT_FOUND, "%s: is no run (it has no config.yaml)", path);
+}
+
+static rel_status configuration_read(const char *file, struct settings *settings) {
+    char *text;
+    size_t size;
+    REL_TRY(fs_read(file, SETTINGS_FILE_MAX, &text, &size));
+    rel_status status = settings_parse_yaml(settings, file, text, size);
+    bool cut = size > 0 && text[size - 1] != '\n';
+    rel_free(text);
+    if (status == REL_ERR_USAGE) {
+        struct rel_error error;
+        rel_error_save(&error, status);
+        return configuration_damaged(error.message, "it is damaged");
+    }
+    if (status == REL_OK && cut) return configuration_damaged(file, "is cut off");
+    return status == REL_OK ? configuration_check(file, settings) : status;
+}
+
 rel_status run_settings(const char *path, struct settings *settings) {
     char *file = fs_join(path, "config.yaml");
     if (!file) return REL_ERR_MEMORY;
-    rel_status status = fs_exists(file) ? settings_read_yaml(settings, file)
-                                        : rel_fail(REL_ERR_NOT_FOUND,
-                                                   "%s: is no run (it has no config.yaml)", path);
+    rel_status status =
+        fs_exists(file) ? configuration_read(file, settings) : configuration_missing(path, file);
     rel_free(file);
     return status;
 }
@@ -165,8 +214,8 @@ rel_status run_modalities_read(const char *path, struct run_modalities *modaliti
     *modalities = (struct run_modalities){0};
     rel_status status = run_settings(path, &settings);
     if (status == REL_OK) status = settings_children(&settings, "encoders", &names, &count);
-    if (status == REL_OK && (count < 1 || count > MODEL_MODALITIES_MAX))
-        status = rel_fail(REL_ERR_FORMAT, "%s/config.yaml: names %d encoders (1 to %d)", path,
+    if (status == REL_OK && count > MODEL_MODALITIES_MAX)
+        status = rel_fail(REL_ERR_FORMAT, "%s/config.yaml: names %d encoders (at most %d)", path,
                           count, MODEL_MODALITIES_MAX);
     for (int m = 0; m < count && status == REL_OK; m++)
         snprintf(modalities->names[modalities->count++], MODEL_NAME_MAX, "%s", names[m]);

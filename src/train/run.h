@@ -19,7 +19,8 @@ struct run {
 extern const char *const run_checkpoint_names[2];
 #define RUN_CHECKPOINT_CHOICES "best|last"
 
-/* RUN/config.yaml; ERR_NOT_FOUND for what is no run. */
+/* RUN/config.yaml; ERR_NOT_FOUND for what is no run, ERR_FORMAT, with what to do, where the run has
+ * lost it or it is damaged. */
 rel_status run_settings(const char *path, struct settings *settings);
 /* A whole number in it; 0 if it is not there. */
 int64_t run_setting_number(struct settings *settings, const char *key);

@@ -101,7 +101,7 @@ static rel_status configuration_take(struct run_status *status) {
         if (!status->method || !status->data) result = REL_ERR_MEMORY;
     }
     settings_release(&settings);
-    if (result == REL_OK && (!*status->method || status->epochs < 1))
+    if (result == REL_OK && status->epochs < 1)
         result =
             rel_fail(REL_ERR_FORMAT, "%s/config.yaml: is no configuration of a run", status->path);
     return result;

@@ -2,6 +2,7 @@
 #include "train/exchange.h"
 #include "train/init_from.h"
 #include "train/precision.h"
+#include "train/run.h"
 #include "train/run_data.h"
 #include "train/run_kernels.h"
 #include "train/trainer_ranks.h"
@@ -93,6 +94,24 @@ static rel_status run_claim(struct trainer *trainer, bool make) {
     if (status == REL_OK && make && !there && fs_exists(config))
         status = rel_fail(REL_ERR_STATE, "%s: another process has just begun a run here", run);
     rel_free(config);
+    return status;
+}
+
+/* What a run that goes on began with. */
+static rel_status config_look(const struct trainer *trainer) {
+    struct settings settings = {0};
+    const char *run = trainer->request->out;
+    char *config = trainer_path(trainer, "config.yaml");
+    if (!config) return REL_ERR_MEMORY;
+    bool there = fs_exists(config);
+    if (trainer->going_on && !there)
+        rel_log(REL_LOG_WARNING,
+                "%s: has gone, and is written again as this command has it: whether the run began "
+                "with the same is not known",
+                config);
+    rel_free(config);
+    rel_status status = trainer->request->resume && there ? run_settings(run, &settings) : REL_OK;
+    settings_release(&settings);
     return status;
 }
 
@@ -411,6 +430,7 @@ static rel_status run_begin(struct trainer *trainer) {
     const struct train_request *request = trainer->request;
     REL_TRY(run_claim(trainer, false));
     REL_TRY(checkpoint_look(trainer));
+    REL_TRY(config_look(trainer));
     REL_TRY(init_choose(trainer));
     REL_TRY(weights_draw(trainer));
     REL_TRY(precision_settle(&trainer->session, request->resume ? request->out : NULL));

@@ -25,6 +25,10 @@ augment: true
 select: val
 drop_last: true
 mask: mean
+fusion: concat
+encoders:
+  audio:
+    kind: auto
 inputs:
   visual:
     flip: 0.5

@@ -22,7 +22,7 @@ run() {
  "diagnoses": [$([ "$2" = relearn ] && diagnosis 2)],
  "timing": {"seconds": 12.5, "peak_rss_kib": 1024, "threads": 1}}
 EOF
-    printf 'method: %s\nseed: %s\nepochs: 3\ndata: /nowhere.sqlite\n' "$2" "$3" >"$1/config.yaml"
+    printf 'method: %s\nseed: %s\nepochs: 3\nfusion: concat\nencoders:\n  audio:\n    kind: auto\ndata: /nowhere.sqlite\n' "$2" "$3" >"$1/config.yaml"
     [ "$modalities" = audio,visual ] || printf 'modalities: [%s]\n' "$modalities" >>"$1/config.yaml"
     {
         echo '{"event":"start","method":"'"$2"'","seed":0}'

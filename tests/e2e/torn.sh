@@ -124,6 +124,36 @@ killed() {
 check "half a line and half an event behind the last checkpoint of a run that goes on" killed
 check "a torn line of the log" eval 'cp -r run log && printf "{\"event\"" >>log/log.jsonl && fails 1 "log/log.jsonl:[0-9]+: a damaged line" inspect log --verify --quiet'
 
+# --- the configuration ---
+configuration() { # WHAT PATTERN RESUME: what is done to config.yaml, and what each command must say of it, with the way out
+    local pattern=$2 what
+    rm -rf torn && cp -r run torn
+    eval "${1}torn/config.yaml"
+    for what in "inspect torn --verify" "evaluate torn" "diagnose torn" "predict torn" "predict torn --audio media/audio/test_00001.wav" \
+        "export torn --to torn.pth" "report torn --out torn.html" "compare torn" "${train[*]} --out torn --resume"; do
+        [ "$3" = resume ] || case $what in train*) continue ;; esac
+        # shellcheck disable=SC2086 # words
+        if ! fails 1 "torn/config.yaml.*$pattern.*\(restore it from a copy; or remove it, and train with --resume" $what || [ "$(wc -l <err)" -ne 1 ]; then
+            echo "  $what"
+            return 1
+        fi
+    done
+    relearn runs torn && prints "torn/config.yaml.*$pattern"
+}
+check "a run's config.yaml is empty: every command says so" configuration "truncate -s 0 " "is empty" resume
+check "cut off in a line" configuration "truncate -s -1 " "is cut off" resume
+check "cut off in a word" configuration "truncate -s 300 " "it is damaged" resume
+check "cut off behind a line" configuration "sed -i '/^fusion/,\$d' " "is damaged: it has no fusion" resume
+check "zeros" configuration "dd if=/dev/zero bs=100 count=1 conv=notrunc status=none of=" "it is damaged" resume
+check "text that is no YAML" configuration "sed -i '3s/.*/a: [/' " ":[0-9]*: .*it is damaged" resume
+check "it is missing" configuration "rm " "is missing" ""
+rewritten() {
+    rm -f torn/summary.json
+    relearn "${train[@]}" --out torn --resume
+    [ "$code" -eq 0 ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "warning: torn/config.yaml: has gone, and is written again as this command has it" err && same run torn
+}
+check "--resume writes it again, with a warning" rewritten
+
 # --- going on from a damaged checkpoint ---
 last=torn/checkpoint/last.safetensors previous=torn/checkpoint/previous.safetensors best=torn/checkpoint/best.safetensors
 again() { # [RUN]: a fresh copy of the run, as it was before its summary

@@ -97,7 +97,8 @@ def report():
     features = {"v": ("F32", [9, 2], floats(*[i * i % 7 for i in range(18)])),
                 "labels:": ("I32", [9], struct.pack("<9i", *[i % 2 for i in range(9)]))}
     lines = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in log)
-    return (json.dumps(summary) + "\0method: relearn\nseed: 1\nmodalities: [audio, v]\n\0" + lines + "\0").encode() \
+    config = "method: relearn\nepochs: 2\nseed: 1\nmodalities: [audio, v]\nfusion: concat\nencoders:\n  v:\n    kind: auto\n"
+    return (json.dumps(summary) + "\0" + config + "\0" + lines + "\0").encode() \
         + safetensors(features, {"epoch": "1", "split": "val"})
 
 

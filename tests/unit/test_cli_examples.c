@@ -68,8 +68,8 @@ static int examples_check(const struct command *command) {
 /* In a folder with the run that examples speak of: which flags `predict` takes follows from it. */
 static void examples_are_accepted(void **state) {
     (void)state;
-    static const char config[] =
-        "encoders:\n  audio:\n    kind: resnet\n  visual:\n    kind: resnet\n";
+    static const char config[] = "method: joint\nepochs: 1\nfusion: concat\nencoders:\n  audio:\n  "
+                                 "  kind: resnet\n  visual:\n    kind: resnet\n";
     assert_int_equal(fs_make_folders(scratch_path("runs/relearn")), REL_OK);
     scratch_write("runs/relearn/config.yaml", config, sizeof config - 1);
     assert_int_equal(chdir(scratch_path("")), 0);

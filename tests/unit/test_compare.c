@@ -12,6 +12,8 @@
 
 #define assert_close(value, expected) assert_true(fabs((value) - (expected)) < 1e-9)
 
+static const char what_all_have[] = "fusion: concat\nencoders:\n  audio:\n    kind: auto\n";
+
 /* Writes NAME/summary.json and NAME/config.yaml; returns the folder's path, rel_free it. */
 static char *write_run(const char *name, const char *summary, const char *config) {
     char *folder = rel_format("%s/%s", scratch_path(""), name);
@@ -35,8 +37,8 @@ static char *write_figures(const char *name, const char *method, int seed, doubl
         "\"diagnoses\": [{\"epoch\": 9, \"modalities\": [{\"name\": \"audio\","
         " \"purity_train\": 0.75, \"purity_val\": 0.5, \"gap\": 0.25, \"alpha\": 0.635}]}]}",
         method, seed, seed, test);
-    char *config = rel_format("method: %s\nseed: %d\nthreads: %d\nbatch: 32\n%s", method, seed,
-                              seed + 1, settings);
+    char *config = rel_format("method: %s\nseed: %d\nthreads: %d\nbatch: 32\n%s%s", method, seed,
+                              seed + 1, settings, what_all_have);
     char *folder = write_run(name, summary, config);
     rel_free(summary);
     rel_free(config);
@@ -162,7 +164,8 @@ static void test_says_when_data_differ(void **state) {
         write_run("d1",
                   "{\"method\": \"relearn\", \"seed\": 0, \"modalities\": [\"audio\"],"
                   "\"data\": {\"fingerprint\": \"other\"}}",
-                  "method: relearn\nseed: 0\n")};
+                  "method: relearn\nseed: 0\nepochs: 1\nfusion: concat\nencoders:\n  audio:\n    "
+                  "kind: auto\n")};
     assert_int_equal(compare_open(&compare, (const char *const *)paths, 2, NULL), REL_OK);
     assert_int_equal(json_array_size(compare.warnings), 1);
     struct rel_text text = {0};
