@@ -4,16 +4,16 @@
 #include <math.h>
 #include <string.h>
 
-enum { SILHOUETTE_SAMPLES = 2000, REPEATS = 5, CLASSES_MAX = 1000000 };
+enum { CLASSES_MAX = 1000000 };
 
 static struct relearn_diagnose_options diagnose_options_default(void) {
-    const struct diagnose_config config = diagnose_config_default();
+    const struct survey_config config = survey_config_default();
     return (struct relearn_diagnose_options){.size = sizeof(struct relearn_diagnose_options),
-                                             .n_init = config.n_init,
-                                             .repeats = REPEATS,
-                                             .lambda = config.lambda,
-                                             .draws = config.draws,
-                                             .silhouette_samples = SILHOUETTE_SAMPLES};
+                                             .n_init = config.diagnose.n_init,
+                                             .repeats = config.repeats,
+                                             .lambda = config.diagnose.lambda,
+                                             .draws = config.diagnose.draws,
+                                             .silhouette_samples = (int)config.silhouette_samples};
 }
 
 void relearn_diagnose_options_init(struct relearn_diagnose_options *options, size_t size) {

@@ -49,6 +49,10 @@ struct rel_option {
     bool required;    /* of command-line flags */
 };
 
+/* A default that stands elsewhere as a number: OPTION_DEFAULT(NAME_OF_A_MACRO). */
+#define OPTION_QUOTED(number)  #number
+#define OPTION_DEFAULT(number) OPTION_QUOTED(number)
+
 enum { SIZE_TEXT_BYTES = 24 };
 /* "1.93 GiB", "27.1 MiB", "270 KiB": three digits, rounded up. */
 void size_text(uint64_t bytes, char text[SIZE_TEXT_BYTES]);

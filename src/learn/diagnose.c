@@ -15,7 +15,8 @@ enum { COLUMNS = 64 }; /* columns scaled together: their limits stay in register
 static const uint32_t draw_epoch = UINT32_MAX;
 
 struct diagnose_config diagnose_config_default(void) {
-    return (struct diagnose_config){.lambda = 3, .n_init = 10, .draws = 5};
+    return (struct diagnose_config){
+        .lambda = DIAGNOSE_LAMBDA, .n_init = DIAGNOSE_N_INIT, .draws = DIAGNOSE_DRAWS};
 }
 
 static void scale_columns(float *features, size_t samples, size_t dims, size_t begin,

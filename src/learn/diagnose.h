@@ -20,7 +20,10 @@ struct diagnose_config {
     struct comm *comm; /* ranks that divide the work, as in kmeans_config; NULL: none */
 };
 
-/* lambda 3, n_init 10, draws 5; classes to be set. */
+/* Defaults of the library and of `relearn diagnose`; classes are to be set. */
+#define DIAGNOSE_LAMBDA 3
+#define DIAGNOSE_N_INIT 10
+#define DIAGNOSE_DRAWS  5
 struct diagnose_config diagnose_config_default(void);
 
 struct diagnose_split {

@@ -8,6 +8,12 @@ const char *const survey_figure_names[SURVEY_FIGURES] = {
 #undef SURVEY_NAME
 };
 
+struct survey_config survey_config_default(void) {
+    return (struct survey_config){.diagnose = diagnose_config_default(),
+                                  .repeats = SURVEY_REPEATS,
+                                  .silhouette_samples = SURVEY_SILHOUETTE_SAMPLES};
+}
+
 static void figures_take(double *figures, const struct diagnosis *diagnosis,
                          const struct diagnosis_details *details) {
     figures[SURVEY_PURITY_TRAIN] = diagnosis->purity_train;

@@ -52,6 +52,9 @@ struct survey_config {
     int repeats;
     size_t silhouette_samples; /* drawn for it; 0: all */
 };
+#define SURVEY_REPEATS            5
+#define SURVEY_SILHOUETTE_SAMPLES 2000
+struct survey_config survey_config_default(void);
 
 /* Diagnoses every modality `repeats` times into surveys [count], and reports progress. Errors as
  * diagnose_features, after the modality's name where there are several; ERR_USAGE when repeats < 1.

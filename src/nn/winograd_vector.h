@@ -11,10 +11,8 @@
 #if defined(__AVX512F__)
 /* ROWS x 2 sums and two weights leave room for a broadcast in 32 registers. */
 enum { BLOCK = 16, ROWS = 14, GRADIENT_ROWS = 8 };
-#elif defined(__AVX2__)
+#else
 enum { BLOCK = 8, ROWS = 6, GRADIENT_ROWS = 4 };
-#else /* a block takes two of 16 registers */
-enum { BLOCK = 8, ROWS = 2, GRADIENT_ROWS = 2 };
 #endif
 
 typedef float vec __attribute__((vector_size(BLOCK * 4), may_alias));
