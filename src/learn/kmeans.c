@@ -6,7 +6,8 @@
 #include <string.h>
 
 struct kmeans_config kmeans_config_default(void) {
-    return (struct kmeans_config){.n_init = 10, .max_iterations = 300, .tolerance = 1e-4};
+    return (struct kmeans_config){
+        .n_init = 10, .max_iterations = 300, .tolerance = 1e-4, .share_from = KMEANS_SHARE_FROM};
 }
 
 void kmeans_pack_center(struct kmeans_state *state, size_t index, const float *center, size_t step,
@@ -280,22 +281,30 @@ static rel_status count_distinct(struct kmeans_result *result, size_t samples, s
     return REL_OK;
 }
 
-rel_status kmeans_fit(const float *features, size_t samples, size_t dims,
+static rel_status result_allocate(struct kmeans_result *result, size_t samples, size_t values) {
+    result->labels = rel_alloc(samples, sizeof(int32_t));
+    result->centers = rel_alloc(values, sizeof(float));
+    return result->labels && result->centers ? REL_OK : REL_ERR_MEMORY;
+}
+
+static int restarts_of(const struct kmeans_config *config) {
+    return config->initial_centers ? 1 : config->n_init;
+}
+
+/* Of them, those that go through the data together. */
+static int lockstep_of(const struct kmeans_config *config) {
+    int restarts = restarts_of(config);
+    return restarts < KMEANS_LOCKSTEP ? restarts : KMEANS_LOCKSTEP;
+}
+
+static rel_status fit(const float *features, size_t samples, size_t dims,
                       const struct kmeans_config *config, struct kmeans_result *result) {
-    *result = (struct kmeans_result){0};
-    REL_TRY(check_config(config, samples, dims));
-    int restarts = config->initial_centers ? 1 : config->n_init;
-    int batch = restarts < KMEANS_LOCKSTEP ? restarts : KMEANS_LOCKSTEP;
+    int restarts = restarts_of(config), batch = lockstep_of(config);
     bool found = false;
     struct kmeans_state state = {0};
     rel_status status;
     REL_TRY_CLEANUP(state_init(&state, features, samples, dims, config, batch));
-    result->labels = rel_alloc(samples, sizeof(int32_t));
-    result->centers = rel_alloc(state.clusters * dims, sizeof(float));
-    if (!result->labels || !result->centers) {
-        status = REL_ERR_MEMORY;
-        goto cleanup;
-    }
+    REL_TRY_CLEANUP(result_allocate(result, samples, state.clusters * dims));
     for (int first = 0; first < restarts; first += batch) {
         state.restart_count = restarts - first < batch ? restarts - first : batch;
         for (int r = 0; r < state.restart_count; r++) restart_reset(&state.restarts[r], &state);
@@ -311,6 +320,55 @@ cleanup:
     state_release(&state);
     if (status != REL_OK) kmeans_result_release(result);
     return status;
+}
+
+/* Rank 0 does it, and all get its result, or its error. */
+static rel_status fit_at_root(const float *features, size_t samples, size_t dims,
+                              const struct kmeans_config *config, struct kmeans_result *result) {
+    struct {
+        struct rel_error error;
+        double inertia;
+        int iterations, distinct_clusters;
+    } told = {0};
+    struct comm *comm = config->comm;
+    struct kmeans_config alone = *config;
+    size_t values = (size_t)config->clusters * dims;
+    alone.comm = NULL;
+    rel_status status = comm_is_root(comm) ? fit(features, samples, dims, &alone, result)
+                                           : result_allocate(result, samples, values);
+    if (comm_is_root(comm)) {
+        rel_error_save(&told.error, status);
+        told.inertia = result->inertia;
+        told.iterations = result->iterations;
+        told.distinct_clusters = result->distinct_clusters;
+    }
+    if (comm_is_root(comm) || status == REL_OK)
+        status = comm_broadcast(comm, &told, sizeof told, 0);
+    if (status == REL_OK) status = rel_error_restore(&told.error);
+    bool interrupted = interrupt_requested();
+    if (status == REL_OK) status = comm_any(comm, &interrupted);
+    if (status == REL_OK && interrupted)
+        status = rel_fail(REL_ERR_INTERRUPTED, "k-means: interrupted");
+    if (status == REL_OK)
+        status = comm_broadcast(comm, result->labels, samples * sizeof *result->labels, 0);
+    if (status == REL_OK)
+        status = comm_broadcast(comm, result->centers, values * sizeof *result->centers, 0);
+    result->inertia = told.inertia;
+    result->iterations = told.iterations;
+    result->distinct_clusters = told.distinct_clusters;
+    if (status != REL_OK) kmeans_result_release(result);
+    return status;
+}
+
+rel_status kmeans_fit(const float *features, size_t samples, size_t dims,
+                      const struct kmeans_config *config, struct kmeans_result *result) {
+    *result = (struct kmeans_result){0};
+    REL_TRY(check_config(config, samples, dims));
+    double products =
+        (double)samples * (double)dims * (double)config->clusters * (double)lockstep_of(config);
+    bool small = config->comm && comm_size(config->comm) > 1 && products < config->share_from;
+    return small ? fit_at_root(features, samples, dims, config, result)
+                 : fit(features, samples, dims, config, result);
 }
 
 void kmeans_result_release(struct kmeans_result *result) {

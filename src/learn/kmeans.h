@@ -20,6 +20,9 @@ struct kmeans_config {
     const float *initial_centers; /* [clusters][dims], or NULL: greedy k-means++ */
     int threads;                  /* 0: every CPU that this process may use */
     struct comm *comm; /* ranks that divide the work, all with the same features; NULL: none */
+    /* Products (samples x dims x clusters x restarts at a time) of one pass from which on they do;
+     * what is smaller rank 0 computes for all, sooner than messages would travel. */
+    double share_from;
 };
 
 struct kmeans_result {
@@ -30,7 +33,9 @@ struct kmeans_result {
     int distinct_clusters; /* less than `clusters` when there are fewer distinct samples */
 };
 
-/* clusters 0 (to be set), n_init 10, 300 iterations, tolerance 1e-4. */
+/* clusters 0 (to be set), n_init 10, 300 iterations, tolerance 1e-4, share_from KMEANS_SHARE_FROM.
+ */
+enum { KMEANS_SHARE_FROM = 10000000 }; /* docs/scaling.md has the measurements */
 struct kmeans_config kmeans_config_default(void);
 
 /* Clusters features [samples][dims]. The result does not depend on the number of threads, nor on

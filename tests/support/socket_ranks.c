@@ -1,5 +1,7 @@
 #include "support/socket_ranks.h"
 
+#include "comm/engine.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -47,6 +49,7 @@ struct ranks {
     struct peer peers[SOCKET_RANKS_MAX];
     double departs; /* when what was sent so far has left */
     volatile int *abort_code;
+    uint64_t sent[COMM_CHANNELS];
 };
 static struct ranks here;
 
@@ -172,6 +175,7 @@ static const char *ranks_send(void *state, int peer, int channel, const void *by
     (void)state;
     struct node *node = node_make(channel, bytes, size);
     double now = clock_seconds();
+    here.sent[channel]++;
     if (here.departs < now) here.departs = now;
     if (here.config.bytes_per_second > 0)
         here.departs += (double)size / here.config.bytes_per_second;
@@ -293,6 +297,12 @@ static const struct comm_transport socket_transport = {
     .leave = ranks_leave,
     .abort = ranks_abort,
 };
+
+uint64_t socket_ranks_sent(void) {
+    uint64_t sent = 0;
+    for (int c = 0; c < CHANNEL_PULSE; c++) sent += here.sent[c];
+    return sent;
+}
 
 /* --- processes --- */
 

@@ -21,4 +21,7 @@ struct socket_ranks_config {
 int socket_ranks_run(int ranks, const struct socket_ranks_config *config,
                      int (*body)(struct comm *comm, void *context), void *context, int *codes);
 
+/* In a rank: messages that it has sent so far, signs of life left out. */
+uint64_t socket_ranks_sent(void);
+
 #endif

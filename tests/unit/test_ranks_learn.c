@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <math.h>
 #include <string.h>
 
 enum { SAMPLES = 700, DIMS = 170, CLUSTERS = 9, VALIDATION = 130 };
@@ -43,8 +44,13 @@ struct clustering {
     const float *data;
     size_t samples, dims;
     struct kmeans_config config;
-    int distinct; /* expected */
+    int distinct;                                                /* expected */
+    enum { ANY_MESSAGES, FEW_MESSAGES, MANY_MESSAGES } messages; /* each rank is to send */
 };
+
+/* As many as a rank may send to tell all of one result: its error and figures, labels and centres,
+ * each down a tree, and whether anybody was interrupted. */
+enum { FEW = 4 * 4 };
 
 static bool same_result(const struct clustering *clustering, const struct kmeans_result *a,
                         const struct kmeans_result *b) {
@@ -60,17 +66,19 @@ static int cluster_as_rank(struct comm *comm, void *context) {
     const struct clustering *clustering = context;
     struct kmeans_config config = clustering->config;
     struct kmeans_result alone = {0}, shared = {0};
-    uint64_t before = comm_sent(comm);
     config.threads = 1;
     rel_status status =
         kmeans_fit(clustering->data, clustering->samples, clustering->dims, &config, &alone);
     config.comm = comm;
     config.threads = 1 + comm->rank % 2;
+    uint64_t before = socket_ranks_sent();
     if (status == REL_OK)
         status =
             kmeans_fit(clustering->data, clustering->samples, clustering->dims, &config, &shared);
-    bool good =
-        status == REL_OK && same_result(clustering, &alone, &shared) && comm_sent(comm) > before;
+    uint64_t sent = socket_ranks_sent() - before;
+    bool good = status == REL_OK && same_result(clustering, &alone, &shared) && sent > 0 &&
+                (clustering->messages == ANY_MESSAGES ||
+                 (sent <= FEW) == (clustering->messages == FEW_MESSAGES));
     kmeans_result_release(&alone);
     kmeans_result_release(&shared);
     return good ? 0 : 1;
@@ -86,16 +94,55 @@ static struct kmeans_config config_of(int n_init) {
     struct kmeans_config config = kmeans_config_default();
     config.clusters = CLUSTERS;
     config.n_init = n_init;
+    config.share_from = 0;
     return config;
 }
 
 static void clusters_are_those_of_one_rank(void **state) {
     struct features *features = *state;
-    check_clustering((struct clustering){features->train, SAMPLES, DIMS, config_of(3), CLUSTERS});
+    check_clustering(
+        (struct clustering){features->train, SAMPLES, DIMS, config_of(3), CLUSTERS, ANY_MESSAGES});
     /* restarts in two batches */
-    check_clustering((struct clustering){features->train, 200, 40, config_of(20), CLUSTERS});
+    check_clustering(
+        (struct clustering){features->train, 200, 40, config_of(20), CLUSTERS, ANY_MESSAGES});
     /* of one tile of samples and one chunk of columns most ranks get nothing */
-    check_clustering((struct clustering){features->train, 40, 7, config_of(3), CLUSTERS});
+    check_clustering(
+        (struct clustering){features->train, 40, 7, config_of(3), CLUSTERS, ANY_MESSAGES});
+}
+
+/* Just below where sharing begins, and there: a pass of 200 x 40 x 9 x 3 products. */
+static void small_ones_are_rank_0s(void **state) {
+    struct features *features = *state;
+    struct clustering clustering = {features->train, 200, 40, config_of(3), CLUSTERS, FEW_MESSAGES};
+    clustering.config.share_from = 200 * 40 * 9 * 3 + 1;
+    check_clustering(clustering);
+    clustering.config.share_from--;
+    clustering.messages = MANY_MESSAGES;
+    check_clustering(clustering);
+    assert_true(kmeans_config_default().share_from == KMEANS_SHARE_FROM);
+}
+
+/* What rank 0 finds wrong, all say. */
+static int fail_as_rank(struct comm *comm, void *context) {
+    const struct clustering *clustering = context;
+    struct kmeans_config config = clustering->config;
+    struct kmeans_result result;
+    config.comm = comm;
+    rel_status status =
+        kmeans_fit(clustering->data, clustering->samples, clustering->dims, &config, &result);
+    return status == REL_ERR_NUMERIC && !result.labels && strstr(rel_error_message(), "sample 3,")
+               ? 0
+               : 1;
+}
+
+static void an_error_is_that_of_all(void **state) {
+    struct features *features = *state;
+    struct clustering clustering = {features->train, 20, 4, config_of(1), CLUSTERS, FEW_MESSAGES};
+    float kept = features->train[13];
+    features->train[13] = (float)INFINITY;
+    clustering.config.share_from = KMEANS_SHARE_FROM;
+    assert_int_equal(socket_ranks_run(3, NULL, fail_as_rank, &clustering, NULL), 0);
+    features->train[13] = kept;
 }
 
 static void empty_clusters_are_filled_alike(void **state) {
@@ -103,13 +150,14 @@ static void empty_clusters_are_filled_alike(void **state) {
     struct kmeans_config config = config_of(1);
     for (int j = 0; j < 2 * DIMS; j++) features->centers[j] = 1e3F; /* two that no sample is near */
     config.initial_centers = features->centers;
-    check_clustering((struct clustering){features->train, SAMPLES, DIMS, config, CLUSTERS});
+    check_clustering(
+        (struct clustering){features->train, SAMPLES, DIMS, config, CLUSTERS, ANY_MESSAGES});
     /* and where there is nothing to fill them with */
     float *copies = rel_alloc(SAMPLES, DIMS * sizeof *copies);
     assert_non_null(copies);
     for (size_t i = 0; i < SAMPLES; i++)
         memcpy(copies + i * DIMS, features->train + i % 4 * DIMS, DIMS * sizeof *copies);
-    check_clustering((struct clustering){copies, SAMPLES, DIMS, config_of(3), 4});
+    check_clustering((struct clustering){copies, SAMPLES, DIMS, config_of(3), 4, ANY_MESSAGES});
     rel_free(copies);
 }
 
@@ -130,8 +178,12 @@ static void one_interrupted_rank_stops_all(void **state) {
     struct features *features = *state;
     struct kmeans_config given = config_of(1);
     given.initial_centers = features->centers; /* no seeding, which asks too */
-    struct clustering seeded = {features->train, SAMPLES, DIMS, config_of(3), CLUSTERS};
-    struct clustering placed = {features->train, SAMPLES, DIMS, given, CLUSTERS};
+    struct clustering seeded = {features->train, SAMPLES,  DIMS,
+                                config_of(3),    CLUSTERS, ANY_MESSAGES};
+    struct clustering placed = {features->train, SAMPLES, DIMS, given, CLUSTERS, ANY_MESSAGES};
+    assert_int_equal(socket_ranks_run(3, NULL, interrupt_one, &seeded, NULL), 0);
+    assert_int_equal(socket_ranks_run(3, NULL, interrupt_one, &placed, NULL), 0);
+    seeded.config.share_from = placed.config.share_from = 1e12; /* rank 0 alone computes */
     assert_int_equal(socket_ranks_run(3, NULL, interrupt_one, &seeded, NULL), 0);
     assert_int_equal(socket_ranks_run(3, NULL, interrupt_one, &placed, NULL), 0);
 }
@@ -175,6 +227,8 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clusters_are_those_of_one_rank),
+        cmocka_unit_test(small_ones_are_rank_0s),
+        cmocka_unit_test(an_error_is_that_of_all),
         cmocka_unit_test(empty_clusters_are_filled_alike),
         cmocka_unit_test(one_interrupted_rank_stops_all),
         cmocka_unit_test(diagnosis_is_that_of_one_rank),
