@@ -4,8 +4,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BULK_CHUNK = 1 << 20, BULK_SLOTS = 8, PROMPT_CHUNK = 256 << 10, PROMPT_SLOTS = 2 };
-enum { EAGER_POLLS = 200, NAP_NANOSECONDS = 50000 };
+/* Bytes of the long sums: of a message, where that makes no larger chunk than the next; of all that
+ * is under way; of that when short sums must not wait for it. */
+enum {
+    BULK_MESSAGE = 128 << 10,
+    BULK_CHUNK = 1 << 20,
+    BULK_BYTES = 8 << 20,
+    SHORT_BYTES = 1 << 20
+};
+enum { PROMPT_CHUNK = 256 << 10, PROMPT_SLOTS = 2 };
+/* Seconds for which who waits only lets others go first, before it naps: more than a message takes
+ * between machines, since a nap of 50 us takes 110. */
+static const double eager = 5e-4;
+enum { NAP_NANOSECONDS = 50000 };
 
 /* --- failure --- */
 
@@ -96,7 +107,7 @@ static void all_progress(struct comm_engine *engine) {
 rel_status comm_wait_until(struct comm_engine *engine,
                            bool (*done)(struct comm_engine *engine, void *context), void *context) {
     double began = clock_seconds();
-    for (int polls = 0;; polls++) {
+    for (;;) {
         pthread_mutex_lock(&engine->lock);
         all_progress(engine);
         bool finished = !engine->failed && done(engine, context);
@@ -105,7 +116,7 @@ rel_status comm_wait_until(struct comm_engine *engine,
         if (engine->failed) return failure_return(engine);
         if (finished) break;
         /* Others may want the CPU, the rank that is waited for first of all. */
-        if (polls < EAGER_POLLS)
+        if (clock_seconds() - began < eager)
             sched_yield();
         else
             nanosleep(&(struct timespec){.tv_nsec = NAP_NANOSECONDS}, NULL);
@@ -122,6 +133,16 @@ rel_status comm_progress(struct comm *comm) {
     if (!lane_is_idle(&engine->lanes[LANE_BULK])) all_progress(engine);
     pthread_mutex_unlock(&engine->lock);
     return engine->failed ? failure_return(engine) : REL_OK;
+}
+
+void comm_keep_short(struct comm *comm, bool on) {
+    struct comm_engine *engine = comm->engine;
+    if (!engine) return;
+    struct lane *bulk = &engine->lanes[LANE_BULK];
+    int few = (int)(SHORT_BYTES / bulk->chunk_bytes);
+    pthread_mutex_lock(&engine->lock);
+    bulk->slots_most = on ? (few > 2 ? few : 2) : bulk->slots_used;
+    pthread_mutex_unlock(&engine->lock);
 }
 
 /* --- who is who --- */
@@ -195,8 +216,10 @@ static rel_status engine_make(struct comm_engine *engine) {
     engine->messages = rel_alloc(2 * (size_t)engine->size, sizeof *engine->messages);
     engine->pending = rel_alloc(2 * (size_t)engine->size, sizeof *engine->pending);
     if (!engine->messages || !engine->pending) return REL_ERR_MEMORY;
-    REL_TRY(lane_init(&engine->lanes[LANE_BULK], engine->size, CHANNEL_BULK_REDUCE, BULK_CHUNK,
-                      BULK_SLOTS));
+    size_t ranks = (size_t)engine->size,
+           chunk = ranks < BULK_CHUNK / BULK_MESSAGE ? ranks * BULK_MESSAGE : BULK_CHUNK;
+    REL_TRY(lane_init(&engine->lanes[LANE_BULK], engine->size, CHANNEL_BULK_REDUCE, chunk,
+                      (int)(BULK_BYTES / chunk)));
     REL_TRY(lane_init(&engine->lanes[LANE_PROMPT], engine->size, CHANNEL_PROMPT_REDUCE,
                       PROMPT_CHUNK, PROMPT_SLOTS));
     return pulse_start(engine);

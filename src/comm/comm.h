@@ -115,6 +115,10 @@ rel_status comm_sum_start(struct comm *comm, float *values, size_t count);
 /* Moves on what has begun, without waiting; to be called every few milliseconds. Cheap when nothing
  * is under way. */
 rel_status comm_progress(struct comm *comm);
+/* Whether little of such sums is under way at a time, so that other collectives, which overtake
+ * only what has not been sent, come soon: for work that waits for many. This rank's matter alone.
+ */
+void comm_keep_short(struct comm *comm, bool on);
 /* Until all that has begun is done. */
 rel_status comm_sum_wait(struct comm *comm);
 

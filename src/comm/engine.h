@@ -20,7 +20,7 @@ enum comm_channel {
 /* --- sums (sum.c) --- */
 
 enum comm_element { ELEMENT_FLOAT, ELEMENT_DOUBLE };
-enum { LANE_SLOTS_MAX = 8 };
+enum { LANE_SLOTS_MAX = 32 };
 
 struct lane_sum {
     char *values;
@@ -41,8 +41,8 @@ struct lane_slot {
 struct lane {
     enum comm_channel reduce, gather;
     size_t chunk_bytes, slice_max;
-    int slots_used;
-    const char **parts; // [size] where the values of a slice lie
+    int slots_used, slots_most; /* there are; may be under way */
+    const char **parts;         // [size] where the values of a slice lie
     struct lane_sum sums[COMM_SUMS_MAX];
     uint64_t sums_put, sums_cut; /* begun; cut into chunks to the end */
     size_t cut;                  /* elements of the sum being cut that are in chunks */

@@ -32,8 +32,11 @@ static char *slice_of(const struct lane_sum *part, int size, int r, size_t *byte
 
 rel_status lane_init(struct lane *lane, int size, enum comm_channel reduce, size_t chunk_bytes,
                      int slots) {
-    *lane = (struct lane){
-        .reduce = reduce, .gather = reduce + 1, .chunk_bytes = chunk_bytes, .slots_used = slots};
+    *lane = (struct lane){.reduce = reduce,
+                          .gather = reduce + 1,
+                          .chunk_bytes = chunk_bytes,
+                          .slots_used = slots,
+                          .slots_most = slots};
     lane->slice_max = slice_length(chunk_bytes / sizeof(float), size) * sizeof(double);
     lane->parts = rel_alloc((size_t)size, sizeof *lane->parts);
     if (!lane->parts) return REL_ERR_MEMORY;
@@ -201,7 +204,7 @@ void lane_progress(struct comm_engine *engine, struct lane *lane) {
     while (lane->done < lane->started && slot_at(lane, lane->done)->state == SLOT_DONE)
         lane->done++;
     struct lane_sum part;
-    while (lane->started - lane->done < (uint64_t)lane->slots_used && chunk_next(lane, &part)) {
+    while (lane->started - lane->done < (uint64_t)lane->slots_most && chunk_next(lane, &part)) {
         struct lane_slot *slot = slot_at(lane, lane->started++);
         slot->part = part;
         if (!chunk_reduce(engine, lane, slot)) return;

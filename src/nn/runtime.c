@@ -17,6 +17,8 @@ void nn_runtime_set_precision(struct nn_runtime *runtime, enum nn_precision prec
 
 void nn_runtime_synchronize(struct nn_runtime *runtime, struct comm *ranks) {
     runtime->ranks = ranks && comm_size(ranks) > 1 ? ranks : NULL;
+    /* Its sums are waited for while those of the gradients travel. */
+    if (ranks) comm_keep_short(ranks, true);
 }
 
 int nn_runtime_threads(const struct nn_runtime *runtime) { return runtime->threads; }

@@ -234,6 +234,41 @@ static void a_slow_connection_is_slow(void **state) {
     assert_int_equal(socket_ranks_run(2, &slow, slow_sum, &least, NULL), 0);
 }
 
+/* Seconds that 20 short sums wait while a long one travels. */
+static rel_status short_sums(struct comm *comm, bool keep_short, float *values, size_t count,
+                             double *waited) {
+    comm_keep_short(comm, keep_short);
+    REL_TRY(comm_barrier(comm));
+    REL_TRY(comm_sum_start(comm, values, count));
+    *waited = 0;
+    for (int i = 0; i < 20; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        double one = 1, before = comm_waited(comm);
+        REL_TRY(comm_sum_doubles(comm, &one, 1));
+        *waited += comm_waited(comm) - before;
+    }
+    return comm_sum_wait(comm);
+}
+
+static int short_sums_wait_less(struct comm *comm, void *context) {
+    enum { COUNT = 6 << 20 /* floats, 24 MiB */ };
+    (void)context;
+    double long_wait, short_wait;
+    float *values = rel_alloc(COUNT, sizeof *values);
+    CHECK(values);
+    OK(short_sums(comm, false, values, COUNT, &long_wait));
+    OK(short_sums(comm, true, values, COUNT, &short_wait));
+    CHECK(short_wait < 0.7 * long_wait);
+    rel_free(values);
+    return 0;
+}
+
+static void short_sums_overtake_sooner_when_told(void **state) {
+    (void)state;
+    const struct socket_ranks_config slow = {.bytes_per_second = 100e6};
+    assert_int_equal(socket_ranks_run(2, &slow, short_sums_wait_less, NULL, NULL), 0);
+}
+
 /* --- failure --- */
 
 /* Many chunks, of which only the first few could be under way if nobody looked. */
@@ -451,6 +486,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(alone_keeps_the_bits),
         cmocka_unit_test(collectives_of_ranks),
         cmocka_unit_test(a_slow_connection_is_slow),
+        cmocka_unit_test(short_sums_overtake_sooner_when_told),
         cmocka_unit_test(sums_move_on_while_the_caller_computes),
         cmocka_unit_test(a_dead_rank_ends_all),
         cmocka_unit_test(a_stopped_rank_ends_all),
