@@ -1,14 +1,16 @@
 /* Training steps of the two-tower ResNet-18 by several ranks, driven by bench/run scale.
  * bench/ranks [--ranks 2] [--megabits 0] [--microseconds 0] [--batch 16] [--threads 1] [--steps 2]
- *             [--rounds 3] [--sync 0] [--kmeans 0]
+ *             [--rounds 3] [--sync 0]
  *   --ranks N        processes of this machine, joined by sockets as slow as --megabits (that a
  * rank sends in a second; 0: no limit) and --microseconds (that a message takes) say; 0: those that
  * mpirun started
  *   --batch, --threads  of a rank
  *   --sync 1         with batch norm over all ranks
- * A round does --steps steps in each of three ways: computing without exchanging gradients,
- * exchanging them without computing, and as the trainer does it. Rank 0 prints seconds of a step,
- * for every round, and the last loss of its part of the batch. */
+ * Every rank has samples of its own: together they have those that one rank with the whole batch
+ * has. The first steps are the trainer's, and their losses, means over all samples, are printed:
+ * one rank's with --sync 1. Then a round does --steps steps in each of three ways: computing
+ * without exchanging gradients, exchanging them without computing, and as the trainer does it. Rank
+ * 0 prints seconds of a step, for every round. */
 #include "comm/comm.h"
 #include "support/socket_ranks.h"
 #include "support/towers.h"
@@ -25,8 +27,10 @@ struct options {
 struct rank {
     struct towers towers;
     struct comm *comm;
-    double loss;
+    double loss; /* of the last step, this rank's samples */
 };
+
+enum { CHECKED_STEPS = 4 };
 
 enum { WAY_COMPUTE, WAY_EXCHANGE, WAY_STEP, WAYS };
 static const char *const way_names[WAYS] = {"compute", "exchange", "step"};
@@ -81,6 +85,17 @@ static rel_status print_line(const json_t *account) {
     return status;
 }
 
+/* Losses of the first steps, before anything sets the ranks' weights apart. */
+static rel_status losses_take(struct rank *rank, json_t *losses) {
+    for (int i = 0; i < CHECKED_STEPS; i++) {
+        REL_TRY(one(rank, WAY_STEP));
+        double sum = rank->loss;
+        REL_TRY(comm_sum_doubles(rank->comm, &sum, 1));
+        json_array_append_new(losses, json_number(sum / comm_size(rank->comm)));
+    }
+    return REL_OK;
+}
+
 /* Seconds of CPU that all ranks have used so far, setting up included. */
 static rel_status cpu_seconds(struct comm *comm, double *seconds) {
     struct rusage usage;
@@ -93,6 +108,9 @@ static rel_status cpu_seconds(struct comm *comm, double *seconds) {
 static rel_status rounds_run(struct rank *rank, const struct options *options) {
     json_t *account = account_make(rank, options), *discarded = account_make(rank, options);
     rel_status status = account && discarded ? REL_OK : REL_ERR_MEMORY;
+    json_t *losses = json_array();
+    json_object_set_new(account, "losses", losses);
+    if (status == REL_OK) status = losses_take(rank, losses);
     for (int way = 0; status == REL_OK && way < WAYS; way++)
         status = measure(rank, way, 1, discarded);
     uint64_t sent = comm_sent(rank->comm);
@@ -103,7 +121,6 @@ static rel_status rounds_run(struct rank *rank, const struct options *options) {
     double used = 0;
     if (status == REL_OK) status = cpu_seconds(rank->comm, &used);
     json_object_set_new(account, "cpu_seconds", json_real(used));
-    json_object_set_new(account, "loss", json_number(rank->loss));
     json_object_set_new(account, "sent_bytes",
                         json_integer((json_int_t)sent / 2 / options->rounds / options->steps));
     if (status == REL_OK && comm_is_root(rank->comm)) status = print_line(account);
@@ -118,6 +135,7 @@ static int rank_run(struct comm *comm, void *context) {
     rel_status status =
         towers_init(&rank.towers, NN_TRAINING, options->batch, options->threads, "f32");
     if (status != REL_OK) return worker_finish(status);
+    towers_take_samples(&rank.towers, (size_t)comm->rank * (size_t)options->batch);
     if (options->sync) nn_runtime_synchronize(rank.towers.runtime, comm);
     status = rounds_run(&rank, options);
     towers_release(&rank.towers);

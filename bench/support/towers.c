@@ -44,19 +44,26 @@ static void fill_arena(struct param_arena *arena) {
     param_arena_changed(arena);
 }
 
-static rel_status fill_inputs(struct towers *towers) {
+static rel_status make_inputs(struct towers *towers) {
     size_t batch = (size_t)towers->batch;
     for (int m = 0; m < TOWERS; m++) {
-        size_t count = batch * model_input_count(&tower_inputs[m]);
-        towers->inputs[m] = rel_alloc(count, sizeof(float));
+        towers->inputs[m] = rel_alloc(batch * model_input_count(&tower_inputs[m]), sizeof(float));
         if (!towers->inputs[m]) return REL_ERR_MEMORY;
-        hash_fill(input_names[m], towers->inputs[m], count, 1, 0);
     }
     towers->labels = rel_alloc(batch, sizeof *towers->labels);
     if (!towers->labels) return REL_ERR_MEMORY;
-    for (size_t i = 0; i < batch; i++)
-        towers->labels[i] = (int32_t)(hash_bits("labels", i) % TOWERS_CLASSES);
+    towers_take_samples(towers, 0);
     return REL_OK;
+}
+
+void towers_take_samples(struct towers *towers, size_t first) {
+    size_t batch = (size_t)towers->batch;
+    for (int m = 0; m < TOWERS; m++) {
+        size_t values = model_input_count(&tower_inputs[m]);
+        hash_fill_from(input_names[m], first * values, towers->inputs[m], batch * values, 1, 0);
+    }
+    for (size_t i = 0; i < batch; i++)
+        towers->labels[i] = (int32_t)(hash_bits("labels", first + i) % TOWERS_CLASSES);
 }
 
 rel_status towers_init(struct towers *towers, enum nn_mode mode, int batch, int threads,
@@ -90,7 +97,7 @@ rel_status towers_init(struct towers *towers, enum nn_mode mode, int batch, int 
         fill_arena(&towers->model.buffers[m]);
     }
     fill_arena(&towers->model.head);
-    REL_TRY_CLEANUP(fill_inputs(towers));
+    REL_TRY_CLEANUP(make_inputs(towers));
     status = model_plan_get(&towers->model, mode, batch, &towers->plan);
 cleanup:
     if (status != REL_OK) towers_release(towers);

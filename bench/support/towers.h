@@ -20,6 +20,8 @@ struct towers {
 /* ERR_UNSUPPORTED for a precision that the engine does not have. */
 rel_status towers_init(struct towers *towers, enum nn_mode mode, int batch, int threads,
                        const char *precision);
+/* Inputs and labels become those of the samples from number `first` on; they are those from 0. */
+void towers_take_samples(struct towers *towers, size_t first);
 rel_status towers_forward(struct towers *towers);
 /* The first `samples` rows of logits as a JSON array of arrays. */
 json_t *towers_logits_json(const struct towers *towers, int samples);

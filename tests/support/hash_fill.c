@@ -20,9 +20,14 @@ uint64_t hash_at(uint64_t name_hash, uint64_t index) {
 uint64_t hash_bits(const char *name, uint64_t index) { return hash_at(hash_name(name), index); }
 
 void hash_fill(const char *name, float *values, size_t count, float scale, float offset) {
+    hash_fill_from(name, 0, values, count, scale, offset);
+}
+
+void hash_fill_from(const char *name, uint64_t first, float *values, size_t count, float scale,
+                    float offset) {
     uint64_t start = hash_name(name);
     for (size_t i = 0; i < count; i++) {
-        float uniform = (float)(int32_t)(hash_at(start, i) >> 40) / 8388608.0F - 1.0F;
+        float uniform = (float)(int32_t)(hash_at(start, first + i) >> 40) / 8388608.0F - 1.0F;
         float scaled = scale * uniform;
         values[i] = offset + scaled;
     }

@@ -14,5 +14,8 @@ uint64_t hash_at(uint64_t name_hash, uint64_t index);
 /* values[i] = offset + scale * u, u uniform in [-1, 1) with 24 bits, from (name, i). Products and
  * sums round to float once each, as NumPy's do. */
 void hash_fill(const char *name, float *values, size_t count, float scale, float offset);
+/* Likewise values[i] from (name, first + i). */
+void hash_fill_from(const char *name, uint64_t first, float *values, size_t count, float scale,
+                    float offset);
 
 #endif
