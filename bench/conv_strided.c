@@ -3,9 +3,10 @@
  *
  *   conv_strided [--json] [LAYER [PASS]]
  *
- * One thread, its CPU time, both in turns. Prints medians of milliseconds, GFLOP/s, their share of
- * what this core's multipliers can do, and the median ratio of a round, which is above 1 where ours
- * is faster. What training does to weights in every step, packing or reordering, is counted. */
+ * One thread, its CPU time, all in turns. Prints medians of milliseconds and GFLOP/s, their share
+ * of what this core's multipliers of f32 can do, and the median ratio of a round, library / ours,
+ * which is above 1 where ours is faster. What training does to weights in every step, packing or
+ * reordering, is counted. */
 #include "nn/convolution.h"
 
 #include <stdio.h>
@@ -29,7 +30,9 @@ static const struct layer {
 };
 static const char *const passes[] = {"forward", "folded", "backward-data", "backward-weights"};
 enum { PASSES = NN_CONV_BACKWARD_WEIGHTS + 1 };
-static const enum nn_conv_kind kinds[2] = {NN_CONV_DIRECT, NN_CONV_TILED};
+enum { KINDS = 3 };
+static const enum nn_conv_kind kinds[KINDS] = {NN_CONV_DIRECT, NN_CONV_TILED, NN_CONV_AMX};
+static const char *const kind_names[KINDS] = {"library", "tiled", "amx"};
 
 static void fail(const char *what) {
     fprintf(stderr, "conv_strided: %s\n", what);
@@ -140,33 +143,37 @@ static double median(double *values) {
 
 static void compare(const struct layer *layer, struct nn_runtime *runtime,
                     const struct nn_conv_task *task, const struct operands *o, double peak,
-                    bool json, double totals[2]) {
+                    bool json, double totals[KINDS]) {
     const struct nn_conv_shape *s = &task->shape;
-    struct trial trials[2] = {{NULL, NULL, NULL, {0}}};
-    double ratios[ROUNDS];
-    for (int k = 0; k < 2; k++) {
+    struct trial trials[KINDS] = {{NULL, NULL, NULL, {0}}};
+    double ratios[KINDS][ROUNDS];
+    for (int k = 0; k < KINDS; k++) {
+        if (!nn_convolution_can(runtime, task, kinds[k])) continue;
         trial_init(&trials[k], runtime, task, kinds[k]);
         run(&trials[k], task, o);
     }
-    for (int i = 0; i < ROUNDS; i++) {
-        for (int k = 0; k < 2; k++) trials[k].seconds[i] = run(&trials[k], task, o);
-        ratios[i] = trials[0].seconds[i] / trials[1].seconds[i];
-    }
-    double times[2] = {median(trials[0].seconds), median(trials[1].seconds)};
+    for (int i = 0; i < ROUNDS; i++)
+        for (int k = 0; k < KINDS; k++) {
+            if (!trials[k].convolution) continue;
+            trials[k].seconds[i] = run(&trials[k], task, o);
+            ratios[k][i] = trials[0].seconds[i] / trials[k].seconds[i];
+        }
     double flops = 2.0 * s->batch * s->in_channels * s->out_channels * s->out_height *
                    s->out_width * s->kernel * s->kernel;
-    printf(json ? "{\"layer\":\"%s\",\"pass\":\"%s\",\"library_ms\":%.3f,\"ours_ms\":%.3f,"
-                  "\"library_gflops\":%.1f,\"ours_gflops\":%.1f,\"library_share\":%.3f,"
-                  "\"ours_share\":%.3f,\"ratio\":%.3f}\n"
-                : "%-14s %-17s %8.2f %8.2f ms  %6.1f %6.1f GF/s  %5.2f %5.2f of peak  %5.2f\n",
-           layer->name, passes[task->pass], 1e3 * times[0], 1e3 * times[1], 1e-9 * flops / times[0],
-           1e-9 * flops / times[1], flops / times[0] / peak, flops / times[1] / peak,
-           median(ratios));
-    fflush(stdout);
-    for (int k = 0; k < 2; k++) {
-        totals[k] += times[k];
+    printf(json ? "{\"layer\":\"%s\",\"pass\":\"%s\"" : "%-14s %-17s", layer->name,
+           passes[task->pass]);
+    for (int k = 0; k < KINDS; k++) {
+        if (!trials[k].convolution) continue;
+        double time = median(trials[k].seconds);
+        printf(json ? ",\"%s\":{\"ms\":%.3f,\"gflops\":%.1f,\"share\":%.3f,\"ratio\":%.3f}"
+                    : "  %s %.2f ms %.1f GF/s %.2f of peak %.2f",
+               kind_names[k], 1e3 * time, 1e-9 * flops / time, flops / time / peak,
+               median(ratios[k]));
+        totals[k] += time;
         trial_release(&trials[k]);
     }
+    printf(json ? "}\n" : "\n");
+    fflush(stdout);
 }
 
 static struct nn_conv_shape shape_of(const struct layer *layer, const struct nn_runtime *runtime) {
@@ -186,7 +193,7 @@ static struct nn_conv_shape shape_of(const struct layer *layer, const struct nn_
 }
 
 static void measure(const struct layer *layer, const char *wanted, struct nn_runtime *runtime,
-                    double peak, bool json, double totals[PASSES][2]) {
+                    double peak, bool json, double totals[PASSES][KINDS]) {
     struct nn_conv_task task = {.shape = shape_of(layer, runtime)};
     const struct nn_conv_shape *s = &task.shape;
     size_t batch = (size_t)s->batch;
@@ -222,14 +229,14 @@ int main(int argc, char **argv) {
     const struct nn_runtime_config config = {.threads = 1, .kernels = NN_KERNELS_FIXED};
     struct nn_runtime *runtime;
     check(nn_runtime_init(&runtime, &config));
-    double totals[PASSES][2] = {{0}}, peak = peak_flops();
+    double totals[PASSES][KINDS] = {{0}}, peak = peak_flops();
     if (!json) printf("peak of this core: %.1f GF/s\n", 1e-9 * peak);
     for (size_t l = 0; l < sizeof layers / sizeof *layers; l++)
         if (!wanted[0] || strcmp(wanted[0], layers[l].name) == 0)
             measure(&layers[l], wanted[1], runtime, peak, json, totals);
     for (int pass = 0; pass < PASSES && !json; pass++)
-        printf("all of a step, %s: library %.0f ms, ours %.0f ms\n", passes[pass],
-               1e3 * totals[pass][0], 1e3 * totals[pass][1]);
+        printf("all of a step, %s: library %.0f ms, tiled %.0f ms, amx %.0f ms\n", passes[pass],
+               1e3 * totals[pass][0], 1e3 * totals[pass][1], 1e3 * totals[pass][2]);
     nn_runtime_release(runtime);
     return 0;
 }

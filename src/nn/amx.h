@@ -1,10 +1,14 @@
-/* Direct convolutions by tiles of bf16 (AMX), of any kernel up to 7, stride and padding: operands
- * rounded to bf16, sums in float. Activations are stored as bf16, blocked (nChw16c), the input of
- * the first convolution plain floats; weights and their gradients are plain floats
- * [out][in][kernel][kernel].
+/* Direct convolutions by tiles of bf16 (AMX), of any kernel up to 7, stride and padding, summed in
+ * float. Activations are stored as bf16 or float, blocked (nChw16c), the input of the first
+ * convolution plain floats; weights and their gradients are plain floats [out][in][kernel][kernel].
  *
- * Rounded to bf16 are weights, a plain input, and what `norm` makes of an input; all else is
- * already. Tiles take denormal numbers for zero, and so does the rounding; a NaN stays a NaN.
+ * Stored as bf16: weights, a plain input, and what `norm` makes of an input are rounded to bf16;
+ * all else is already. Tiles take denormal numbers for zero, and so does the rounding; a NaN stays
+ * a NaN.
+ *
+ * Stored as float: products are those of f32, as every operand is split into three bf16 (split.h),
+ * without loss from 2^-110 (8e-34) on; below, digits under 2^-126 are lost. What is not finite, or
+ * rounds to an infinity as bf16, makes all that it is multiplied with NaN.
  *
  * A plan allocates when it is made; a run allocates nothing. Equal plans give equal bits. */
 #ifndef REL_NN_AMX_H
@@ -16,10 +20,12 @@
 bool amx_supported(const struct nn_conv_shape *shape, enum nn_conv_pass pass);
 
 struct amx_plan;
-/* Fails with REL_ERR_UNSUPPORTED where amx_supported says no. NN_CONV_FOLDED: `to` gets the
- * maximum over `pool`'s windows; its kernel 0: all. */
+/* Fails with REL_ERR_UNSUPPORTED where amx_supported says no. `narrow`: blocked activations and
+ * their gradients are stored as bf16. NN_CONV_FOLDED: `to` gets the maximum over `pool`'s windows;
+ * its kernel 0: all. */
 rel_status amx_plan_create(struct amx_plan **plan, const struct nn_conv_shape *shape,
-                           enum nn_conv_pass pass, const struct nn_pool_shape *pool, int threads);
+                           enum nn_conv_pass pass, const struct nn_pool_shape *pool, bool narrow,
+                           int threads);
 void amx_plan_release(struct amx_plan *plan); /* NULL is fine */
 /* What a run wants as `scratch`, 64-byte aligned; its contents need not survive between runs. */
 size_t amx_scratch_bytes(const struct amx_plan *plan);

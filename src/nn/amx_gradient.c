@@ -15,13 +15,15 @@ struct buffers { /* of a thread */
 
 static struct buffers buffers_of(const struct amx_plan *p, void *memory) {
     struct buffers b = {.cells = memory};
-    b.inputs = b.cells + p->sheet_cells * AMX_CELL;
-    b.gradients = b.inputs + p->sheet_cells * AMX_CELL * (size_t)p->copies;
+    b.inputs = b.cells + amx_piece(p) * (size_t)p->pieces;
+    b.gradients = b.inputs + amx_piece(p) * (size_t)(p->pieces * p->copies);
     return b;
 }
 
+/* From piece to piece of the inputs, which are halves of cells; from half to half. */
+static size_t input_piece(const struct amx_plan *p) { return amx_piece(p) / 2; }
 static size_t half_elements(const struct amx_plan *p) {
-    return (size_t)p->copies * (p->sheet_cells / 2) * AMX_CELL;
+    return (size_t)(p->copies * p->pieces) * input_piece(p);
 }
 
 /* One pair of out blocks of a group. */
@@ -31,8 +33,10 @@ static void load_gradients(const struct run *r, const struct amx_group *group, i
     const struct amx_plan *p = r->plan;
     amx_pack_cells(p, group, &r->gradients, pair, &dense, 0, cells);
     for (int i = 0; i < tiles; i++, cells += (ptrdiff_t)AMX_CELL * AMX_CELL)
-        for (int half = 0; half < 2; half++, to += AMX_TILE)
-            p->kernels->transpose(cells + (ptrdiff_t)half * AMX_BLOCK, to);
+        for (int piece = 0; piece < p->pieces; piece++)
+            for (int half = 0; half < 2; half++, to += AMX_TILE)
+                p->kernels->transpose(
+                    cells + (size_t)piece * amx_piece(p) + (ptrdiff_t)half * AMX_BLOCK, to);
 }
 
 /* One chunk of the input, every sheet as often as taps want it. */
@@ -44,12 +48,15 @@ static void load_inputs(const struct run *r, const struct amx_group *group, int 
         amx_pack_cells(p, group, &r->input, chunk, &p->sheets[sheet], p->extra_rows, cells);
         for (int c = 0; c < p->copies; c++) {
             int odd = p->copy_list[c].odd;
-            bf16 *copy = to + (size_t)c * (p->sheet_cells / 2) * AMX_CELL;
             if (p->copy_list[c].sheet != sheet) continue;
-            for (int half = 0; half < 2; half++)
-                p->kernels->interleave(cells + (ptrdiff_t)odd * AMX_CELL +
-                                           (ptrdiff_t)half * AMX_BLOCK,
-                                       (count - odd) / 2, copy + (size_t)half * half_elements(p));
+            for (int i = 0; i < 2 * p->pieces; i++) {
+                int half = i % 2, piece = i / 2;
+                p->kernels->interleave(cells + (size_t)piece * amx_piece(p) +
+                                           (ptrdiff_t)odd * AMX_CELL + (ptrdiff_t)half * AMX_BLOCK,
+                                       (count - odd) / 2,
+                                       to + (size_t)half * half_elements(p) +
+                                           (size_t)(c * p->pieces + piece) * input_piece(p));
+            }
         }
     }
 }
@@ -68,7 +75,7 @@ static void run_item(const struct run *r, int item, void *memory) {
         const struct amx_group *group = &p->groups[g];
         int cells = (amx_group_rows(p, group) - p->extra_rows) * p->pitch;
         int tiles = (cells + AMX_CELL - 1) / AMX_CELL;
-        size_t pair_elements = (size_t)tiles * 2 * AMX_TILE;
+        size_t pair_elements = (size_t)(tiles * p->pieces) * 2 * AMX_TILE;
         for (int pair = pair0; pair < pair1; pair++)
             load_gradients(r, group, pair, tiles, b.cells,
                            b.gradients + (size_t)(pair - pair0) * pair_elements);
@@ -78,6 +85,7 @@ static void run_item(const struct run *r, int item, void *memory) {
                 const struct amx_sums job = {
                     .gradients = b.gradients + (size_t)(pair - pair0) * pair_elements,
                     .inputs = {b.inputs, b.inputs + half_elements(p)},
+                    .piece = input_piece(p),
                     .taps = p->tap_offsets,
                     .tap_count = p->tap_count,
                     .tiles = tiles,

@@ -164,7 +164,8 @@ static rel_status lay_out(struct amx_plan *plan) {
  * weights; backward-weights: half of it, with the gradients of all blocks that a thread sums at a
  * time. */
 static int cells_that_fit(const struct amx_plan *plan) {
-    size_t cell = AMX_CELL * sizeof(bf16), bytes = rel_cpu_cache_bytes(2) / 4;
+    size_t cell = AMX_CELL * sizeof(bf16) * (size_t)plan->pieces;
+    size_t bytes = rel_cpu_cache_bytes(2) / 4;
     size_t each = cell * (size_t)plan->sheet_count * (size_t)plan->chunks;
     if (plan->pass == NN_CONV_BACKWARD_WEIGHTS) {
         bytes *= 2;
@@ -218,7 +219,7 @@ static rel_status make_groups(struct amx_plan *plan) {
         if (sheet > plan->sheet_cells) plan->sheet_cells = sheet;
     }
     plan->sheet_cells += plan->sheet_cells % 2;
-    plan->panel_chunk = plan->sheet_cells * AMX_CELL * (size_t)plan->sheet_count;
+    plan->panel_chunk = amx_piece(plan) * (size_t)plan->pieces * (size_t)plan->sheet_count;
     return REL_OK;
 }
 
@@ -231,8 +232,8 @@ static void split_products(struct amx_plan *plan) {
         plan->splits = smaller(pairs, parts_of(plan->threads, groups));
     for (int i = 0; i < plan->tap_count; i++)
         plan->tap_offsets[i] =
-            ((ptrdiff_t)plan->taps[i].sheet * (ptrdiff_t)plan->sheet_cells + plan->taps[i].shift) *
-            AMX_CELL;
+            (ptrdiff_t)plan->taps[i].sheet * plan->pieces * (ptrdiff_t)amx_piece(plan) +
+            (ptrdiff_t)plan->taps[i].shift * AMX_CELL;
 }
 
 /* Sums that fit L2 are each thread's own; else threads share them as far as there are pairs. */
@@ -266,23 +267,24 @@ static void place_copies(struct amx_plan *plan) {
         plan->tiles = larger(plan->tiles, parts_of(rows * plan->pitch, AMX_CELL));
     }
     for (int i = 0; i < plan->tap_count; i++)
-        plan->tap_offsets[i] = ((ptrdiff_t)plan->taps[i].copy * (ptrdiff_t)plan->sheet_cells / 2 +
-                                plan->taps[i].shift / 2) *
-                               AMX_CELL;
+        plan->tap_offsets[i] =
+            (ptrdiff_t)plan->taps[i].copy * plan->pieces * (ptrdiff_t)amx_piece(plan) / 2 +
+            (ptrdiff_t)(plan->taps[i].shift / 2) * AMX_CELL;
 }
 
 size_t amx_thread_bytes(const struct amx_plan *plan) {
-    size_t elements = plan->panel_chunk * (size_t)plan->chunks + 2 * plan->strip;
+    size_t pairs = (size_t)parts_of(amx_pairs(plan->made.blocks), plan->columns);
     if (plan->pass == NN_CONV_BACKWARD_WEIGHTS)
-        elements = plan->sheet_cells * AMX_CELL * (size_t)(1 + plan->copies) +
-                   (size_t)parts_of(amx_pairs(plan->made.blocks), plan->columns) *
-                       (size_t)plan->tiles * 2 * AMX_TILE;
-    return elements * sizeof(bf16);
+        return (amx_piece(plan) * (size_t)(1 + plan->copies) +
+                pairs * (size_t)plan->tiles * 2 * AMX_TILE) *
+               (size_t)plan->pieces * sizeof(bf16);
+    return plan->panel_chunk * (size_t)plan->chunks * sizeof(bf16) +
+           2 * plan->strip * plan->stored_bytes;
 }
 
 size_t amx_packed_bytes(const struct amx_plan *plan) {
     return (size_t)amx_pairs(plan->made.blocks) * (size_t)plan->chunks * (size_t)plan->tap_count *
-           2 * AMX_TILE * sizeof(bf16);
+           (size_t)plan->pieces * 2 * AMX_TILE * sizeof(bf16);
 }
 
 size_t amx_weight_bytes(const struct amx_plan *plan) {
@@ -311,7 +313,8 @@ static rel_status build(struct amx_plan *plan) {
 }
 
 rel_status amx_plan_create(struct amx_plan **plan, const struct nn_conv_shape *shape,
-                           enum nn_conv_pass pass, const struct nn_pool_shape *pool, int threads) {
+                           enum nn_conv_pass pass, const struct nn_pool_shape *pool, bool narrow,
+                           int threads) {
     *plan = NULL;
     if (!amx_supported(shape, pass))
         return rel_fail(REL_ERR_UNSUPPORTED,
@@ -324,7 +327,10 @@ rel_status amx_plan_create(struct amx_plan **plan, const struct nn_conv_shape *s
     p->pass = pass;
     p->pool = *pool;
     p->threads = larger(threads, 1);
-    p->kernels = amx_kernels_avx512();
+    p->pieces = narrow ? 1 : SPLIT_PARTS;
+    p->stored_bytes = narrow ? 2 : sizeof(float);
+    p->kernels = narrow ? amx_bf16_avx512() : amx_kernels_avx512();
+    p->block_kernels = narrow ? nn_block16_bf16_avx512() : nn_block16_kernels_avx512();
     p->gather = tiled_kernels_avx512()->gather;
     rel_status status = build(p);
     if (status != REL_OK) {

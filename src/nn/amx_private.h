@@ -1,13 +1,17 @@
 /* Inside of the convolution by tiles: plan (amx_plan.c), runs (amx_run.c, amx_gradient.c), kernels
- * (amx.isa.c).
+ * (amx_body.h).
  *
  * "Read" is the map that is summed over (input; backward-data: output gradient), "made" the other
  * one (backward-weights: as forward). A pixel of the panel is a cell: 32 channels, a chunk; of a
  * plain input 8 columns of up to 4 channels, all that a row of taps wants. A group is some whole
  * pictures, or some rows of one, and its panel what is read for them:
  *
- *   panel    [chunks][sheets][cells][32]
- *   weights  [pairs of made blocks][classes][chunks][taps of the class][2][16 pairs of k][16][2]
+ *   panel    [chunks][sheets][pieces][cells][32]
+ *   weights  [pairs of made blocks][classes][chunks][taps of the class][pieces][2][16 pairs of k]
+ *            [16][2]
+ *
+ * Where maps are stored as float an operand is the sum of three pieces (split.h), and a product
+ * that of six products of pieces; where they are stored as bf16 it is one piece.
  *
  * A sheet holds the pixels with the same remainders of their coordinates modulo the stride, row
  * behind row, picture behind picture, with so many zeros between them that whatever a tap reads
@@ -16,15 +20,16 @@
  *
  * Backward-weights sums over cells. Its operands, per group:
  *
- *   gradients  [pairs of out blocks][cells / 32][2][16 channels][32 cells], zero between rows
- *   inputs     [2 blocks][copies][pairs of cells][16 channels][2]; a copy is a sheet, or a sheet
- *              from its second cell on, for taps an odd number of cells away
+ *   gradients  [pairs of out blocks][cells / 32][pieces][2][16 channels][32 cells], zero between
+ *              rows
+ *   inputs     [2 blocks][copies][pieces][pairs of cells][16 channels][2]; a copy is a sheet, or a
+ *              sheet from its second cell on, for taps an odd number of cells away
  *   sums       [pairs of out blocks][chunks][taps][2 * 2 tiles][16 outputs][16 inputs] */
 #ifndef REL_NN_AMX_PRIVATE_H
 #define REL_NN_AMX_PRIVATE_H
 
 #include "nn/amx.h"
-#include "nn/bf16.h"
+#include "nn/split.h"
 
 enum {
     AMX_BLOCK = 16,
@@ -90,11 +95,11 @@ struct amx_run {
 struct amx_product {
     struct amx_run runs[AMX_RUNS];
     int run_count;
-    size_t panel_chunk;
-    const ptrdiff_t *taps; /* bf16, from a made pixel's cell */
+    size_t panel_chunk, piece; /* bf16 from chunk to chunk, from piece to piece */
+    const ptrdiff_t *taps;     /* bf16, from a made pixel's cell */
     int chunks, tap_count;
     const bf16 *weights;
-    bf16 *made[2];                   /* of a pair; [1] NULL: there is none */
+    void *made[2];                   /* of a pair; [1] NULL: there is none */
     size_t made_step;                /* elements from pixel to pixel */
     double *sums[2], *squares[2];    /* of the pair, or NULL; to be added to */
     const struct amx_finish *finish; /* or NULL */
@@ -102,21 +107,23 @@ struct amx_product {
 };
 
 struct amx_pack {
-    const void *map;   /* a block; plain: all channels; NULL: zeros */
-    const bf16 *other; /* the block of the cells' other half, as it is as well; or NULL */
+    const void *map; /* a block; plain: all channels; NULL: zeros */
+    bool whole;      /* with the block behind it, the other half of the cells */
     struct amx_map of;
     int row, column; /* of the map, for the first cell */
     int rows, pitch, step;
     const float *scale, *shift; /* of the block, or NULL */
     bool relu;
-    const bf16 *x; /* of the block, with what `gradient` says, at `channel`; or NULL */
+    const void *x; /* of the block, with what `gradient` says, at `channel`; or NULL */
     const struct nn_norm_gradient *gradient;
     int channel;
     bf16 *cells; /* at the block's half of a cell */
+    size_t piece;
 };
 
 struct amx_sums {
     const bf16 *gradients, *inputs[2];
+    size_t piece;          /* of the inputs */
     const ptrdiff_t *taps; /* bf16, from `inputs` */
     int tap_count, tiles;  /* of 32 cells */
     bool add;
@@ -134,7 +141,8 @@ struct amx_kernels {
     /* 32 cells, one half of each: a tile of channels times cells. */
     void (*transpose)(const bf16 *cells, bf16 *tile);
     void (*sums)(const struct amx_sums *sums);
-    /* [16 of k][16] floats to [8 pairs of k][16][2]. */
+    /* [16 of k][16] floats to [pieces][2] halves of tiles, [8 pairs of k][16][2], of which it makes
+     * those of one half. */
     void (*narrow)(const float *rows, bf16 *to);
     /* A row of tiles `tile` apart, of `parts` sums `stride` apart, to plain [16][taps]. */
     void (*scatter)(const float *sums, size_t tile, size_t stride, int parts, int taps, bool add,
@@ -144,12 +152,17 @@ struct amx_kernels {
 const struct amx_kernels *amx_kernels_baseline(void); /* NULL: none */
 const struct amx_kernels *amx_kernels_avx2(void);     /* NULL */
 const struct amx_kernels *amx_kernels_avx512(void);   /* if rel_cpu_amx_bf16 */
+const struct amx_kernels *amx_bf16_baseline(void);    /* NULL: none */
+const struct amx_kernels *amx_bf16_avx2(void);        /* NULL */
+const struct amx_kernels *amx_bf16_avx512(void);      /* if rel_cpu_amx_bf16 */
 
 struct amx_plan {
     struct nn_conv_shape shape;
     enum nn_conv_pass pass;
-    int threads;
+    int threads, pieces;
+    size_t stored_bytes; /* of an activation */
     const struct amx_kernels *kernels;
+    const struct nn_block_kernels *block_kernels;
     /* Plain weights to [tap][16 reduced][16 made], see tiled_private.h. */
     void (*gather)(const float *plain, size_t row, int taps, bool swap, float *block);
     struct amx_map read, made;
@@ -164,7 +177,7 @@ struct amx_plan {
     int extra_rows;          /* of a sheet, beyond one per made row */
     struct amx_group *groups;
     struct nn_pool_shape pool;       /* kernel 0: there is none */
-    size_t strip;                    /* of a group and made block, before it is pooled: bf16 */
+    size_t strip;                    /* of a group and made block, before it is pooled: elements */
     int group_count, splits;         /* forward, backward-data: the pairs are split among so many */
     size_t sheet_cells, panel_chunk; /* bf16 of the latter */
     /* backward-weights: the pairs of out blocks are split among `columns` threads, and groups into
@@ -195,7 +208,10 @@ struct amx_source {
     const struct nn_norm_gradient *gradient;
 };
 
-/* A group's cells of one chunk and sheet, with `extra_rows`, and the tail. */
+/* bf16 from piece to piece of a sheet. */
+static inline size_t amx_piece(const struct amx_plan *plan) { return plan->sheet_cells * AMX_CELL; }
+
+/* A group's cells of one chunk and sheet, with `extra_rows`, and the tail, in pieces. */
 void amx_pack_cells(const struct amx_plan *plan, const struct amx_group *group,
                     const struct amx_source *source, int chunk, const struct amx_sheet *sheet,
                     int extra_rows, bf16 *cells);

@@ -9,7 +9,7 @@ struct run {
     const bf16 *weights;
     double *sums;
     const struct amx_finish *finish; /* or NULL */
-    bf16 *to;
+    char *to;
 };
 
 void amx_pack_cells(const struct amx_plan *plan, const struct amx_group *group,
@@ -24,13 +24,14 @@ void amx_pack_cells(const struct amx_plan *plan, const struct amx_group *group,
         .pitch = plan->pitch,
         .step = source->step,
         .relu = source->norm && source->norm->relu,
+        .piece = amx_piece(plan),
     };
     for (int i = 0; i < group->images; i++) {
         size_t image = (size_t)(group->image + i) * (size_t)blocks;
         bool last = i == group->images - 1;
         pack.rows = last ? group->to - group->from + extra_rows : plan->picture_rows;
-        bool whole = !source->plain && !source->norm && !source->gradient && 2 * chunk + 1 < blocks;
-        for (int half = 0; half < (source->plain || whole ? 1 : 2); half++) {
+        pack.whole = !source->plain && 2 * chunk + 1 < blocks;
+        for (int half = 0; half < (source->plain || pack.whole ? 1 : 2); half++) {
             int block = 2 * chunk + half;
             pack.cells = cells + (ptrdiff_t)half * AMX_BLOCK;
             if (source->plain) {
@@ -39,12 +40,11 @@ void amx_pack_cells(const struct amx_plan *plan, const struct amx_group *group,
                 continue;
             }
             bool there = block < blocks;
-            size_t plane = (image + (size_t)block) * pixels * AMX_BLOCK;
-            pack.map = there ? (const bf16 *)source->map + plane : NULL;
-            pack.other = whole ? (const bf16 *)source->map + plane + pixels * AMX_BLOCK : NULL;
+            size_t plane = (image + (size_t)block) * pixels * AMX_BLOCK * plan->stored_bytes;
+            pack.map = there ? (const char *)source->map + plane : NULL;
             pack.channel = block * AMX_BLOCK;
             pack.gradient = there ? source->gradient : NULL;
-            pack.x = pack.gradient ? (const bf16 *)pack.gradient->x + plane : NULL;
+            pack.x = pack.gradient ? (const char *)pack.gradient->x + plane : NULL;
             pack.scale = NULL;
             if (source->norm && there) {
                 pack.scale = source->norm->scale + (ptrdiff_t)block * AMX_BLOCK;
@@ -54,18 +54,21 @@ void amx_pack_cells(const struct amx_plan *plan, const struct amx_group *group,
         }
         cells += (size_t)pack.rows * plan->pitch * AMX_CELL;
     }
-    memset(cells, 0, (size_t)AMX_TAIL * AMX_CELL * sizeof *cells);
+    for (int i = 0; i < plan->pieces; i++)
+        memset(cells + (size_t)i * pack.piece, 0, (size_t)AMX_TAIL * AMX_CELL * sizeof *cells);
 }
 
 /* --- weights --- */
 
+static size_t tap_elements(const struct amx_plan *p) { return (size_t)p->pieces * 2 * AMX_TILE; }
+
 static size_t pair_elements(const struct amx_plan *p) {
-    return (size_t)p->tap_count * (size_t)p->chunks * 2 * AMX_TILE;
+    return (size_t)p->tap_count * (size_t)p->chunks * tap_elements(p);
 }
 
 /* Where in the weights of a pair a chunk of a class begins. */
 static size_t class_offset(const struct amx_plan *p, const struct amx_class *class, int chunk) {
-    return ((size_t) class->first_tap * p->chunks + (size_t)chunk * class->taps) * 2 * AMX_TILE;
+    return ((size_t) class->first_tap * p->chunks + (size_t)chunk * class->taps) * tap_elements(p);
 }
 
 /* taps[tap of the kernel][16 of k][16] to a quarter of the places of a pair and a chunk. */
@@ -75,7 +78,7 @@ static void place_weights(const struct amx_plan *p, int half, int k_half, int ch
         const struct amx_class *class = &p->classes[c];
         bf16 *to = pair + class_offset(p, class, chunk) + (ptrdiff_t)half * AMX_TILE +
                    (ptrdiff_t)k_half * (AMX_TILE / 2);
-        for (int t = 0; t < class->taps; t++, to += 2 * AMX_TILE) {
+        for (int t = 0; t < class->taps; t++, to += tap_elements(p)) {
             size_t index = (size_t)p->taps[class->first_tap + t].index;
             p->kernels->narrow(taps + index * AMX_BLOCK * AMX_BLOCK, to);
         }
@@ -181,7 +184,7 @@ static void next_run(const struct amx_plan *p, const struct amx_group *group,
 
 /* One class of the group's pixels and one pair of blocks. */
 static void make_class(const struct run *r, const struct amx_group *group, int pair,
-                       const struct amx_class *class, const bf16 *panel, bf16 *strip,
+                       const struct amx_class *class, const bf16 *panel, char *strip,
                        double *sums) {
     const struct amx_plan *p = r->plan;
     int from = group->from > class->from ? group->from : class->from;
@@ -189,6 +192,7 @@ static void make_class(const struct run *r, const struct amx_group *group, int p
     if (from >= to || class->first >= class->end) return;
     struct amx_product product = {
         .panel_chunk = p->panel_chunk,
+        .piece = amx_piece(p),
         .taps = p->tap_offsets + class->first_tap,
         .chunks = p->chunks,
         .tap_count = class->taps,
@@ -196,11 +200,11 @@ static void make_class(const struct run *r, const struct amx_group *group, int p
         .finish = r->finish,
         .made_step = (size_t)p->made_step * AMX_BLOCK,
     };
-    size_t plane = (size_t)p->made.height * (size_t)p->made.width * AMX_BLOCK;
+    size_t plane = (size_t)p->made.height * (size_t)p->made.width * AMX_BLOCK * p->stored_bytes;
     for (int half = 0; half < 2 && 2 * pair + half < p->made.blocks; half++) {
         size_t made = (size_t)(2 * pair + half);
         product.made[half] = r->to + ((size_t)group->image * p->made.blocks + made) * plane;
-        if (p->pool.kernel) product.made[half] = strip + (size_t)half * p->strip;
+        if (p->pool.kernel) product.made[half] = strip + (size_t)half * p->strip * p->stored_bytes;
         if (r->finish) product.bias[half] = r->finish->bias + made * AMX_BLOCK;
         if (!sums) continue;
         product.sums[half] = sums + made * AMX_BLOCK;
@@ -216,17 +220,18 @@ static void make_class(const struct run *r, const struct amx_group *group, int p
 }
 
 static void pool_strip(const struct run *r, const struct amx_group *group, int pair,
-                       const bf16 *strip) {
+                       const char *strip) {
     const struct amx_plan *p = r->plan;
-    size_t pooled = (size_t)p->pool.out_height * (size_t)p->pool.out_width * AMX_BLOCK;
-    size_t picture = picture_pixels(p, group) * AMX_BLOCK;
+    size_t pixel = AMX_BLOCK * p->stored_bytes;
+    size_t pooled = (size_t)p->pool.out_height * (size_t)p->pool.out_width * pixel;
+    size_t picture = picture_pixels(p, group) * pixel;
     for (int half = 0; half < 2 && 2 * pair + half < p->made.blocks; half++)
         for (int i = 0; i < group->images; i++) {
             size_t plane = (size_t)(group->image + i) * p->made.blocks + 2 * pair + half;
-            nn_block16_bf16_avx512()->max_pool_rows(&p->pool, group->pooled_from, group->pooled_to,
-                                                    strip + (size_t)half * p->strip +
-                                                        (size_t)i * picture,
-                                                    group->from, r->to + plane * pooled);
+            p->block_kernels->max_pool_rows(&p->pool, group->pooled_from, group->pooled_to,
+                                            strip + (size_t)half * p->strip * p->stored_bytes +
+                                                (size_t)i * picture,
+                                            group->from, r->to + plane * pooled);
         }
 }
 
@@ -239,8 +244,8 @@ static void run_item(const struct run *r, int item, bf16 *panel, double *sums) {
         for (int i = 0; i < p->sheet_count; i++)
             amx_pack_cells(p, group, &r->from, chunk, &p->sheets[i], p->extra_rows,
                            panel + (size_t)chunk * p->panel_chunk +
-                               (size_t)i * p->sheet_cells * AMX_CELL);
-    bf16 *strip = panel + p->panel_chunk * (size_t)p->chunks;
+                               (size_t)(i * p->pieces) * amx_piece(p));
+    char *strip = (char *)(panel + p->panel_chunk * (size_t)p->chunks);
     for (int pair = pairs * split / p->splits; pair < pairs * (split + 1) / p->splits; pair++) {
         for (int c = 0; c < p->class_count; c++)
             make_class(r, group, pair, &p->classes[c], panel, strip, sums);

@@ -5,6 +5,10 @@
 
 enum { CACHE_BYTES_MAX = 4 << 20, KEY_BYTES = 160 };
 
+/* Raised whenever a kind of kernels comes, can do more, or has become faster: what was measured
+ * without it is measured anew. */
+enum { KERNELS_EDITION = 2 };
+
 static rel_status out_of_memory(void) {
     return rel_fail(REL_ERR_MEMORY, "cannot note what was measured");
 }
@@ -70,19 +74,21 @@ rel_status nn_conv_table_set(json_t *table, const struct nn_conv_task *task, con
 json_t *nn_conv_machine(const struct nn_runtime *runtime) {
     char cpu[128];
     rel_cpu_name(cpu, sizeof cpu);
-    return json_pack("{s:s, s:s, s:s, s:s+++, s:i}", "cpu", cpu, "relearn", REL_VERSION, "isa",
-                     rel_cpu_isa_name(), "library", nn_library_version(), " ", nn_library_isa(), "",
-                     "threads", runtime->threads);
+    return json_pack("{s:s, s:s, s:i, s:s, s:s+++, s:i}", "cpu", cpu, "relearn", REL_VERSION,
+                     "edition", KERNELS_EDITION, "isa", rel_cpu_isa_name(), "library",
+                     nn_library_version(), " ", nn_library_isa(), "", "threads", runtime->threads);
 }
 
 /* rel_free it. */
 static char *machine_name(const json_t *machine) {
     const char *cpu, *version, *isa, *library;
-    int threads;
-    if (json_unpack((json_t *)machine, "{s:s, s:s, s:s, s:s, s:i}", "cpu", &cpu, "relearn",
-                    &version, "isa", &isa, "library", &library, "threads", &threads))
+    int threads, edition;
+    if (json_unpack((json_t *)machine, "{s:s, s:s, s:i, s:s, s:s, s:i}", "cpu", &cpu, "relearn",
+                    &version, "edition", &edition, "isa", &isa, "library", &library, "threads",
+                    &threads))
         return NULL;
-    return rel_format("%s, relearn %s %s, %s, %d threads", cpu, version, isa, library, threads);
+    return rel_format("%s, relearn %s (kernels %d) %s, %s, %d threads", cpu, version, edition, isa,
+                      library, threads);
 }
 
 /* --- the file --- */

@@ -1,7 +1,8 @@
 /* Which kernel computes what, as JSON, and the user's file of what was measured.
  *
  *   table    {SHAPE: {DIRECTION: KERNEL}}
- *   machine  {"cpu": ..., "relearn": ..., "isa": ..., "library": ..., "threads": N}
+ *   machine  {"cpu": ..., "relearn": ..., "edition": N, "isa": ..., "library": ..., "threads": N};
+ *            the edition of our kernels rises with what they can do
  *   steps    {STEP: {PRECISION: seconds}}: how long training steps took
  *   cache    {MACHINE'S NAME: {"machine": MACHINE, "kernels": TABLE, "steps": STEPS}}
  *

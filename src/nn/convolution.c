@@ -43,7 +43,7 @@ bool nn_convolution_can(const struct nn_runtime *runtime, const struct nn_conv_t
     if (kind == NN_CONV_DIRECT) return true;
     if (kind == NN_CONV_LIBRARY) return three; /* elsewhere it knows nothing but direct */
     if (kind == NN_CONV_TILED) return tiled_supported(s, task->pass);
-    if (kind == NN_CONV_AMX) return task->bf16 && amx_supported(s, task->pass);
+    if (kind == NN_CONV_AMX) return amx_supported(s, task->pass);
     struct winograd_shape shape = winograd_shape(runtime, task);
     return three && s->padding == 1 && !s->plain_input && winograd_supported(&shape);
 }
@@ -82,7 +82,8 @@ rel_status nn_convolution_init_kind(struct nn_convolution **convolution, struct 
         status =
             tiled_plan_create(&c->tiled, &task->shape, task->pass, task->bf16, runtime->threads);
     else if (kind == NN_CONV_AMX)
-        status = amx_plan_create(&c->amx, &task->shape, task->pass, &task->pool, runtime->threads);
+        status = amx_plan_create(&c->amx, &task->shape, task->pass, &task->pool, task->bf16,
+                                 runtime->threads);
     else
         status = init_library(c, runtime->library, kind == NN_CONV_DIRECT);
     if (status != REL_OK) {
@@ -118,7 +119,7 @@ const char *nn_convolution_name(const struct nn_convolution *c) {
     if (c->winograd) return wide ? "winograd_4x3:avx512" : "winograd_4x3:avx2";
     if (c->tiled && rel_cpu_isa() == REL_ISA_BASELINE) return "tiled:baseline";
     if (c->tiled) return wide ? "tiled:avx512" : "tiled:avx2";
-    if (c->amx) return "amx:bf16";
+    if (c->amx) return c->task.bf16 ? "amx:bf16" : "amx:bf16x3";
     return nn_kernel_name(c->kernel);
 }
 

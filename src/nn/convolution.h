@@ -10,7 +10,7 @@ enum nn_conv_kind {
     NN_CONV_LIBRARY,
     NN_CONV_WINOGRAD,
     NN_CONV_TILED,
-    NN_CONV_AMX, /* only where bf16 is stored */
+    NN_CONV_AMX,
     NN_CONV_KINDS
 };
 

@@ -19,7 +19,7 @@ export XDG_CACHE_HOME=$TEST_TMP/cache
 check "no cache yet" eval 'succeeds info && prints "^kernels measured +none yet"'
 mkdir -p cache/relearn
 cat >cache/relearn/kernels.json <<'JSON'
-{"X": {"machine": {"cpu": "Some CPU", "relearn": "0.1", "isa": "avx2", "library": "oneDNN 2.6.3 avx2", "threads": 3},
+{"X": {"machine": {"cpu": "Some CPU", "relearn": "0.1", "edition": 1, "isa": "avx2", "library": "oneDNN 2.6.3 avx2", "threads": 3},
   "kernels": {"2x8x4x4 -> 8 kernel 3": {"forward": "winograd", "backward-data": "library"}, "other": {"forward": "winograd"}}}}
 JSON
 check "the cache: CPU and threads" eval 'succeeds info && prints "^  Some CPU, 3 threads; relearn 0.1 avx2, oneDNN 2.6.3 avx2$"'

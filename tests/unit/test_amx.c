@@ -1,5 +1,6 @@
-/* Convolutions by tiles of bf16, every direction and kind of shape, against the same ones computed
- * directly in double on the same rounded operands. */
+/* Convolutions by tiles of bf16, every direction and kind of shape, of maps stored as bf16 and as
+ * float, against the same ones computed directly in double on the same operands, which the former
+ * rounds. */
 #include "nn/bf16.h"
 #include "nn/conv_choice.h"
 #include "nn/convolution.h"
@@ -27,10 +28,16 @@ static void *array(size_t count, size_t size) {
 /* Dense [batch][channels][height][width] in double, of what the kernels see. */
 struct map {
     int channels, height, width;
-    size_t count;
-    void *stored; /* blocked bf16, or floats if plain */
+    size_t count, bytes;
+    void *stored; /* blocked bf16 or floats, floats if plain */
     double *values;
 };
+
+static double seen(float x, bool narrow) { return narrow ? bf16_to_f32(bf16_from_f32(x)) : x; }
+
+static double stored_value(const void *stored, bool narrow, size_t at) {
+    return narrow ? bf16_to_f32(((const bf16 *)stored)[at]) : ((const float *)stored)[at];
+}
 
 static size_t blocked_index(const struct map *m, size_t dense) {
     size_t area = (size_t)m->height * m->width, pixel = dense % area, plane = dense / area;
@@ -40,20 +47,23 @@ static size_t blocked_index(const struct map *m, size_t dense) {
 }
 
 static struct map map_of(const char *name, int batch, int channels, int height, int width,
-                         bool plain) {
+                         bool plain, bool narrow) {
     struct map m = {.channels = channels, .height = height, .width = width};
     m.count = (size_t)batch * channels * height * width;
+    m.bytes = m.count * (narrow && !plain ? sizeof(bf16) : sizeof(float));
     float *values = array(m.count, sizeof *values);
     m.values = array(m.count, sizeof *m.values);
+    m.stored = array(m.bytes, 1);
     hash_fill(name, values, m.count, 1, 0.1F);
-    bf16 *blocks = array(m.count, sizeof *blocks);
     for (size_t i = 0; i < m.count; i++) {
-        bf16 x = bf16_from_f32(values[i]);
-        m.values[i] = bf16_to_f32(x);
-        if (!plain) blocks[blocked_index(&m, i)] = x;
+        size_t at = plain ? i : blocked_index(&m, i);
+        m.values[i] = seen(values[i], narrow);
+        if (narrow && !plain)
+            ((bf16 *)m.stored)[at] = bf16_from_f32(values[i]);
+        else
+            ((float *)m.stored)[at] = values[i];
     }
-    m.stored = plain ? (void *)values : (void *)blocks;
-    rel_free(plain ? (void *)blocks : (void *)values);
+    rel_free(values);
     return m;
 }
 
@@ -63,18 +73,20 @@ static void map_release(struct map *m) {
 }
 
 struct operands {
+    bool bf16;
     struct map x, y;
     struct map z; /* input of the batch norm behind, shaped as y, with its factors: */
     float *factors[5];
     float *w, *scale, *shift;
-    double *weights; /* as rounded */
+    double *weights; /* as they are seen */
     size_t weight_count;
 };
 
-static void operands_init(struct operands *o, const struct nn_conv_shape *s) {
-    o->x = map_of("x", s->batch, s->in_channels, s->in_height, s->in_width, s->plain_input);
-    o->y = map_of("y", s->batch, s->out_channels, s->out_height, s->out_width, false);
-    o->z = map_of("z", s->batch, s->out_channels, s->out_height, s->out_width, false);
+static void operands_init(struct operands *o, const struct nn_conv_shape *s, bool narrow) {
+    o->bf16 = narrow;
+    o->x = map_of("x", s->batch, s->in_channels, s->in_height, s->in_width, s->plain_input, narrow);
+    o->y = map_of("y", s->batch, s->out_channels, s->out_height, s->out_width, false, narrow);
+    o->z = map_of("z", s->batch, s->out_channels, s->out_height, s->out_width, false, narrow);
     for (int i = 0; i < 5; i++) {
         const char name[] = {(char)('0' + i), 0};
         o->factors[i] = array((size_t)s->out_channels, sizeof(float));
@@ -84,8 +96,7 @@ static void operands_init(struct operands *o, const struct nn_conv_shape *s) {
     o->w = array(o->weight_count, sizeof *o->w);
     o->weights = array(o->weight_count, sizeof *o->weights);
     hash_fill("w", o->w, o->weight_count, 0.1F, 0.01F);
-    for (size_t i = 0; i < o->weight_count; i++)
-        o->weights[i] = bf16_to_f32(bf16_from_f32(o->w[i]));
+    for (size_t i = 0; i < o->weight_count; i++) o->weights[i] = seen(o->w[i], narrow);
     o->scale = array((size_t)s->in_channels, sizeof *o->scale);
     o->shift = array((size_t)s->in_channels, sizeof *o->shift);
     hash_fill("scale", o->scale, (size_t)s->in_channels, 0.5F, 1);
@@ -109,7 +120,7 @@ static void normalize(struct operands *o) {
     for (size_t i = 0; i < o->x.count; i++) {
         size_t channel = i / area % o->x.channels;
         float y = fmaf((float)o->x.values[i], o->scale[channel], o->shift[channel]);
-        o->x.values[i] = bf16_to_f32(bf16_from_f32(y < 0 ? 0 : y));
+        o->x.values[i] = seen(y < 0 ? 0 : y, o->bf16);
     }
 }
 
@@ -121,8 +132,7 @@ static struct nn_norm_gradient leave_gradient(struct operands *o, bool masked) {
         size_t c = i / area % o->y.channels;
         float v = (float)o->y.values[i], z = (float)o->z.values[i];
         if (masked && fmaf(z, f[0][c], f[1][c]) <= 0) v = 0;
-        o->y.values[i] =
-            bf16_to_f32(bf16_from_f32(fmaf(f[0][c], v, fmaf(z - f[2][c], f[3][c], f[4][c]))));
+        o->y.values[i] = seen(fmaf(f[0][c], v, fmaf(z - f[2][c], f[3][c], f[4][c])), o->bf16);
     }
     return (struct nn_norm_gradient){o->z.stored, masked, f[0], f[1], f[2], f[3], f[4]};
 }
@@ -189,20 +199,22 @@ static void finish(struct expected *e, const struct operands *o, bool add, bool 
 }
 
 /* Each addition in float may be wrong by 2^-24 of all that was summed, a result stored as bf16 by
- * 2^-8 of itself. One product more or less is 1 / terms of the sum of sizes, on average. */
-static void check_results(const struct nn_conv_shape *s, enum nn_conv_pass pass,
+ * 2^-8 of itself. One product more or less is 1 / terms of the sum of sizes, on average. Of floats
+ * in pieces each product may lack 2^-23; and each sum of 32 products of pieces is one addition. */
+static void check_results(const struct nn_conv_shape *s, enum nn_conv_pass pass, bool narrow,
                           const struct expected *e, const struct map *made, const void *got) {
+    narrow = narrow && pass != NN_CONV_BACKWARD_WEIGHTS;
     for (size_t i = 0; i < e->count; i++) {
-        double value = pass == NN_CONV_BACKWARD_WEIGHTS
-                           ? ((const float *)got)[i]
-                           : bf16_to_f32(((const bf16 *)got)[blocked_index(made, i)]);
+        size_t at = pass == NN_CONV_BACKWARD_WEIGHTS ? i : blocked_index(made, i);
+        double value = stored_value(got, narrow, at);
         double limit = (e->terms + 4) * 0x1p-24 * e->size[i];
-        if (pass != NN_CONV_BACKWARD_WEIGHTS) limit += 0x1p-8 * (fabs(e->sum[i]) + limit);
+        if (narrow) limit += 0x1p-8 * (fabs(e->sum[i]) + limit);
         if (!(fabs(value - e->sum[i]) <= limit))
-            fail_msg("%d -> %d, %dx%d, kernel %d, stride %d, batch %d, pass %d: element %zu of %zu "
-                     "is %g instead of %g",
+            fail_msg("%d -> %d, %dx%d, kernel %d, stride %d, batch %d, pass %d, %s: element %zu "
+                     "of %zu is %.9g instead of %.9g",
                      s->in_channels, s->out_channels, s->in_height, s->in_width, s->kernel,
-                     s->stride, s->batch, (int)pass, i, e->count, value, e->sum[i]);
+                     s->stride, s->batch, (int)pass, narrow ? "bf16" : "f32", i, e->count, value,
+                     e->sum[i]);
     }
 }
 
@@ -228,22 +240,24 @@ static void check_sums(const struct nn_conv_shape *s, const struct expected *e,
 
 static struct nn_convolution *convolution_make(struct nn_runtime *runtime,
                                                const struct nn_conv_shape *s,
-                                               enum nn_conv_pass pass, bool add, bool relu) {
-    struct nn_conv_task task = {.pass = pass, .shape = *s, .bf16 = true, .add = add, .relu = relu};
+                                               enum nn_conv_pass pass, bool narrow, bool add,
+                                               bool relu) {
+    struct nn_conv_task task = {
+        .pass = pass, .shape = *s, .bf16 = narrow, .add = add, .relu = relu};
     struct nn_convolution *c;
     OK(nn_convolution_init_kind(&c, runtime, &task, NN_CONV_AMX));
-    assert_string_equal(nn_convolution_name(c), "amx:bf16");
+    assert_string_equal(nn_convolution_name(c), narrow ? "amx:bf16" : "amx:bf16x3");
     return c;
 }
 
 /* Inference: weights are loaded once; the output holds the residual. */
-static void check_folded(struct nn_runtime *runtime, const struct nn_conv_shape *s, bool add,
-                         bool relu) {
-    struct nn_convolution *c = convolution_make(runtime, s, NN_CONV_FOLDED, add, relu);
+static void check_folded(struct nn_runtime *runtime, const struct nn_conv_shape *s, bool narrow,
+                         bool add, bool relu) {
+    struct nn_convolution *c = convolution_make(runtime, s, NN_CONV_FOLDED, narrow, add, relu);
     struct operands o;
-    operands_init(&o, s);
+    operands_init(&o, s, narrow);
     size_t scratch_bytes = nn_convolution_scratch_bytes(c);
-    size_t weight_bytes = nn_convolution_weight_bytes(c), out_bytes = o.y.count * sizeof(bf16);
+    size_t weight_bytes = nn_convolution_weight_bytes(c), out_bytes = o.y.bytes;
     char *scratch = array(scratch_bytes + BEHIND, 1), *weights = array(weight_bytes + BEHIND, 1);
     char *got = array(out_bytes + BEHIND, 1);
     memset(scratch, 0xff, scratch_bytes + BEHIND);
@@ -255,7 +269,7 @@ static void check_folded(struct nn_runtime *runtime, const struct nn_conv_shape 
     OK(nn_convolution_load(c, o.w, weights, scratch));
     memset(scratch, 0xff, scratch_bytes);
     OK(nn_convolution_run(c, o.x.stored, (float *)weights, o.factors[0], got, scratch));
-    check_results(s, NN_CONV_FORWARD, &e, &o.y, got);
+    check_results(s, NN_CONV_FORWARD, narrow, &e, &o.y, got);
     for (size_t i = 0; i < BEHIND; i++) {
         assert_int_equal((unsigned char)got[out_bytes + i], 0xff);
         assert_int_equal((unsigned char)weights[weight_bytes + i], 0xff);
@@ -271,11 +285,12 @@ static void check_folded(struct nn_runtime *runtime, const struct nn_conv_shape 
 }
 
 /* What a folded convolution makes; *count elements, and BEHIND bytes that must not change. */
-static bf16 *folded(struct nn_runtime *runtime, const struct nn_conv_task *task,
+static void *folded(struct nn_runtime *runtime, const struct nn_conv_task *task,
                     const struct operands *o, size_t count) {
     struct nn_convolution *c;
     OK(nn_convolution_init_kind(&c, runtime, task, NN_CONV_AMX));
-    size_t scratch_bytes = nn_convolution_scratch_bytes(c), bytes = count * sizeof(bf16);
+    size_t scratch_bytes = nn_convolution_scratch_bytes(c),
+           bytes = count * (task->bf16 ? 2 : sizeof(float));
     char *scratch = array(scratch_bytes + BEHIND, 1), *got = array(bytes + BEHIND, 1);
     float *weights = array(nn_convolution_weight_bytes(c), 1);
     OK(nn_convolution_load(c, o->w, weights, scratch));
@@ -289,43 +304,48 @@ static bf16 *folded(struct nn_runtime *runtime, const struct nn_conv_task *task,
     rel_free(weights);
     rel_free(scratch);
     nn_convolution_release(c);
-    return (bf16 *)got;
+    return got;
 }
 
-static float window_maximum(const struct nn_pool_shape *p, const bf16 *plane, int row, int column,
-                            int channel) {
-    float best = -INFINITY;
+/* plane: where it begins */
+static double window_maximum(const struct nn_pool_shape *p, const void *map, bool narrow,
+                             size_t plane, int row, int column, int channel) {
+    double best = -INFINITY;
     for (int r = row * p->stride - p->padding, i = 0; i < p->kernel; i++, r++)
         for (int c = column * p->stride - p->padding, k = 0; k < p->kernel; k++, c++)
             if (r >= 0 && r < p->in_height && c >= 0 && c < p->in_width)
-                best = fmaxf(best, bf16_to_f32(plane[(r * p->in_width + c) * BLOCK + channel]));
+                best = fmax(best,
+                            stored_value(map, narrow,
+                                         plane + (size_t)(r * p->in_width + c) * BLOCK + channel));
     return best;
 }
 
 /* Pooled by the convolution itself: the maximum of what it makes otherwise, to the bit. */
-static void check_pooled(struct nn_runtime *runtime, const struct nn_conv_shape *s, int kernel,
-                         int stride) {
+static void check_pooled(struct nn_runtime *runtime, const struct nn_conv_shape *s, bool narrow,
+                         int kernel, int stride) {
     struct nn_pool_shape pool = {s->out_height, s->out_width, 0, 0, kernel, stride, kernel / 2};
     if (s->out_height + 2 * pool.padding < kernel || s->out_width + 2 * pool.padding < kernel)
         return;
     pool.out_height = (s->out_height + 2 * pool.padding - kernel) / stride + 1;
     pool.out_width = (s->out_width + 2 * pool.padding - kernel) / stride + 1;
-    struct nn_conv_task task = {.pass = NN_CONV_FOLDED, .shape = *s, .bf16 = true, .relu = true};
+    struct nn_conv_task task = {.pass = NN_CONV_FOLDED, .shape = *s, .bf16 = narrow, .relu = true};
     struct operands o;
-    operands_init(&o, s);
+    operands_init(&o, s, narrow);
     size_t planes = (size_t)s->batch * s->out_channels / BLOCK;
     size_t whole = (size_t)s->out_height * s->out_width * BLOCK;
     size_t small = (size_t)pool.out_height * pool.out_width * BLOCK;
-    bf16 *map = folded(runtime, &task, &o, planes * whole);
+    void *map = folded(runtime, &task, &o, planes * whole);
     task.pool = pool;
-    bf16 *got = folded(runtime, &task, &o, planes * small);
+    void *got = folded(runtime, &task, &o, planes * small);
     for (size_t i = 0; i < planes * small; i++) {
         int pixel = (int)(i % small / BLOCK);
-        float expected = window_maximum(&pool, map + i / small * whole, pixel / pool.out_width,
-                                        pixel % pool.out_width, (int)(i % BLOCK));
-        if (bf16_to_f32(got[i]) != expected)
+        double expected =
+            window_maximum(&pool, map, narrow, i / small * whole, pixel / pool.out_width,
+                           pixel % pool.out_width, (int)(i % BLOCK));
+        if (stored_value(got, narrow, i) != expected)
             fail_msg("%dx%d pooled by %d, stride %d: element %zu is %g instead of %g",
-                     s->out_height, s->out_width, kernel, stride, i, bf16_to_f32(got[i]), expected);
+                     s->out_height, s->out_width, kernel, stride, i, stored_value(got, narrow, i),
+                     expected);
     }
     rel_free(map);
     rel_free(got);
@@ -333,10 +353,10 @@ static void check_pooled(struct nn_runtime *runtime, const struct nn_conv_shape 
 }
 
 static void check(struct nn_runtime *runtime, const struct nn_conv_shape *s, enum nn_conv_pass pass,
-                  bool fuse, bool add) {
-    struct nn_convolution *c = convolution_make(runtime, s, pass, false, false);
+                  bool narrow, bool fuse, bool add) {
+    struct nn_convolution *c = convolution_make(runtime, s, pass, narrow, false, false);
     struct operands o;
-    operands_init(&o, s);
+    operands_init(&o, s, narrow);
     assert_int_equal(nn_convolution_weight_bytes(c), 0);
     size_t scratch_bytes = nn_convolution_scratch_bytes(c);
     char *scratch = array(scratch_bytes + BEHIND, 1);
@@ -353,7 +373,7 @@ static void check(struct nn_runtime *runtime, const struct nn_conv_shape *s, enu
         fusion.sums = NULL;
     }
     struct expected e = expect(s, pass, &o);
-    size_t size = weights ? sizeof(float) : sizeof(bf16);
+    size_t size = weights || !narrow ? sizeof(float) : sizeof(bf16);
     char *got = array(e.count * size + BEHIND, 1);
     memset(got, 0xff, e.count * size + BEHIND);
     for (size_t i = 0; add && i < e.count; i++) {
@@ -370,7 +390,7 @@ static void check(struct nn_runtime *runtime, const struct nn_conv_shape *s, enu
     else
         OK(nn_convolution_run(c, pass == NN_CONV_FORWARD ? o.x.stored : o.y.stored, o.w, NULL, got,
                               scratch));
-    check_results(s, pass, &e, pass == NN_CONV_FORWARD ? &o.y : &o.x, got);
+    check_results(s, pass, narrow, &e, pass == NN_CONV_FORWARD ? &o.y : &o.x, got);
     if (fuse && pass == NN_CONV_FORWARD) check_sums(s, &e, sums);
     for (size_t i = 0; i < BEHIND; i++) {
         assert_int_equal((unsigned char)got[e.count * size + i], 0xff);
@@ -396,8 +416,7 @@ static struct nn_runtime *runtime_or_skip(void) {
     return runtime;
 }
 
-static void against_double(void **state) {
-    (void)state;
+static void compare_all(bool narrow) {
     static const struct {
         int batch, in, height, width, out, kernel, stride, padding;
     } rows[] = {
@@ -426,20 +445,29 @@ static void against_double(void **state) {
                                   .plain_input = rows[i].in <= 4};
         s.out_height = (s.in_height + 2 * s.padding - s.kernel) / s.stride + 1;
         s.out_width = (s.in_width + 2 * s.padding - s.kernel) / s.stride + 1;
-        check(runtime, &s, NN_CONV_FORWARD, false, false);
-        check(runtime, &s, NN_CONV_FORWARD, true, false);
-        if (!s.plain_input) check(runtime, &s, NN_CONV_BACKWARD_DATA, false, false);
-        if (!s.plain_input) check(runtime, &s, NN_CONV_BACKWARD_DATA, true, false);
-        check(runtime, &s, NN_CONV_BACKWARD_WEIGHTS, false, true);
-        check(runtime, &s, NN_CONV_BACKWARD_WEIGHTS, true, false);
-        check_folded(runtime, &s, i & 1, i & 2);
-        check_pooled(runtime, &s, 3, 2);
-        check_pooled(runtime, &s, 2, 2);
+        check(runtime, &s, NN_CONV_FORWARD, narrow, false, false);
+        check(runtime, &s, NN_CONV_FORWARD, narrow, true, false);
+        if (!s.plain_input) check(runtime, &s, NN_CONV_BACKWARD_DATA, narrow, false, false);
+        if (!s.plain_input) check(runtime, &s, NN_CONV_BACKWARD_DATA, narrow, true, false);
+        check(runtime, &s, NN_CONV_BACKWARD_WEIGHTS, narrow, false, true);
+        check(runtime, &s, NN_CONV_BACKWARD_WEIGHTS, narrow, true, false);
+        check_folded(runtime, &s, narrow, i & 1, i & 2);
+        check_pooled(runtime, &s, narrow, 3, 2);
+        check_pooled(runtime, &s, narrow, 2, 2);
     }
     nn_runtime_release(runtime);
 }
 
-/* Only where bf16 is stored, and not with fewer instructions. */
+static void bf16_against_double(void **state) {
+    (void)state;
+    compare_all(true);
+}
+static void floats_against_double(void **state) {
+    (void)state;
+    compare_all(false);
+}
+
+/* Not with fewer instructions; in float by rule only where Winograd cannot. */
 static void where_it_can(void **state) {
     (void)state;
     struct nn_runtime *runtime = runtime_or_skip();
@@ -461,9 +489,11 @@ static void where_it_can(void **state) {
     assert_int_equal(nn_conv_choose_fixed(runtime, &task), NN_CONV_AMX);
     task.pass = NN_CONV_FORWARD;
     task.bf16 = false;
-    assert_false(nn_convolution_can(runtime, &task, NN_CONV_AMX));
+    assert_true(nn_convolution_can(runtime, &task, NN_CONV_AMX));
     assert_int_equal(nn_conv_choose_fixed(runtime, &task), NN_CONV_WINOGRAD);
-    task.bf16 = true;
+    task.shape.stride = 2;
+    task.shape.out_height = task.shape.out_width = 4;
+    assert_int_equal(nn_conv_choose_fixed(runtime, &task), NN_CONV_AMX);
     task.shape.block = 8;
     assert_false(nn_convolution_can(runtime, &task, NN_CONV_AMX));
     task.shape.block = BLOCK;
@@ -475,7 +505,8 @@ static void where_it_can(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(against_double),
+        cmocka_unit_test(bf16_against_double),
+        cmocka_unit_test(floats_against_double),
         cmocka_unit_test(where_it_can),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
