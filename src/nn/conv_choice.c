@@ -36,13 +36,13 @@ static bool tiles_win(const struct nn_conv_task *task) {
 
 enum nn_conv_kind nn_conv_choose_fixed(const struct nn_runtime *runtime,
                                        const struct nn_conv_task *task) {
-    /* They won in every layer and direction of two ResNet-18; in float where Winograd is no help,
-     * but for the stems, whose cells are half zeros. */
+    /* They won in every layer and direction of two ResNet-18 where bf16 is stored; in float where
+     * Winograd is no help, but for single taps, and for stems, whose cells are half zeros. */
     bool amx = nn_convolution_can(runtime, task, NN_CONV_AMX);
     if (amx && task->bf16) return NN_CONV_AMX;
     if (nn_convolution_can(runtime, task, NN_CONV_WINOGRAD) && saves_products(&task->shape))
         return NN_CONV_WINOGRAD;
-    if (amx && !task->shape.plain_input) return NN_CONV_AMX;
+    if (amx && !task->shape.plain_input && task->shape.kernel > 1) return NN_CONV_AMX;
     if (nn_convolution_can(runtime, task, NN_CONV_TILED) && tiles_win(task)) return NN_CONV_TILED;
     return nn_convolution_can(runtime, task, NN_CONV_LIBRARY) ? NN_CONV_LIBRARY : NN_CONV_DIRECT;
 }
