@@ -81,6 +81,22 @@ rel_status comm_all_gather(struct comm *comm, void *all, const size_t *sizes) {
     return REL_OK;
 }
 
+rel_status comm_gather_shares(struct comm *comm, void *all, uint64_t total, uint64_t unit,
+                              size_t size) {
+    size_t ranks = (size_t)comm_size(comm);
+    if (!comm->engine) return REL_OK;
+    size_t *sizes = rel_alloc(ranks, sizeof *sizes);
+    if (!sizes) return REL_ERR_MEMORY;
+    for (size_t r = 0; r < ranks; r++) {
+        uint64_t begin, count;
+        comm_share_units(comm, (int)r, total, unit, &begin, &count);
+        sizes[r] = (size_t)count * size;
+    }
+    rel_status status = comm_all_gather(comm, all, sizes);
+    rel_free(sizes);
+    return status;
+}
+
 rel_status comm_any(struct comm *comm, bool *flag) {
     double count = *flag;
     REL_TRY(comm_sum_doubles(comm, &count, 1));

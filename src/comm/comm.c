@@ -195,6 +195,14 @@ void comm_share(const struct comm *comm, int rank, uint64_t total, uint64_t *beg
     work_share(total, comm_size(comm), rank, begin, count);
 }
 
+void comm_share_units(const struct comm *comm, int rank, uint64_t total, uint64_t unit,
+                      uint64_t *begin, uint64_t *count) {
+    comm_share(comm, rank, (total + unit - 1) / unit, begin, count);
+    uint64_t end = (*begin + *count) * unit;
+    *begin = *begin * unit < total ? *begin * unit : total;
+    *count = (end < total ? end : total) - *begin;
+}
+
 double comm_waited(const struct comm *comm) { return comm->engine ? comm->engine->waited : 0; }
 uint64_t comm_sent(const struct comm *comm) { return comm->engine ? comm->engine->sent : 0; }
 

@@ -98,6 +98,9 @@ int comm_cpu_sharers(const struct comm *comm);
  * at most one, and the first ones are the larger. */
 void comm_share(const struct comm *comm, int rank, uint64_t total, uint64_t *begin,
                 uint64_t *count);
+/* Likewise in whole units of `unit`, of which the last one may be short. */
+void comm_share_units(const struct comm *comm, int rank, uint64_t total, uint64_t unit,
+                      uint64_t *begin, uint64_t *count);
 
 /* --- collectives --- */
 /* All fail with ERR_IO when a rank is lost or the transport breaks, and with its code and message
@@ -127,6 +130,10 @@ rel_status comm_broadcast(struct comm *comm, void *bytes, size_t size, int root)
 /* all: every rank's sizes[rank] bytes, one behind the other in the order of the ranks; this rank's
  * own stand in their place already. sizes [comm_size], the same on every rank. */
 rel_status comm_all_gather(struct comm *comm, void *all, const size_t *sizes);
+/* all: `total` items of `size` bytes, of which those that comm_share_units gives this rank stand in
+ * their place already; the others' come. */
+rel_status comm_gather_shares(struct comm *comm, void *all, uint64_t total, uint64_t unit,
+                              size_t size);
 /* *flag: whether it was set on any rank. */
 rel_status comm_any(struct comm *comm, bool *flag);
 rel_status comm_barrier(struct comm *comm);

@@ -89,6 +89,7 @@ static rel_status measure_details(const struct measured *measured,
         .seed = measured->config->seed,
         .stream = measured->stream,
         .threads = measured->config->threads,
+        .comm = measured->config->comm,
     };
     double silhouette;
     REL_TRY(silhouette_measure(measured->features, measured->samples, measured->dims,

@@ -139,7 +139,7 @@ static rel_status iterate(struct state *state, const struct lbfgs *lbfgs, int *i
         accept_step(state);
         ++*iterations;
         if (lbfgs->label) progress_update((uint64_t)*iterations, NULL);
-        if (interrupt_requested()) return rel_fail(REL_ERR_INTERRUPTED, "interrupted");
+        if (*lbfgs->stop) return rel_fail(REL_ERR_INTERRUPTED, "interrupted");
     }
     return REL_OK;
 }

@@ -12,6 +12,7 @@ struct lbfgs {
     int max_iterations;
     double tolerance;  /* ends when no entry of the gradient is larger */
     const char *label; /* of the progress bar; NULL: none */
+    const bool *stop;  /* set by the objective: ends with ERR_INTERRUPTED */
 };
 
 /* From *x to a minimum, in place (Liu and Nocedal 1989; 10 pairs, step halved until the value falls

@@ -5,6 +5,8 @@
 
 #include "base/base.h"
 
+struct comm;
+
 struct probe_config {
     int classes;
     double l2; /* strength of the penalty, > 0; scikit-learn's 1 / C */
@@ -12,9 +14,11 @@ struct probe_config {
     double tolerance;  /* of the gradient's largest entry, of the mean loss */
     int threads;       /* 0: every CPU that this process may use */
     const char *label; /* of the progress bar; NULL: none */
+    struct comm *comm; /* ranks that divide the work, all with the same features; NULL: none */
+    double share_from; /* samples x dims x classes from which on they do, else each does it all */
 };
 
-/* l2 1, 1000 iterations, tolerance 1e-6; classes to be set. */
+/* l2 1, 1000 iterations, tolerance 1e-6, share_from 10^6; classes to be set. */
 struct probe_config probe_config_default(void);
 
 struct probe {
@@ -32,8 +36,8 @@ struct probe {
  *   sum of cross-entropies + l2 / 2 * |weights|^2     (intercepts are free)
  * as scikit-learn's LogisticRegression(C=1/l2) does with three classes and more (with two it
  * penalises half of what this does: C=2/l2), by L-BFGS (Liu and Nocedal 1989) from zero. Equal
- * input gives equal bits whatever the number of threads. ERR_NUMERIC: a feature that is not finite,
- * a label out of range; ERR_USAGE: no samples; ERR_INTERRUPTED. */
+ * input gives equal bits whatever the number of threads and ranks. ERR_NUMERIC: a feature that is
+ * not finite, a label out of range; ERR_USAGE: no samples; ERR_INTERRUPTED. */
 rel_status probe_fit(struct probe *probe, const float *features, const int32_t *labels,
                      size_t samples, size_t dims, const struct probe_config *config);
 /* logits [samples][classes] */

@@ -1,5 +1,6 @@
 #include "learn/silhouette.h"
 
+#include "comm/comm.h"
 #include "learn/silhouette_kernels.h"
 
 #include <math.h>
@@ -18,6 +19,7 @@ struct silhouette {
     size_t *sizes;   /* [clusters] */
     double *scores;  /* [rows] */
     int threads;
+    struct comm *comm;
 };
 
 static void silhouette_release(struct silhouette *work) {
@@ -79,7 +81,11 @@ static void block_score(struct silhouette *work, size_t first, silhouette_distan
     }
 }
 
+/* Ranks divide the blocks. */
 static rel_status rows_score(struct silhouette *work) {
+    uint64_t begin, count;
+    bool interrupted = false;
+    comm_share_units(work->comm, work->comm->rank, work->rows, SILHOUETTE_BLOCK, &begin, &count);
     silhouette_distances *measure = REL_ISA_PICK(silhouette_distances);
     size_t threads = (size_t)work->threads;
     float *distances = rel_alloc(threads * work->rows, SILHOUETTE_BLOCK * sizeof *distances);
@@ -88,16 +94,21 @@ static rel_status rows_score(struct silhouette *work) {
     if (status == REL_OK) {
 #pragma omp parallel for num_threads(work->threads) schedule(static)
         for (size_t thread = 0; thread < threads; thread++)
-            for (size_t first = thread * SILHOUETTE_BLOCK; first < work->rows;
+            for (size_t first = begin + thread * SILHOUETTE_BLOCK; first < begin + count;
                  first += threads * SILHOUETTE_BLOCK) {
                 if (interrupt_requested()) break;
                 block_score(work, first, measure,
                             distances + thread * work->rows * SILHOUETTE_BLOCK,
                             sums + thread * work->clusters);
             }
-        if (interrupt_requested())
-            status = rel_fail(REL_ERR_INTERRUPTED, "silhouette: interrupted");
+        interrupted = interrupt_requested();
+        status = comm_any(work->comm, &interrupted);
     }
+    if (status == REL_OK && interrupted)
+        status = rel_fail(REL_ERR_INTERRUPTED, "silhouette: interrupted");
+    if (status == REL_OK)
+        status = comm_gather_shares(work->comm, work->scores, work->rows, SILHOUETTE_BLOCK,
+                                    sizeof *work->scores);
     rel_free(distances);
     rel_free(sums);
     return status;
@@ -106,7 +117,11 @@ static rel_status rows_score(struct silhouette *work) {
 rel_status silhouette_measure(const float *features, size_t samples, size_t dims,
                               const int32_t *assignments, int clusters,
                               const struct silhouette_config *config, double *value) {
-    struct silhouette work = {.samples = samples, .dims = dims, .rows = samples};
+    struct comm one = {0};
+    struct silhouette work = {.samples = samples,
+                              .dims = dims,
+                              .rows = samples,
+                              .comm = config->comm ? config->comm : &one};
     uint32_t *order = NULL;
     rel_status status;
     *value = (double)NAN;

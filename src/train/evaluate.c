@@ -107,6 +107,7 @@ static rel_status probe_modality(struct session *session, enum data_split split,
     config.l2 = session->config.options.probe_l2;
     config.threads = nn_runtime_threads(session->runtime);
     config.label = label;
+    config.comm = session->comm;
     rel_status status = probe_fit(&probe, train->features[m], train->labels, (size_t)train->samples,
                                   (size_t)session->model.dimensions[m], &config);
     if (status != REL_OK) return rel_fail_in(status, "%s", name);

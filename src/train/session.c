@@ -160,21 +160,19 @@ static void features_keep(struct session *session, enum data_split split,
     memcpy((int32_t *)set->labels + first, batch->labels, count * sizeof(int32_t));
 }
 
-/* Whole batches of a split, dealt to a rank: each is computed as one rank computes it. */
+/* Whole batches of a split, dealt to this rank: each is computed as one rank computes it. */
 struct pass_share {
     uint64_t first, batches;
     uint64_t begin, samples;
 };
 
 static struct pass_share pass_share(const struct session *session, const struct comm *comm,
-                                    int rank, enum data_split split) {
+                                    enum data_split split) {
     uint64_t batch = (uint64_t)session->config.options.evaluation_batch;
     uint64_t total = session_samples(session, split);
     struct pass_share share;
-    comm_share(comm, rank, (total + batch - 1) / batch, &share.first, &share.batches);
-    uint64_t end = (share.first + share.batches) * batch;
-    share.begin = share.first * batch < total ? share.first * batch : total;
-    share.samples = (end < total ? end : total) - share.begin;
+    comm_share(comm, comm->rank, (total + batch - 1) / batch, &share.first, &share.batches);
+    comm_share_units(comm, comm->rank, total, batch, &share.begin, &share.samples);
     return share;
 }
 
@@ -223,20 +221,12 @@ static rel_status pass_run(struct session *session, enum data_split split,
 static rel_status features_gather(struct session *session, enum data_split split,
                                   struct comm *comm) {
     struct feature_set *set = &session->features[split].set;
-    size_t ranks = (size_t)comm_size(comm);
-    size_t *sizes = rel_alloc(ranks, sizeof *sizes);
-    rel_status status = sizes ? REL_OK : REL_ERR_MEMORY;
-    for (int m = 0; status == REL_OK && m <= session->config.modalities; m++) {
-        bool labels = m == session->config.modalities;
-        size_t row =
-            labels ? sizeof *set->labels : (size_t)session->model.dimensions[m] * sizeof(float);
-        for (size_t r = 0; r < ranks; r++)
-            sizes[r] = pass_share(session, comm, (int)r, split).samples * row;
-        status =
-            comm_all_gather(comm, labels ? (void *)set->labels : (void *)set->features[m], sizes);
-    }
-    rel_free(sizes);
-    return status;
+    uint64_t total = session_samples(session, split);
+    uint64_t batch = (uint64_t)session->config.options.evaluation_batch;
+    for (int m = 0; m < session->config.modalities; m++)
+        REL_TRY(comm_gather_shares(comm, (void *)set->features[m], total, batch,
+                                   (size_t)session->model.dimensions[m] * sizeof(float)));
+    return comm_gather_shares(comm, (void *)set->labels, total, batch, sizeof *set->labels);
 }
 
 rel_status session_pass(struct session *session, enum data_split split, const char *label) {
@@ -247,7 +237,7 @@ rel_status session_pass(struct session *session, enum data_split split, const ch
     if (samples == 0)
         return rel_fail(REL_ERR_STATE, "the store has no %s split (prepare it with one)",
                         data_split_names[split]);
-    const struct pass_share share = pass_share(session, comm, comm->rank, split);
+    const struct pass_share share = pass_share(session, comm, split);
     REL_TRY(features_reserve(session, split));
     REL_TRY(pass_run(session, split, &share, label, &interrupted));
     REL_TRY(comm_any(comm, &interrupted));

@@ -1,7 +1,10 @@
-/* k-means and diagnosis by several ranks: on each the bits of one that does it alone. Every rank
- * checks for itself, and this process computes nothing: OpenMP does not survive a fork. */
+/* k-means, silhouettes, probes and diagnosis by several ranks: on each the bits of one that does it
+ * alone. Every rank checks for itself, and this process computes nothing: OpenMP does not survive a
+ * fork. */
 #include "learn/diagnose.h"
 #include "learn/kmeans.h"
+#include "learn/probe.h"
+#include "learn/silhouette.h"
 #include "support/socket_ranks.h"
 
 #include <setjmp.h>
@@ -209,6 +212,78 @@ static int diagnose_as_rank(struct comm *comm, void *context) {
     return 0;
 }
 
+/* The silhouette of all samples, and of some. */
+static int silhouette_as_rank(struct comm *comm, void *context) {
+    const struct features *features = context;
+    struct silhouette_config config = {.threads = 1};
+    double alone, shared;
+    for (size_t size = 0; size <= 600; size += 300) {
+        config.sample_size = size;
+        config.comm = NULL;
+        if (silhouette_measure(features->train, SAMPLES, DIMS, features->labels, CLUSTERS, &config,
+                               &alone) != REL_OK)
+            return 1;
+        config.comm = comm;
+        uint64_t before = socket_ranks_sent();
+        if (silhouette_measure(features->train, SAMPLES, DIMS, features->labels, CLUSTERS, &config,
+                               &shared) != REL_OK)
+            return 2;
+        if (memcmp(&alone, &shared, sizeof alone) != 0 || !(alone > 0)) return 3;
+        if (socket_ranks_sent() == before) return 4;
+    }
+    config.comm = comm;
+    if (comm->rank == 1) interrupt_request();
+    return silhouette_measure(features->train, SAMPLES, DIMS, features->labels, CLUSTERS, &config,
+                              &shared) == REL_ERR_INTERRUPTED
+               ? 0
+               : 5;
+}
+
+static void silhouettes_are_those_of_one_rank(void **state) {
+    for (int ranks = 2; ranks <= 4; ranks++)
+        assert_int_equal(socket_ranks_run(ranks, NULL, silhouette_as_rank, *state, NULL), 0);
+}
+
+static bool same_probe(const struct probe *a, const struct probe *b) {
+    return memcmp(a->weights, b->weights, (DIMS + 1) * CLUSTERS * sizeof *a->weights) == 0 &&
+           a->iterations == b->iterations && a->iterations > 3 && a->converged && b->converged;
+}
+
+/* Divided, and each rank by itself: the bits of one; an interrupted rank stops all. */
+static int probe_as_rank(struct comm *comm, void *context) {
+    const struct features *features = context;
+    struct probe_config config = probe_config_default();
+    struct probe alone, shared;
+    config.classes = CLUSTERS;
+    config.threads = 1;
+    if (probe_fit(&alone, features->train, features->labels, SAMPLES, DIMS, &config) != REL_OK)
+        return 1;
+    config.comm = comm;
+    for (int divided = 0; divided < 2; divided++) {
+        config.share_from = SAMPLES * DIMS * CLUSTERS + !divided;
+        uint64_t before = socket_ranks_sent();
+        if (probe_fit(&shared, features->train, features->labels, SAMPLES, DIMS, &config) != REL_OK)
+            return 2;
+        if (!same_probe(&alone, &shared)) return 3;
+        if ((socket_ranks_sent() - before > (uint64_t)alone.iterations) != divided) return 4;
+        probe_release(&shared);
+    }
+    probe_release(&alone);
+    if (comm->rank == 1) interrupt_request();
+    for (int divided = 0; divided < 2; divided++) {
+        config.share_from = SAMPLES * DIMS * CLUSTERS + !divided;
+        if (probe_fit(&shared, features->train, features->labels, SAMPLES, DIMS, &config) !=
+            REL_ERR_INTERRUPTED)
+            return 5;
+    }
+    return 0;
+}
+
+static void probes_are_those_of_one_rank(void **state) {
+    for (int ranks = 2; ranks <= 4; ranks++)
+        assert_int_equal(socket_ranks_run(ranks, NULL, probe_as_rank, *state, NULL), 0);
+}
+
 static void diagnosis_is_that_of_one_rank(void **state) {
     for (int ranks = 2; ranks <= 3; ranks++)
         assert_int_equal(socket_ranks_run(ranks, NULL, diagnose_as_rank, *state, NULL), 0);
@@ -232,6 +307,8 @@ int main(void) {
         cmocka_unit_test(empty_clusters_are_filled_alike),
         cmocka_unit_test(one_interrupted_rank_stops_all),
         cmocka_unit_test(diagnosis_is_that_of_one_rank),
+        cmocka_unit_test(silhouettes_are_those_of_one_rank),
+        cmocka_unit_test(probes_are_those_of_one_rank),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
