@@ -1,7 +1,9 @@
 /* Every 3x3 stride-1 convolution of the two ResNet-18 towers: our Winograd kernels against the
  * compute library's automatic choice, in one process, interleaved.
  *
- *   conv_layers [--json] [--sweep] [LAYER [DIRECTION]]
+ *   conv_layers [--json] [--amx] [--sweep] [LAYER [DIRECTION]]
+ *
+ * With --amx ours are those whose products are made by tiles of bf16.
  *
  * Prints medians of milliseconds, nominal GFLOP/s (of a direct convolution) and the ratio, which is
  * above 1 where ours is faster. --sweep measures ours with other choices than the rule's. */
@@ -178,8 +180,9 @@ struct operands {
 
 static void sweep(const struct layer *layer, enum winograd_direction direction,
                   const struct operands *o) {
+    bool amx = o->shape.amx;
     for (int shared = 0; shared < 2; shared++)
-        for (int tiles = 14; tiles <= 448; tiles *= 2)
+        for (int tiles = amx ? 16 : 14; tiles <= 512; tiles *= 2)
             for (int piece = 2; piece <= 8; piece *= 2) {
                 if (piece > 2 && (!shared || direction == WINOGRAD_BACKWARD_WEIGHTS)) break;
                 struct winograd_choice choice = winograd_choose(&o->shape, direction);
@@ -227,12 +230,14 @@ static void compare(const struct layer *layer, enum winograd_direction direction
 }
 
 int main(int argc, char **argv) {
-    bool json = false, sweeping = false;
+    bool json = false, sweeping = false, amx = false;
     const char *wanted[2] = {NULL, NULL};
     int named = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0)
             json = true;
+        else if (strcmp(argv[i], "--amx") == 0)
+            amx = true;
         else if (strcmp(argv[i], "--sweep") == 0)
             sweeping = true;
         else if (named < 2)
@@ -246,14 +251,14 @@ int main(int argc, char **argv) {
         if (wanted[0] && strcmp(wanted[0], layer->name) != 0) continue;
         struct operands o = {
             .shape = {layer->batch, layer->channels, layer->channels, layer->height, layer->width,
-                      rel_cpu_isa() == REL_ISA_AVX512 ? 16 : 8, omp_get_max_threads()}};
+                      rel_cpu_isa() == REL_ISA_AVX512 ? 16 : 8, omp_get_max_threads(), false, amx}};
         size_t count = (size_t)layer->batch * layer->channels * layer->height * layer->width;
         size_t weights = (size_t)layer->channels * layer->channels * 9;
         o.x = noise(count, 1, 1);
         o.y = noise(count, 1, 2);
         o.w = noise(weights, 0.05F, 3);
         o.library_w = noise(weights * 4, 0.05F, 3); /* its Winograd weights may be larger */
-        for (int direction = 0; direction < 3; direction++) {
+        for (int direction = 0; direction < 2; direction++) {
             if (wanted[1] && strcmp(wanted[1], directions[direction]) != 0) continue;
             if (sweeping)
                 sweep(layer, direction, &o);

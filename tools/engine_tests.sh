@@ -6,7 +6,7 @@
 # After `make tests`. Ends as tools/run_tests.sh does. `.ci/run` takes today's, `.ci/long` all.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-choices=(RELEARN_KERNELS={auto,direct,library,winograd,tiled,amx} RELEARN_ISA={avx2,baseline}
+choices=(RELEARN_KERNELS={auto,direct,library,winograd,tiled,amx,winograd-amx} RELEARN_ISA={avx2,baseline}
     "ONEDNN_MAX_CPU_ISA=AVX2 RELEARN_ISA=avx2")
 # Everything that computes by our kernels or the library's; all golden files among them.
 pattern='tests/(golden/|unit/test_(nn_|model|winograd|tiled|amx|optimizer|kmeans|diagnose|step_allocations|transform|media_logmel))'

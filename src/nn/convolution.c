@@ -8,6 +8,7 @@
 
 struct nn_convolution {
     struct nn_conv_task task;
+    enum nn_conv_kind kind;
     const struct nn_runtime *runtime;
     struct winograd_plan *winograd; /* or: */
     struct tiled_plan *tiled;       /* or: */
@@ -21,8 +22,15 @@ enum { ALIGNMENT = 64 };
 
 static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
+static const enum winograd_direction directions[] = {
+    [NN_CONV_FORWARD] = WINOGRAD_FORWARD,
+    [NN_CONV_FOLDED] = WINOGRAD_FORWARD,
+    [NN_CONV_BACKWARD_DATA] = WINOGRAD_BACKWARD_DATA,
+    [NN_CONV_BACKWARD_WEIGHTS] = WINOGRAD_BACKWARD_WEIGHTS,
+};
+
 static struct winograd_shape winograd_shape(const struct nn_runtime *runtime,
-                                            const struct nn_conv_task *task) {
+                                            const struct nn_conv_task *task, bool amx) {
     const struct nn_conv_shape *shape = &task->shape;
     return (struct winograd_shape){
         .batch = shape->batch,
@@ -33,6 +41,7 @@ static struct winograd_shape winograd_shape(const struct nn_runtime *runtime,
         .block = shape->block,
         .threads = runtime->threads,
         .bf16 = task->bf16,
+        .amx = amx,
     };
 }
 
@@ -44,8 +53,9 @@ bool nn_convolution_can(const struct nn_runtime *runtime, const struct nn_conv_t
     if (kind == NN_CONV_LIBRARY) return three; /* elsewhere it knows nothing but direct */
     if (kind == NN_CONV_TILED) return tiled_supported(s, task->pass);
     if (kind == NN_CONV_AMX) return amx_supported(s, task->pass);
-    struct winograd_shape shape = winograd_shape(runtime, task);
-    return three && s->padding == 1 && !s->plain_input && winograd_supported(&shape);
+    struct winograd_shape shape = winograd_shape(runtime, task, kind == NN_CONV_WINOGRAD_AMX);
+    return three && s->padding == 1 && !s->plain_input &&
+           winograd_supported(&shape, directions[task->pass]);
 }
 
 static rel_status init_library(struct nn_convolution *c, struct nn_library *library, bool direct) {
@@ -57,14 +67,9 @@ static rel_status init_library(struct nn_convolution *c, struct nn_library *libr
     return nn_weight_store_init(&c->store_add, library, c->kernel, true);
 }
 
-static rel_status init_winograd(struct nn_convolution *c, const struct nn_runtime *runtime) {
-    static const enum winograd_direction directions[] = {
-        [NN_CONV_FORWARD] = WINOGRAD_FORWARD,
-        [NN_CONV_FOLDED] = WINOGRAD_FORWARD,
-        [NN_CONV_BACKWARD_DATA] = WINOGRAD_BACKWARD_DATA,
-        [NN_CONV_BACKWARD_WEIGHTS] = WINOGRAD_BACKWARD_WEIGHTS,
-    };
-    struct winograd_shape shape = winograd_shape(runtime, &c->task);
+static rel_status init_winograd(struct nn_convolution *c, const struct nn_runtime *runtime,
+                                bool amx) {
+    struct winograd_shape shape = winograd_shape(runtime, &c->task, amx);
     return winograd_plan_create(&c->winograd, &shape, directions[c->task.pass], NULL);
 }
 
@@ -74,10 +79,11 @@ rel_status nn_convolution_init_kind(struct nn_convolution **convolution, struct 
     struct nn_convolution *c = rel_alloc(1, sizeof *c);
     if (!c) return REL_ERR_MEMORY;
     c->task = *task;
+    c->kind = kind;
     c->runtime = runtime;
     rel_status status;
-    if (kind == NN_CONV_WINOGRAD)
-        status = init_winograd(c, runtime);
+    if (kind == NN_CONV_WINOGRAD || kind == NN_CONV_WINOGRAD_AMX)
+        status = init_winograd(c, runtime, kind == NN_CONV_WINOGRAD_AMX);
     else if (kind == NN_CONV_TILED)
         status =
             tiled_plan_create(&c->tiled, &task->shape, task->pass, task->bf16, runtime->threads);
@@ -116,6 +122,7 @@ void nn_convolution_release(struct nn_convolution *c) {
 
 const char *nn_convolution_name(const struct nn_convolution *c) {
     bool wide = c->task.shape.block == 16;
+    if (c->kind == NN_CONV_WINOGRAD_AMX) return "winograd_4x3:bf16x3";
     if (c->winograd) return wide ? "winograd_4x3:avx512" : "winograd_4x3:avx2";
     if (c->tiled && rel_cpu_isa() == REL_ISA_BASELINE) return "tiled:baseline";
     if (c->tiled) return wide ? "tiled:avx512" : "tiled:avx2";

@@ -11,6 +11,7 @@ enum nn_conv_kind {
     NN_CONV_WINOGRAD,
     NN_CONV_TILED,
     NN_CONV_AMX,
+    NN_CONV_WINOGRAD_AMX, /* only where floats are stored; not backward-weights */
     NN_CONV_KINDS
 };
 

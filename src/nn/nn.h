@@ -19,15 +19,16 @@
 #include "tensor/tensor.h"
 
 /* Which convolution kernels run. The environment variable RELEARN_KERNELS (auto | fixed | direct |
- * library | winograd | tiled | amx) overrides it, for tests and measurements. */
+ * library | winograd | tiled | amx | winograd-amx) overrides it, for tests and measurements. */
 enum nn_kernels {
     NN_KERNELS_AUTO,   /* the fastest: measured once per machine, kept in the user's cache folder */
     NN_KERNELS_FIXED,  /* by a rule, never by timing (conv_choice.c) */
     NN_KERNELS_DIRECT, /* forced, where there is a choice: the library's direct ones */
-    NN_KERNELS_LIBRARY,  /* whatever the library likes best */
-    NN_KERNELS_WINOGRAD, /* our Winograd wherever it can */
-    NN_KERNELS_TILED,    /* our direct kernels wherever they can */
-    NN_KERNELS_AMX,      /* those on tiles of bf16 wherever they can */
+    NN_KERNELS_LIBRARY,      /* whatever the library likes best */
+    NN_KERNELS_WINOGRAD,     /* our Winograd wherever it can */
+    NN_KERNELS_TILED,        /* our direct kernels wherever they can */
+    NN_KERNELS_AMX,          /* those on tiles of bf16 wherever they can */
+    NN_KERNELS_WINOGRAD_AMX, /* our Winograd on such tiles wherever it can */
 };
 
 /* How feature maps and their gradients are stored between operations. Everything is computed in

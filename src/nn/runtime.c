@@ -32,9 +32,9 @@ void nn_runtime_enter(const struct nn_runtime *runtime) {
 
 static enum nn_kernels kernels_wanted(enum nn_kernels configured) {
     static const char *const names[] = {"auto",     "fixed", "direct", "library",
-                                        "winograd", "tiled", "amx"};
+                                        "winograd", "tiled", "amx",    "winograd-amx"};
     const char *name = getenv("RELEARN_KERNELS");
-    for (int i = NN_KERNELS_AUTO; name && i <= NN_KERNELS_AMX; i++)
+    for (int i = NN_KERNELS_AUTO; name && i <= NN_KERNELS_WINOGRAD_AMX; i++)
         if (strcmp(name, names[i]) == 0) return (enum nn_kernels)i;
     return configured;
 }

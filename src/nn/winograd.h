@@ -21,9 +21,12 @@ struct winograd_shape {
     int block; /* channels per block: 16 needs AVX-512, 8 AVX2; channels are multiples of it */
     int threads;
     bool bf16; /* x, y and their gradients are stored as bf16; all else is float */
+    /* Products by tiles of bf16, of operands split into three (split.h): of floats, in blocks of
+     * 16, not for backward-weights. */
+    bool amx;
 };
 
-bool winograd_supported(const struct winograd_shape *shape);
+bool winograd_supported(const struct winograd_shape *shape, enum winograd_direction direction);
 
 /* How a plan goes about it; results differ by rounding at most. */
 struct winograd_choice {
@@ -32,7 +35,9 @@ struct winograd_choice {
      * transformed weights are larger than the tiles. */
     bool shared;
     int tiles;   /* at most so many in a group */
-    int piece;   /* shared: reduced blocks of channels whose weights a thread transforms at once */
+    int piece;   /* shared: reduced blocks of channels whose weights a thread transforms at once;
+                  * with `amx` pairs of blocks */
+    int strip;   /* with `amx`: pairs of produced blocks that are made at once */
     bool stream; /* outputs past the caches: when they are read only after much else */
 };
 /* By a fixed rule, from the shape and the sizes of this machine's caches. */

@@ -8,7 +8,6 @@ struct run {
     float *dw;
     bool accumulate;
     float *w, *v, *d;
-    size_t v_channels;
 };
 
 static void transform(const struct run *r, const struct winograd_tiles *group, int channels,
@@ -16,12 +15,12 @@ static void transform(const struct run *r, const struct winograd_tiles *group, i
     const struct winograd_plan *p = r->plan;
     const struct winograd_tile *tiles = p->tiles + group->first;
     if (channels < p->in.blocks) {
-        p->kernels->input(r->x, &p->in, channels, r->norm, tiles, group->count,
-                          v + (size_t)channels * r->v_channels);
+        p->kernels->input(r->x, &p->in, channels, r->norm, tiles, group->count, &p->strides,
+                          v + (size_t)channels * p->strides.v_chunk);
     } else {
         int c = channels - p->in.blocks;
         p->kernels->output_gradient(r->dy, &p->out, c, tiles, group->count,
-                                    d + (size_t)c * r->v_channels);
+                                    d + (size_t)c * p->strides.v_chunk);
     }
 }
 
@@ -30,8 +29,9 @@ static void multiply(const struct run *r, const struct winograd_tiles *group, co
     const struct winograd_plan *p = r->plan;
     int c = item % p->in.blocks, first = item / p->in.blocks * 2;
     int second = first + 1 < p->out.blocks ? first + 1 : first; /* computed with, never stored */
-    p->kernels->gradient(group, v + (size_t)c * r->v_channels, d + (size_t)first * r->v_channels,
-                         d + (size_t)second * r->v_channels, add, w);
+    p->kernels->gradient(group, v + (size_t)c * p->strides.v_chunk,
+                         d + (size_t)first * p->strides.v_chunk,
+                         d + (size_t)second * p->strides.v_chunk, add, w);
 }
 
 static void write_item(const struct run *r, const float *w, int parts, int item) {
@@ -44,7 +44,7 @@ static void write_item(const struct run *r, const float *w, int parts, int item)
 static void run_by_groups(const struct run *r) {
     const struct winograd_plan *p = r->plan;
     int items = p->in.blocks * winograd_pairs(p->out.blocks);
-    size_t w_item = winograd_u_channels(p->shape.block);
+    size_t w_item = p->strides.u_chunk;
 #pragma omp parallel num_threads(p->shape.threads)
     {
 #pragma omp for schedule(static, 1)
@@ -69,7 +69,7 @@ static void run_by_groups(const struct run *r) {
 static void run_by_items(const struct run *r) {
     const struct winograd_plan *p = r->plan;
     int items = p->in.blocks * winograd_pairs(p->out.blocks);
-    size_t w_item = winograd_u_channels(p->shape.block);
+    size_t w_item = p->strides.u_chunk;
     bool keep = p->group_count > 1;
 #pragma omp parallel num_threads(p->shape.threads)
     for (int g = 0; g < p->group_count; g++) {
@@ -104,7 +104,6 @@ void winograd_backward_weights(const struct winograd_plan *plan, const void *x,
         .w = w,
         .v = v,
         .d = d,
-        .v_channels = winograd_v_channels(plan->shape.block, plan->max_tiles),
     };
     if (plan->choice.shared)
         run_by_items(&r);

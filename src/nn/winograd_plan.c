@@ -3,6 +3,9 @@
 
 static const struct winograd_kernels *kernels_for(const struct winograd_shape *s) {
     enum rel_isa isa = rel_cpu_isa();
+    if (s->amx)
+        return s->block == 16 && !s->bf16 && rel_cpu_amx_bf16() ? REL_ISA_PICK(winograd_amx)()
+                                                                : NULL;
     if (s->block == 16 && isa == REL_ISA_AVX512)
         return s->bf16 ? winograd_bf16_avx512() : winograd_kernels_avx512();
     if (s->block == 8 && isa >= REL_ISA_AVX2)
@@ -10,10 +13,11 @@ static const struct winograd_kernels *kernels_for(const struct winograd_shape *s
     return NULL;
 }
 
-bool winograd_supported(const struct winograd_shape *shape) {
+bool winograd_supported(const struct winograd_shape *shape, enum winograd_direction direction) {
     enum { LIMIT = 1 << 14 };
     const struct winograd_shape *s = shape;
     if (s->block < 1 || !kernels_for(s)) return false;
+    if (s->amx && direction == WINOGRAD_BACKWARD_WEIGHTS) return false;
     if (s->batch < 1 || s->height < 1 || s->width < 1 || s->threads < 1) return false;
     if (s->height > LIMIT || s->width > LIMIT || s->in_channels > LIMIT || s->out_channels > LIMIT)
         return false;
@@ -77,6 +81,17 @@ static int tiles_in(size_t bytes, size_t per_tile, int least, int most) {
     return tiles > (size_t)most ? most : (int)tiles;
 }
 
+/* On AMX products take a third of the time, and U and V half as many bytes again, so that what lies
+ * in L3 is what they wait for. As measured: while U stays in L2 (64 channels), V shall as well;
+ * then larger groups are better, though V does not, since all of U is read for each. */
+static void choose_amx(struct winograd_choice *choice, size_t weights, size_t l2) {
+    bool fits = weights * 3 / 2 <= l2 / 2;
+    choice->shared = weights > (size_t)16 << 20;
+    choice->tiles = choice->shared ? 128 : fits ? 32 : 64;
+    choice->strip = choice->shared || fits ? 2 : 4;
+    choice->piece = 2;
+}
+
 struct winograd_choice winograd_choose(const struct winograd_shape *shape,
                                        enum winograd_direction direction) {
     const struct winograd_shape *s = shape;
@@ -85,7 +100,7 @@ struct winograd_choice winograd_choose(const struct winograd_shape *shape,
     size_t in = (size_t)(back ? s->out_channels : s->in_channels);
     size_t out = (size_t)(back ? s->in_channels : s->out_channels);
     size_t point_bytes = WINOGRAD_POINTS * sizeof(float), weights = point_bytes * in * out;
-    struct winograd_choice choice = {.piece = 1};
+    struct winograd_choice choice = {.piece = 1, .strip = 1};
     if (direction == WINOGRAD_BACKWARD_WEIGHTS) {
         choice.shared = weights > 4 << 20;
         /* More tiles at a time mean fewer passes over the sums: a matter of speed while those stay
@@ -99,31 +114,37 @@ struct winograd_choice winograd_choose(const struct winograd_shape *shape,
     choice.tiles = choice.shared ? tiles_in(l3 * 3 / 8, point_bytes * in, 28, 1 << 20)
                                  : tiles_in(l2 * 5 / 8, point_bytes * in, 14, 56);
     choice.piece = count > 64 ? 8 : 2; /* with few tiles there is room for little else in L2 */
+    if (s->amx) choose_amx(&choice, weights, l2);
     size_t outputs = (size_t)s->batch * (size_t)s->height * (size_t)s->width * out;
     choice.stream = outputs * (s->bf16 ? 2 : sizeof(float)) > l3 / 4;
     return choice;
 }
 
 static void lay_out_scratch(struct winograd_plan *plan) {
-    int block = plan->shape.block, pairs = winograd_pairs(plan->out.blocks);
-    size_t threads = (size_t)plan->shape.threads;
-    size_t v_channels = winograd_v_channels(block, plan->max_tiles);
-    plan->v_part = v_channels * (size_t)plan->in.blocks;
-    plan->v_count = plan->choice.shared ? 1 : threads;
-    plan->u_part = winograd_u_channels(block);
+    const struct winograd_choice *choice = &plan->choice;
+    const struct winograd_kernels *kernels = plan->kernels;
+    const size_t threads = (size_t)plan->shape.threads;
+    const size_t pairs = (size_t)winograd_pairs(plan->out.blocks);
+    const int tiles = (plan->max_tiles + kernels->row - 1) / kernels->row * kernels->row;
+    const int piece = choice->shared ? choice->piece : plan->chunks;
+    plan->strides = kernels->strides(tiles, plan->chunks, piece);
+    plan->v_part = plan->strides.v;
+    plan->v_count = choice->shared ? 1 : threads;
     if (plan->direction == WINOGRAD_BACKWARD_WEIGHTS) {
-        plan->m_part = v_channels * (size_t)plan->out.blocks; /* D */
+        plan->m_part = plan->strides.v_chunk * (size_t)plan->out.blocks; /* D */
         plan->m_count = plan->v_count;
         /* One item per thread is enough when an item is finished at once. */
-        bool finished = plan->choice.shared && plan->group_count == 1;
-        if (!finished) plan->u_part *= (size_t)plan->in.blocks * (size_t)pairs;
-        plan->u_count = finished ? threads : plan->choice.shared ? 1 : (size_t)plan->parts;
+        bool finished = choice->shared && plan->group_count == 1;
+        plan->u_part = plan->strides.u_chunk;
+        if (!finished) plan->u_part *= (size_t)plan->in.blocks * pairs;
+        plan->u_count = finished ? threads : choice->shared ? 1 : (size_t)plan->parts;
         return;
     }
-    plan->m_part = (size_t)plan->max_tiles * winograd_m_tile(block);
+    plan->m_pair = (size_t)tiles * plan->strides.m_tile;
+    plan->m_part = plan->m_pair * (size_t)choice->strip;
     plan->m_count = threads;
-    plan->u_part *= (size_t)(plan->choice.shared ? plan->choice.piece : plan->in.blocks);
-    plan->u_count = plan->choice.shared ? threads : (size_t)pairs;
+    plan->u_part = plan->strides.u;
+    plan->u_count = choice->shared ? threads * (size_t)choice->strip : pairs;
 }
 
 static rel_status make_groups(struct winograd_plan *plan) {
@@ -146,7 +167,7 @@ rel_status winograd_plan_create(struct winograd_plan **plan, const struct winogr
                                 enum winograd_direction direction,
                                 const struct winograd_choice *choice) {
     *plan = NULL;
-    if (!winograd_supported(shape))
+    if (!winograd_supported(shape, direction))
         return rel_fail(REL_ERR_UNSUPPORTED,
                         "Winograd convolution %d -> %d, %d x %d: no kernels for it on this CPU",
                         shape->in_channels, shape->out_channels, shape->height, shape->width);
@@ -159,10 +180,15 @@ rel_status winograd_plan_create(struct winograd_plan **plan, const struct winogr
     int in = shape->in_channels / shape->block, out = shape->out_channels / shape->block;
     p->in = (struct winograd_map){shape->height, shape->width, back ? out : in};
     p->out = (struct winograd_map){shape->height, shape->width, back ? in : out};
+    p->chunks = (p->in.blocks + p->kernels->chunk - 1) / p->kernels->chunk;
     p->choice = choice ? *choice : winograd_choose(shape, direction);
     if (p->choice.tiles < 1) p->choice.tiles = 1;
     if (p->choice.piece < 1) p->choice.piece = 1;
-    if (p->choice.piece > p->in.blocks) p->choice.piece = p->in.blocks;
+    if (p->choice.strip < 1) p->choice.strip = 1;
+    if (p->kernels->row == 1) p->choice.strip = 1;
+    if (p->choice.strip > winograd_pairs(p->out.blocks))
+        p->choice.strip = winograd_pairs(p->out.blocks);
+    if (p->choice.piece > p->chunks) p->choice.piece = p->chunks;
     rel_status status = make_groups(p);
     if (status != REL_OK) {
         winograd_plan_release(p);

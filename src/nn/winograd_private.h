@@ -1,11 +1,22 @@
 /* Inside of the Winograd convolution: plan (winograd_plan.c), runs (winograd_run.c,
- * winograd_gradient.c), kernels per instruction set (winograd.isa.c).
+ * winograd_gradient.c), kernels per instruction set (winograd.isa.c), those whose products are made
+ * by tiles of bf16 (winograd_amx.isa.c).
  *
- * U transformed weights          [reduced blocks][36 points][block][2 * block], per pair
- * V transformed inputs           [channel blocks][tiles][36 points][block]
+ * U transformed weights          [reduced chunks][36 points][block][2 * block], per pair
+ * V transformed inputs           [channel chunks][tiles][36 points][block]
  * D transformed output gradients like V
  * M products of a pair           [tiles][2][36 points][block]
  * W products of backward-weights like U of one block, per block of inputs and pair of outputs
+ *
+ * A chunk is a block of channels. For products by tiles of bf16 it is two, split into three parts,
+ * and tiles (of pixels) lie in rows of 16:
+ *
+ * U [36 points][reduced chunks][3 parts][2 blocks][16 pairs of channels][16][2]
+ * V [rows][36 points][channel chunks][3 parts][16 tiles][16 pairs of channels][2]
+ *
+ * a pair of channels being those of one number in both blocks, U's smallest part first, as it is
+ * read. Products of whole rows fill M of tiles behind the last one and of some that do not need the
+ * point, which nobody reads.
  *
  * "Reduced" channels are summed over, "produced" ones come out; produced ones are worked on in
  * pairs of blocks, the width of the matrix kernels. A pair may lack its second block. All tiles and
@@ -18,23 +29,6 @@
 #include "nn/winograd.h"
 
 enum { WINOGRAD_POINTS = 36, WINOGRAD_LINE = 16 }; /* floats of a cache line */
-
-/* Strides in floats; `block` is 16 or 8. */
-static inline size_t winograd_v_tile(int block) {
-    return (size_t)(WINOGRAD_POINTS * block + WINOGRAD_LINE);
-}
-static inline size_t winograd_v_channels(int block, int tiles) {
-    return (size_t)tiles * winograd_v_tile(block) + WINOGRAD_LINE;
-}
-static inline size_t winograd_u_point(int block) {
-    return (size_t)(2 * block * block + WINOGRAD_LINE);
-}
-static inline size_t winograd_u_channels(int block) {
-    return WINOGRAD_POINTS * winograd_u_point(block);
-}
-static inline size_t winograd_m_tile(int block) {
-    return (size_t)(2 * WINOGRAD_POINTS * block + WINOGRAD_LINE);
-}
 
 /* 4x4 outputs, or fewer at an edge. With 3 or fewer rows (columns) the products at the point at
  * infinity of that axis are not needed. */
@@ -56,29 +50,42 @@ struct winograd_map {
     int height, width, blocks; /* blocks of channels */
 };
 
+/* Floats. */
+struct winograd_strides {
+    size_t v_tile, v_point, v_chunk, u_point, u_chunk, m_tile;
+    size_t v, u; /* of all */
+};
+
 struct winograd_product {
     const float *v; /* at the point, tile `begin` */
     const float *u; /* at the point */
     float *m;       /* at the point, tile `begin` */
-    size_t v_channels;
-    int tiles, blocks;    /* tiles to compute, reduced blocks */
-    bool add;             /* to what m holds */
-    const float *v_after; /* what the next call reads first, to be prefetched */
+    const struct winograd_strides *strides;
+    int tiles, chunks;     /* tiles to compute, reduced chunks */
+    int pairs;             /* of produced blocks */
+    size_t u_pair, m_pair; /* floats from pair to pair */
+    bool add;              /* to what m holds */
+    const float *v_after;  /* what the next call reads first, to be prefetched */
 };
 
 struct winograd_kernels {
     int block;
-    /* V of one block of channels of `count` tiles; `norm` of all channels, or NULL */
-    void (*input)(const void *x, const struct winograd_map *map, int channel_block,
+    int chunk; /* blocks of channels */
+    int row;   /* products are made of so many tiles, or a multiple, from a multiple on */
+    /* For V of `chunks` chunks of up to `tiles` tiles and U of up to `piece` chunks. */
+    struct winograd_strides (*strides)(int tiles, int chunks, int piece);
+    void (*begin)(void), (*end)(void); /* around a thread's products and outputs */
+    /* V of one chunk of channels of `count` tiles; `norm` of all channels, or NULL */
+    void (*input)(const void *x, const struct winograd_map *map, int chunk,
                   const struct winograd_norm *norm, const struct winograd_tile *tiles, int count,
-                  float *v);
+                  const struct winograd_strides *strides, float *v);
     /* D, likewise */
     void (*output_gradient)(const void *dy, const struct winograd_map *map, int channel_block,
                             const struct winograd_tile *tiles, int count, float *d);
-    /* U of reduced blocks `first` to `first + count` for a pair of produced blocks. `flip`:
+    /* U of reduced chunks `first` to `first + count` for a pair of produced blocks. `flip`:
      * backward-data, which reduces over out_channels. */
     void (*weights)(const float *w, int out_channels, int in_channels, bool flip, int pair,
-                    int first, int count, float *u);
+                    int first, int count, const struct winograd_strides *strides, float *u);
     void (*product)(const struct winograd_product *product);
     /* Outputs of block `half` of a pair; `stream`: past the caches, unless finished (may be NULL).
      * Adds to sums[0..block) and to those all channels further, NULL: to none. */
@@ -92,7 +99,6 @@ struct winograd_kernels {
     /* dw (+)= of `parts` partial W, `stride` floats apart */
     void (*weight_gradient)(const float *w, size_t stride, int parts, int out_channels,
                             int in_channels, int pair, int channel_block, bool add, float *dw);
-    void (*fence)(void); /* after streaming */
 };
 
 const struct winograd_kernels *winograd_kernels_baseline(void); /* NULL: none */
@@ -101,6 +107,9 @@ const struct winograd_kernels *winograd_kernels_avx512(void);   /* blocks of 16 
 const struct winograd_kernels *winograd_bf16_baseline(void);
 const struct winograd_kernels *winograd_bf16_avx2(void);
 const struct winograd_kernels *winograd_bf16_avx512(void);
+const struct winograd_kernels *winograd_amx_baseline(void); /* NULL, as is the next */
+const struct winograd_kernels *winograd_amx_avx2(void);
+const struct winograd_kernels *winograd_amx_avx512(void); /* if rel_cpu_amx_bf16 */
 
 struct winograd_plan {
     struct winograd_shape shape;
@@ -110,8 +119,11 @@ struct winograd_plan {
     struct winograd_tile *tiles;  /* [tile_count], grouped */
     struct winograd_tiles *group; /* [group_count] */
     int tile_count, group_count, max_tiles;
+    int chunks; /* of the tiles' inputs */
     struct winograd_choice choice;
-    int parts; /* backward-weights, not shared: partial sums */
+    struct winograd_strides strides;
+    int parts;     /* backward-weights, not shared: partial sums */
+    size_t m_pair; /* floats of M of a pair */
     size_t u_part, v_part, m_part, u_count, v_count, m_count; /* floats each, and how many */
 };
 

@@ -8,7 +8,7 @@
  * or L1, in order but far apart: what is needed one block of channels later is prefetched. */
 INLINE void product_rows(const int rows, const struct winograd_product *p, const float *v, float *m,
                          const float *v_after) {
-    const size_t v_tile = winograd_v_tile(BLOCK), m_tile = winograd_m_tile(BLOCK);
+    const size_t v_tile = V_TILE, m_tile = M_TILE;
     const ptrdiff_t second = WINOGRAD_POINTS * BLOCK;
     const float *u = p->u;
     vec sum[ROWS][2];
@@ -17,11 +17,10 @@ INLINE void product_rows(const int rows, const struct winograd_product *p, const
         sum[t][0] = p->add ? load(m + (size_t)t * m_tile) : (vec){0};
         sum[t][1] = p->add ? load(m + (size_t)t * m_tile + second) : (vec){0};
     }
-    for (int b = 1; b <= p->blocks; b++) {
-        bool last = b == p->blocks;
-        const float *v_next = last ? v_after : v + p->v_channels;
-        const float *u_next =
-            last ? p->u + winograd_u_point(BLOCK) : u + winograd_u_channels(BLOCK);
+    for (int b = 1; b <= p->chunks; b++) {
+        bool last = b == p->chunks;
+        const float *v_next = last ? v_after : v + p->strides->v_chunk;
+        const float *u_next = last ? p->u + U_POINT : u + (ptrdiff_t)U_POINT * WINOGRAD_POINTS;
 #pragma GCC unroll 1
         for (int four = 0; four < BLOCK / 4; four++) {
 #pragma GCC unroll 4
@@ -43,8 +42,8 @@ INLINE void product_rows(const int rows, const struct winograd_product *p, const
             u_next += (ptrdiff_t)4 * 2 * BLOCK;
             v_next += 4 * v_tile;
         }
-        v += p->v_channels - BLOCK;
-        u += winograd_u_channels(BLOCK) - (size_t)2 * BLOCK * BLOCK;
+        v += p->strides->v_chunk - BLOCK;
+        u += (ptrdiff_t)U_POINT * WINOGRAD_POINTS - (ptrdiff_t)2 * BLOCK * BLOCK;
     }
 #pragma GCC unroll 14
     for (int t = 0; t < rows; t++) {
@@ -90,10 +89,9 @@ static void product(const struct winograd_product *p) {
     int parts = (p->tiles + ROWS - 1) / ROWS;
     for (int i = 0; i < parts; i++) { /* nearly equal parts: few rows waste the multipliers */
         int from = p->tiles * i / parts, to = p->tiles * (i + 1) / parts;
-        const float *v = p->v + (size_t)from * winograd_v_tile(BLOCK);
-        const float *after =
-            i + 1 < parts ? p->v + (size_t)to * winograd_v_tile(BLOCK) : p->v_after;
-        product_of_rows[to - from](p, v, p->m + (size_t)from * winograd_m_tile(BLOCK), after);
+        const float *v = p->v + (size_t)from * V_TILE;
+        const float *after = i + 1 < parts ? p->v + (size_t)to * V_TILE : p->v_after;
+        product_of_rows[to - from](p, v, p->m + (size_t)from * M_TILE, after);
     }
 }
 
@@ -102,7 +100,7 @@ static void product(const struct winograd_product *p) {
  * the groups, not with the tiles. */
 INLINE void gradient_rows(const float *v, const float *d, const float *d_second, int count,
                           const bool prefetch, bool add, float *w) {
-    const size_t v_tile = winograd_v_tile(BLOCK);
+    const size_t v_tile = V_TILE;
     vec sum[GRADIENT_ROWS][2];
 #pragma GCC unroll 8
     for (int c = 0; c < GRADIENT_ROWS; c++) sum[c][0] = sum[c][1] = (vec){0};
@@ -140,8 +138,8 @@ static void gradient(const struct winograd_tiles *tiles, const float *v, const f
     for (int q = 0; q < WINOGRAD_POINTS; q++) {
         int class = winograd_point_class(q), begin = tiles->begin[class];
         int count = tiles->end[class] - begin;
-        size_t at = (size_t)begin * winograd_v_tile(BLOCK) + (size_t)q * BLOCK;
-        float *to = w + (size_t)q * winograd_u_point(BLOCK);
+        size_t at = (size_t)begin * V_TILE + (size_t)q * BLOCK;
+        float *to = w + (size_t)q * U_POINT;
         gradient_rows(v + at, d + at, d_second + at, count, true, add, to);
         for (int c = GRADIENT_ROWS; c < BLOCK; c += GRADIENT_ROWS)
             gradient_rows(v + at + c, d + at, d_second + at, count, false, add,

@@ -74,6 +74,7 @@ INLINE void input_tile(const stored *plane, const struct winograd_map *map,
 #pragma GCC unroll 6
         for (int j = 0; j < 6; j++) {
             line[j] = j >= first && j < end ? load_stored(row + (ptrdiff_t)j * BLOCK) : (vec){0};
+            if (j < 4) __builtin_prefetch(row + (ptrdiff_t)(j + 9) * BLOCK); /* tile after next */
             if (apply && j >= first && j < end)
                 line[j] = normalized(line[j], scale, shift, norm->floor);
         }
@@ -93,7 +94,7 @@ INLINE void input_tiles(const stored *x, const struct winograd_map *map, int cha
                         const struct norm_block *norm, const bool apply,
                         const struct winograd_tile *tiles, int count, float *v) {
     size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
-    for (int t = 0; t < count; t++, v += winograd_v_tile(BLOCK)) {
+    for (int t = 0; t < count; t++, v += V_TILE) {
         const struct winograd_tile *tile = tiles + t;
         const stored *plane = x + ((size_t)tile->image * map->blocks + channel_block) * pixels;
         int end = map->width - tile->x + 1; /* columns before the right edge */
@@ -131,7 +132,8 @@ INLINE void input_tiles(const stored *x, const struct winograd_map *map, int cha
 
 static void input(const void *x, const struct winograd_map *map, int channel_block,
                   const struct winograd_norm *norm, const struct winograd_tile *tiles, int count,
-                  float *v) {
+                  const struct winograd_strides *strides, float *v) {
+    (void)strides; /* V_TILE and BLOCK */
     if (!norm) {
         input_tiles(x, map, channel_block, NULL, false, tiles, count, v);
         return;
@@ -200,7 +202,7 @@ INLINE void output_tiles(const float *m, const struct winograd_tile *tiles, int 
                          stored *y) {
     size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
     vec bias = finish ? load_any(finish->bias + (ptrdiff_t)channel_block * BLOCK) : (vec){0};
-    for (int t = 0; t < count; t++, m += winograd_m_tile(BLOCK)) {
+    for (int t = 0; t < count; t++, m += M_TILE) {
         const struct winograd_tile *tile = tiles + t;
         int rows = tile->rows, columns = tile->columns;
         stored *to = y + ((size_t)tile->image * map->blocks + channel_block) * pixels +
@@ -255,11 +257,12 @@ INLINE void gradient_tile(const stored *dy, int width, float *d, int rows, int c
     }
 }
 
-static void output_gradient(const void *dy, const struct winograd_map *map, int channel_block,
-                            const struct winograd_tile *tiles, int count, float *d) {
+static inline void output_gradient(const void *dy, const struct winograd_map *map,
+                                   int channel_block, const struct winograd_tile *tiles, int count,
+                                   float *d) {
     const stored *gradients = dy;
     size_t pixels = (size_t)map->height * (size_t)map->width * BLOCK;
-    for (int t = 0; t < count; t++, d += winograd_v_tile(BLOCK)) {
+    for (int t = 0; t < count; t++, d += V_TILE) {
         const struct winograd_tile *tile = tiles + t;
         const stored *from = gradients +
                              ((size_t)tile->image * map->blocks + channel_block) * pixels +

@@ -15,6 +15,13 @@ enum { BLOCK = 16, ROWS = 14, GRADIENT_ROWS = 8 };
 enum { BLOCK = 8, ROWS = 6, GRADIENT_ROWS = 4 };
 #endif
 
+/* Strides in floats of transforms in float. */
+enum {
+    V_TILE = WINOGRAD_POINTS * BLOCK + WINOGRAD_LINE,
+    U_POINT = 2 * BLOCK * BLOCK + WINOGRAD_LINE,
+    M_TILE = 2 * WINOGRAD_POINTS * BLOCK + WINOGRAD_LINE
+};
+
 typedef float vec __attribute__((vector_size(BLOCK * 4), may_alias));
 typedef float vec_any __attribute__((vector_size(BLOCK * 4), may_alias, aligned(4)));
 typedef int32_t vec_index __attribute__((vector_size(BLOCK * 4)));

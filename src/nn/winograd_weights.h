@@ -45,7 +45,7 @@ static void gather_block(const float *w, size_t row, float *block) {
     }
 }
 
-static void scatter_block(const float *block, bool add, float *dw, size_t row) {
+static inline void scatter_block(const float *block, bool add, float *dw, size_t row) {
     for (int k = 0; k < TAPS; k++) {
         vec rows[BLOCK];
 #pragma GCC unroll 16
@@ -75,8 +75,8 @@ static void swap_channels(const float *from, float *to) {
     }
 }
 
-/* `taps` [TAPS][BLOCK], from the last one on if `flip` */
-INLINE void weight_points(const float *taps, const bool flip, float *u) {
+/* `taps` [TAPS][BLOCK], from the last one on if `flip`; points `stride` floats apart */
+INLINE void weight_points(const float *taps, const bool flip, size_t stride, float *u) {
     vec half[3][6], line[3], point[6];
 #pragma GCC unroll 3
     for (int i = 0; i < 3; i++) {
@@ -93,38 +93,28 @@ INLINE void weight_points(const float *taps, const bool flip, float *u) {
         for (int i = 0; i < 3; i++) line[i] = half[i][j];
         taps_to_points(line, point);
 #pragma GCC unroll 6
-        for (int i = 0; i < 6; i++)
-            store(u + (size_t)(i * 6 + j) * winograd_u_point(BLOCK), point[i]);
+        for (int i = 0; i < 6; i++) store(u + (size_t)(i * 6 + j) * stride, point[i]);
     }
 }
 
-static void weights(const float *w, int out_channels, int in_channels, bool flip, int pair,
-                    int first, int count, float *u) {
-    float block[TAPS * BLOCK * BLOCK] __attribute__((aligned(64)));
-    float swapped[TAPS * BLOCK * BLOCK] __attribute__((aligned(64)));
-    int produced = (flip ? in_channels : out_channels) / BLOCK;
-    size_t row = (size_t)in_channels * TAPS;
-    for (int b = first; b < first + count; b++, u += winograd_u_channels(BLOCK))
-        for (int half = 0; half < 2; half++) {
-            int other = 2 * pair + half;
-            float *to = u + half * BLOCK;
-            if (other >= produced) { /* computed with, never stored */
-                for (int q = 0; q < WINOGRAD_POINTS; q++)
-                    for (int c = 0; c < BLOCK; c++)
-                        store(to + (size_t)q * winograd_u_point(BLOCK) + c * 2 * BLOCK, (vec){0});
-                continue;
-            }
-            int out = flip ? b : other, in = flip ? other : b;
-            gather_block(w + ((size_t)out * row + (size_t)in * TAPS) * BLOCK, row, block);
-            if (flip) {
-                swap_channels(block, swapped);
-                for (int c = 0; c < BLOCK; c++)
-                    weight_points(swapped + c * TAPS * BLOCK, true, to + c * 2 * BLOCK);
-            } else {
-                for (int c = 0; c < BLOCK; c++)
-                    weight_points(block + c * TAPS * BLOCK, false, to + c * 2 * BLOCK);
-            }
-        }
+/* Taps of one block of reduced and one of produced channels. */
+struct weight_block {
+    float taps[BLOCK][TAPS][BLOCK] __attribute__((aligned(64))); /* [reduced][TAPS][produced] */
+};
+
+/* `flip`: produced are the inputs. */
+static void weight_block(const float *w, int in_channels, bool flip, int produced, int reduced,
+                         struct weight_block *block) {
+    struct weight_block plain;
+    size_t row = (size_t)in_channels * TAPS, out = (size_t)(flip ? reduced : produced),
+           in = (size_t)(flip ? produced : reduced);
+    const float *from = w + (out * row + in * TAPS) * BLOCK;
+    if (!flip) {
+        gather_block(from, row, block->taps[0][0]);
+        return;
+    }
+    gather_block(from, row, plain.taps[0][0]);
+    swap_channels(plain.taps[0][0], block->taps[0][0]);
 }
 
 INLINE void gradient_taps(const float *w, size_t stride, int parts, float *taps) {
@@ -133,7 +123,7 @@ INLINE void gradient_taps(const float *w, size_t stride, int parts, float *taps)
     for (int j = 0; j < 6; j++) {
 #pragma GCC unroll 6
         for (int i = 0; i < 6; i++) {
-            const float *from = w + (size_t)(i * 6 + j) * winograd_u_point(BLOCK);
+            const float *from = w + (size_t)(i * 6 + j) * U_POINT;
             line[i] = load(from);
             for (int part = 1; part < parts; part++) line[i] += load(from + (size_t)part * stride);
         }
@@ -146,19 +136,6 @@ INLINE void gradient_taps(const float *w, size_t stride, int parts, float *taps)
         points_to_taps(half[i], tap);
 #pragma GCC unroll 3
         for (int j = 0; j < 3; j++) store(taps + (i * 3 + j) * BLOCK, tap[j]);
-    }
-}
-
-static void weight_gradient(const float *w, size_t stride, int parts, int out_channels,
-                            int in_channels, int pair, int channel_block, bool add, float *dw) {
-    float block[TAPS * BLOCK * BLOCK] __attribute__((aligned(64)));
-    size_t row = (size_t)in_channels * TAPS;
-    for (int half = 0; half < 2 && 2 * pair + half < out_channels / BLOCK; half++) {
-        for (int c = 0; c < BLOCK; c++)
-            gradient_taps(w + c * 2 * BLOCK + half * BLOCK, stride, parts,
-                          block + c * TAPS * BLOCK);
-        size_t out = (size_t)(2 * pair + half), in = (size_t)channel_block;
-        scatter_block(block, add, dw + (out * row + in * TAPS) * BLOCK, row);
     }
 }
 

@@ -521,7 +521,7 @@ static void where_it_can(void **state) {
     task.pass = NN_CONV_FORWARD;
     task.bf16 = false;
     assert_true(nn_convolution_can(runtime, &task, NN_CONV_AMX));
-    assert_int_equal(nn_conv_choose_fixed(runtime, &task), NN_CONV_WINOGRAD);
+    assert_int_equal(nn_conv_choose_fixed(runtime, &task), NN_CONV_WINOGRAD_AMX);
     task.shape.stride = 2;
     task.shape.out_height = task.shape.out_width = 4;
     assert_int_equal(nn_conv_choose_fixed(runtime, &task), NN_CONV_AMX);

@@ -83,7 +83,7 @@ static void check_kinds(struct nn_runtime *runtime, const struct nn_conv_task *t
             wrong += pow((double)other[i] - direct[i], 2);
             size += pow(direct[i], 2);
         }
-        assert_true(sqrt(wrong / size) < 5e-6); /* both Winograds: 1e-6 to 3e-6 */
+        assert_true(sqrt(wrong / size) < 5e-6); /* all Winograds: 1e-6 to 3e-6 */
         rel_free(other);
     }
     rel_free(direct);
@@ -110,16 +110,27 @@ static void forced_and_fixed(void **state) {
     static const struct {
         enum nn_kernels kernels;
         enum nn_conv_kind kind;
-    } rows[] = {{NN_KERNELS_DIRECT, NN_CONV_DIRECT},     {NN_KERNELS_LIBRARY, NN_CONV_LIBRARY},
-                {NN_KERNELS_WINOGRAD, NN_CONV_WINOGRAD}, {NN_KERNELS_TILED, NN_CONV_TILED},
-                {NN_KERNELS_AMX, NN_CONV_AMX},           {NN_KERNELS_FIXED, NN_CONV_WINOGRAD}};
+    } rows[] = {
+        {NN_KERNELS_DIRECT, NN_CONV_DIRECT},     {NN_KERNELS_LIBRARY, NN_CONV_LIBRARY},
+        {NN_KERNELS_WINOGRAD, NN_CONV_WINOGRAD}, {NN_KERNELS_TILED, NN_CONV_TILED},
+        {NN_KERNELS_AMX, NN_CONV_AMX},           {NN_KERNELS_WINOGRAD_AMX, NN_CONV_WINOGRAD_AMX},
+        {NN_KERNELS_FIXED, NN_CONV_WINOGRAD}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct nn_runtime *runtime = runtime_of(rows[i].kernels);
         struct nn_conv_task task = task_of(runtime, NN_CONV_FORWARD);
         bool can = nn_convolution_can(runtime, &task, rows[i].kind);
-        enum nn_conv_kind kind;
+        enum nn_conv_kind kind, wanted = can ? rows[i].kind : NN_CONV_LIBRARY;
+        if (rows[i].kernels == NN_KERNELS_FIXED &&
+            nn_convolution_can(runtime, &task, NN_CONV_WINOGRAD_AMX))
+            wanted = NN_CONV_WINOGRAD_AMX; /* with so few channels */
         OK(nn_conv_choose(runtime, &task, &kind));
-        assert_int_equal(kind, can ? rows[i].kind : NN_CONV_LIBRARY);
+        assert_int_equal(kind, wanted);
+        if (rows[i].kernels == NN_KERNELS_FIXED && wanted == NN_CONV_WINOGRAD_AMX) {
+            task.shape.in_channels = task.shape.out_channels = 128;
+            OK(nn_conv_choose(runtime, &task, &kind));
+            assert_int_equal(kind, NN_CONV_WINOGRAD);
+            task = task_of(runtime, NN_CONV_FORWARD);
+        }
         /* One output has nothing to save, another stride no Winograd at all. */
         bool fixed = rows[i].kernels == NN_KERNELS_FIXED;
         bool amx = nn_convolution_can(runtime, &task, NN_CONV_AMX);
@@ -171,8 +182,9 @@ static char *replaced(const char *text, const char *from, const char *to) {
 static void file_is_believed(void **state) {
     (void)state;
     /* With the direction: what the file says of the machine has a "library" too. */
-    static const char *const names[] = {"\"forward\": \"direct\"", "\"forward\": \"library\"",
-                                        "\"forward\": \"winograd\"", "\"forward\": \"tiled\""};
+    static const char *const names[] = {
+        "\"forward\": \"direct\"", "\"forward\": \"library\"", "\"forward\": \"winograd\"",
+        "\"forward\": \"tiled\"",  "\"forward\": \"amx\"",     "\"forward\": \"winograd-amx\""};
     enum nn_conv_kind first = choose_automatically();
     char *text;
     read_cache(&text);
@@ -238,7 +250,8 @@ static enum nn_conv_kind choose_following(enum nn_kernels kernels, const char *k
     nn_conv_choices_save(other);
     OK(nn_runtime_kernels(other, &document)); /* it says what was done, not what was asked for */
     const char *used = nn_conv_table_find(json_object_get(document, "kernels"), &task);
-    static const char *const names[] = {"direct", "library", "winograd", "tiled", "amx"};
+    static const char *const names[] = {"direct", "library", "winograd",
+                                        "tiled",  "amx",     "winograd-amx"};
     assert_string_equal(used, names[kind]);
     json_decref(document);
     nn_runtime_release(other);

@@ -147,6 +147,10 @@ static void with_tiles(void **state) {
     (void)state;
     steps_allocate_nothing("amx", NN_BF16);
 }
+static void with_split_floats(void **state) {
+    (void)state;
+    steps_allocate_nothing("winograd-amx", NN_F32);
+}
 static void with_copies_for_the_library(void **state) {
     (void)state;
     steps_allocate_nothing("direct", NN_BF16);
@@ -161,6 +165,7 @@ int main(void) {
         cmocka_unit_test(with_maps_as_bf16),
         cmocka_unit_test(with_copies_for_the_library),
         cmocka_unit_test(with_tiles),
+        cmocka_unit_test(with_split_floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

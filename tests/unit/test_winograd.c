@@ -166,33 +166,42 @@ static void check(const struct winograd_shape *shape, const struct winograd_choi
     struct problem p;
     problem_init(&p, shape);
     for (int direction = WINOGRAD_FORWARD; direction <= WINOGRAD_BACKWARD_WEIGHTS; direction++) {
+        if (!winograd_supported(shape, direction)) continue;
         size_t count = define(&p, direction);
         for (int accumulate = 0; accumulate <= (direction == WINOGRAD_BACKWARD_WEIGHTS);
              accumulate++) {
             float *result = compute(&p, direction, choice, accumulate);
             double error = error_of(&p, direction, result, count, 1 + accumulate);
             if (!(error < TOLERANCE))
-                fail_msg("%s %d x %d -> %d, %d x %d, block %d, %d threads: error %g",
+                fail_msg("%s %d x %d -> %d, %d x %d, block %d%s, %d threads: error %g",
                          names[direction], shape->batch, shape->in_channels, shape->out_channels,
-                         shape->height, shape->width, shape->block, shape->threads, error);
+                         shape->height, shape->width, shape->block, shape->amx ? " on AMX" : "",
+                         shape->threads, error);
             rel_free(result);
         }
     }
     problem_release(&p);
 }
 
-/* Only the instruction set of the run: 16 with AVX-512, 8 with either. */
-static bool has_block(int block) {
-    struct winograd_shape shape = {1, block, block, 8, 8, block, 1, false};
-    return winograd_supported(&shape);
+/* Only the instruction set of the run: 16 with AVX-512, 8 with either, tiles where there are. */
+static const struct kind {
+    int block;
+    bool amx;
+} all_kinds[] = {{8, false}, {16, false}, {16, true}};
+enum { KINDS = sizeof all_kinds / sizeof *all_kinds };
+
+static bool has_kind(const struct kind *kind) {
+    struct winograd_shape shape = {1, 16, 16, 8, 8, kind->block, 1, false, kind->amx};
+    return winograd_supported(&shape, WINOGRAD_FORWARD);
 }
 
 static void every_kind_of_tile(void **state) {
     (void)state;
     static const int sizes[][2] = {{1, 1}, {1, 9}, {2, 2}, {3, 3}, {4, 4},  {5, 5},   {6, 6},
                                    {7, 7}, {8, 4}, {9, 5}, {4, 1}, {13, 2}, {14, 14}, {28, 28}};
-    for (int block = 8; block <= 16; block += 8) {
-        if (!has_block(block)) continue;
+    for (const struct kind *kind = all_kinds; kind < all_kinds + KINDS; kind++) {
+        if (!has_kind(kind)) continue;
+        const int block = kind->block;
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
             for (int threads = 1; threads <= 3; threads++) {
                 struct winograd_shape shape = {1 + (int)(i + threads) % 3,
@@ -202,7 +211,8 @@ static void every_kind_of_tile(void **state) {
                                                sizes[i][1],
                                                block,
                                                threads,
-                                               false};
+                                               false,
+                                               kind->amx};
                 check(&shape, NULL);
             }
     }
@@ -210,11 +220,13 @@ static void every_kind_of_tile(void **state) {
 
 static void every_number_of_channels(void **state) {
     (void)state;
-    for (int block = 8; block <= 16; block += 8) {
-        if (!has_block(block)) continue;
+    for (const struct kind *kind = all_kinds; kind < all_kinds + KINDS; kind++) {
+        if (!has_kind(kind)) continue;
+        const int block = kind->block;
         for (int in = 1; in <= 4; in++)
             for (int out = 1; out <= 4; out++) {
-                struct winograd_shape shape = {2, in * block, out * block, 7, 6, block, 2, false};
+                struct winograd_shape shape = {2,     in * block, out * block, 7,        6,
+                                               block, 2,          false,       kind->amx};
                 check(&shape, NULL);
             }
     }
@@ -224,13 +236,15 @@ static void every_number_of_channels(void **state) {
 static void every_choice(void **state) {
     (void)state;
     static const struct winograd_choice choices[] = {
-        {false, 1, 1, false}, {false, 5, 1, true}, {false, 100, 1, false}, {true, 1, 1, true},
-        {true, 5, 2, false},  {true, 9, 3, true},  {true, 100, 4, false}};
-    for (int block = 8; block <= 16; block += 8) {
-        if (!has_block(block)) continue;
-        struct winograd_shape shape = {2, 5 * block, 3 * block, 9, 14, block, 3, false};
+        {false, 1, 1, 1, false},  {false, 5, 1, 2, true},  {false, 100, 1, 1, false},
+        {true, 1, 1, 1, true},    {true, 5, 2, 1, false},  {true, 9, 3, 2, true},
+        {true, 100, 4, 3, false}, {false, 37, 1, 2, false}};
+    for (const struct kind *kind = all_kinds; kind < all_kinds + KINDS; kind++) {
+        if (!has_kind(kind)) continue;
+        const int block = kind->block;
+        struct winograd_shape shape = {2, 5 * block, 3 * block, 9, 14, block, 3, false, kind->amx};
         for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) check(&shape, &choices[i]);
-        struct winograd_shape deep = {1, 272, 288, 7, 7, block, 2, false};
+        struct winograd_shape deep = {1, 272, 288, 7, 7, block, 2, false, kind->amx};
         check(&deep, NULL);
     }
 }
@@ -238,9 +252,10 @@ static void every_choice(void **state) {
 /* Bias, residual and ReLU are applied to what forward alone gives, with its bits. */
 static void finishes(void **state) {
     (void)state;
-    for (int block = 8; block <= 16; block += 8) {
-        if (!has_block(block)) continue;
-        struct winograd_shape shape = {2, 2 * block, 3 * block, 9, 7, block, 2, false};
+    for (const struct kind *kind = all_kinds; kind < all_kinds + KINDS; kind++) {
+        if (!has_kind(kind)) continue;
+        const int block = kind->block;
+        struct winograd_shape shape = {2, 2 * block, 3 * block, 9, 7, block, 2, false, kind->amx};
         struct problem p;
         problem_init(&p, &shape);
         float *plain = compute(&p, WINOGRAD_FORWARD, NULL, false);
@@ -269,6 +284,10 @@ static void finishes(void **state) {
         winograd_forward(plan, p.x_blocks, p.w, &(struct winograd_extras){.finish = &finish}, y,
                          scratch);
         assert_true(isnan(y[0]));
+        /* What is infinite shows, as it is or as a NaN. */
+        p.x_blocks[0] = INFINITY;
+        winograd_forward(plan, p.x_blocks, p.w, NULL, y, scratch);
+        assert_false(isfinite(y[0]));
         rel_free(plain);
         rel_free(y);
         rel_free(scratch);
@@ -312,66 +331,84 @@ static void check_sums(const struct problem *p, const float *y, const double *su
     }
 }
 
+/* `raw`, normalised while it is loaded, has the bits of an input that was normalised before. */
+static void check_fused_forward(const struct problem *p, const struct winograd_choice *choice,
+                                const float *raw, const struct winograd_norm *norm) {
+    struct winograd_plan *plan;
+    double sums[2 * 2 * 48];
+    float *y = compute(p, WINOGRAD_FORWARD, choice, false);
+    float *fused = array(p->out_count, sizeof *fused);
+    memset(sums, 0xff, sizeof sums);
+    assert_int_equal(winograd_plan_create(&plan, &p->shape, WINOGRAD_FORWARD, choice), REL_OK);
+    void *scratch = array(winograd_scratch_bytes(plan), 1);
+    winograd_forward(plan, raw, p->w, &(struct winograd_extras){.norm = norm, .sums = sums}, fused,
+                     scratch);
+    assert_memory_equal(y, fused, p->out_count * sizeof *y);
+    check_sums(p, y, sums);
+    winograd_plan_release(plan);
+    rel_free(scratch);
+    rel_free(y);
+    rel_free(fused);
+}
+
+static void check_fused_gradient(const struct problem *p, const struct winograd_choice *choice,
+                                 const float *raw, const struct winograd_norm *norm) {
+    struct winograd_plan *plan;
+    float *dw = compute(p, WINOGRAD_BACKWARD_WEIGHTS, choice, false);
+    float *gradient = array(p->weight_count, sizeof *gradient);
+    assert_int_equal(winograd_plan_create(&plan, &p->shape, WINOGRAD_BACKWARD_WEIGHTS, choice),
+                     REL_OK);
+    void *scratch = array(winograd_scratch_bytes(plan), 1);
+    winograd_backward_weights(plan, raw, norm, p->y_blocks, false, gradient, scratch);
+    assert_memory_equal(dw, gradient, p->weight_count * sizeof *dw);
+    winograd_plan_release(plan);
+    rel_free(scratch);
+    rel_free(dw);
+    rel_free(gradient);
+}
+
 /* Scale, shift and ReLU applied while tiles are loaded give the bits of an input to which they were
  * applied before: inside, at every edge, with padding of zeros; sums are those of the outputs. */
 static void fuses(void **state) {
     (void)state;
     static const int sizes[][2] = {{1, 1}, {1, 5}, {3, 2}, {5, 4}, {9, 7}, {14, 13}};
     static const struct winograd_choice choices[] = {
-        {false, 4, 1, false}, {false, 3, 1, true}, {true, 7, 2, true}};
-    for (int block = 8; block <= 16; block += 8)
-        for (size_t i = 0; has_block(block) && i < 2 * 3 * (sizeof sizes / sizeof *sizes); i++) {
-            const int *size = sizes[i / 6];
+        {false, 4, 1, 2, false}, {false, 3, 1, 1, true}, {true, 7, 2, 2, true}};
+    for (const struct kind *kind = all_kinds; kind < all_kinds + KINDS; kind++)
+        for (size_t i = 0; has_kind(kind) && i < 2 * 3 * (sizeof sizes / sizeof *sizes); i++) {
+            const int *size = sizes[i / 6], block = kind->block;
             const struct winograd_choice *choice = &choices[i / 2 % 3];
-            struct winograd_shape shape = {3,       2 * block, 3 * block, size[0],
-                                           size[1], block,     2,         false};
+            struct winograd_shape shape = {3,     2 * block, 3 * block, size[0],  size[1],
+                                           block, 2,         false,     kind->amx};
             struct problem p;
             float scale[32], shift[32];
-            double sums[2 * 2 * 48];
             problem_init(&p, &shape);
             /* Powers of two of both signs: products are exact, so that it does not matter whether a
              * compiler joins them with the addition. */
             for (int c = 0; c < 32; c++) scale[c] = ldexpf(c % 2 ? -1 : 1, c % 5 - 2);
             hash_fill("shift", shift, 32, 1, 0.3F);
             const struct winograd_norm norm = {scale, shift, i % 2};
-            float *before = normalized(&p, &norm), *raw = p.x_blocks;
-            p.x_blocks = before;
-            float *y = compute(&p, WINOGRAD_FORWARD, choice, false);
-            float *dw = compute(&p, WINOGRAD_BACKWARD_WEIGHTS, choice, false);
-            p.x_blocks = raw;
-            struct winograd_plan *plan;
-            float *fused = array(p.out_count, sizeof *fused);
-            float *gradient = array(p.weight_count, sizeof *gradient);
-            memset(sums, 0xff, sizeof sums);
-            assert_int_equal(winograd_plan_create(&plan, &shape, WINOGRAD_FORWARD, choice), REL_OK);
-            void *scratch = array(winograd_scratch_bytes(plan), 1);
-            winograd_forward(plan, raw, p.w, &(struct winograd_extras){.norm = &norm, .sums = sums},
-                             fused, scratch);
-            assert_memory_equal(y, fused, p.out_count * sizeof *y);
-            check_sums(&p, y, sums);
-            winograd_plan_release(plan);
-            rel_free(scratch);
-            assert_int_equal(winograd_plan_create(&plan, &shape, WINOGRAD_BACKWARD_WEIGHTS, choice),
-                             REL_OK);
-            scratch = array(winograd_scratch_bytes(plan), 1);
-            winograd_backward_weights(plan, raw, &norm, p.y_blocks, false, gradient, scratch);
-            assert_memory_equal(dw, gradient, p.weight_count * sizeof *dw);
-            winograd_plan_release(plan);
-            float *all[] = {scratch, before, y, dw, fused, gradient};
-            for (size_t k = 0; k < sizeof all / sizeof *all; k++) rel_free(all[k]);
+            float *raw = p.x_blocks;
+            p.x_blocks = normalized(&p, &norm);
+            check_fused_forward(&p, choice, raw, &norm);
+            if (winograd_supported(&shape, WINOGRAD_BACKWARD_WEIGHTS))
+                check_fused_gradient(&p, choice, raw, &norm);
+            rel_free(raw);
             problem_release(&p);
         }
 }
 
 static void same_bits(void **state) {
     (void)state;
-    for (int block = 8; block <= 16; block += 8) {
-        if (!has_block(block)) continue;
-        struct winograd_shape shape = {3, 48, 64, 28, 14, block, 3, false};
+    for (const struct kind *kind = all_kinds; kind < all_kinds + KINDS; kind++) {
+        if (!has_kind(kind)) continue;
+        const int block = kind->block;
+        struct winograd_shape shape = {3, 48, 64, 28, 14, block, 3, false, kind->amx};
         struct problem p;
         problem_init(&p, &shape);
         size_t counts[] = {p.out_count, p.in_count, p.weight_count};
         for (int direction = 0; direction < 3; direction++) {
+            if (!winograd_supported(&shape, direction)) continue;
             float *first = compute(&p, direction, NULL, false),
                   *second = compute(&p, direction, NULL, false);
             assert_memory_equal(first, second, counts[direction] * sizeof *first);
@@ -385,15 +422,19 @@ static void same_bits(void **state) {
 static void refuses(void **state) {
     (void)state;
     const struct winograd_shape shapes[] = {
-        {0, 16, 16, 8, 8, 8, 1, false},        {1, 0, 16, 8, 8, 8, 1, false},
-        {1, 16, 20, 8, 8, 8, 1, false},        {1, 20, 16, 8, 8, 8, 1, false},
-        {1, 16, 16, 0, 8, 8, 1, false},        {1, 16, 16, 8, -1, 8, 1, false},
-        {1, 16, 16, 8, 8, 8, 0, false},        {1, 16, 16, 8, 8, 4, 1, false},
-        {1, 16, 16, 8, 8, 0, 1, false},        {1, 16, 16, 1 << 15, 8, 8, 1, false},
-        {1 << 20, 16, 16, 64, 64, 8, 1, false}};
+        {0, 16, 16, 8, 8, 8, 1, false, false},         {1, 0, 16, 8, 8, 8, 1, false, false},
+        {1, 16, 20, 8, 8, 8, 1, false, false},         {1, 20, 16, 8, 8, 8, 1, false, false},
+        {1, 16, 16, 0, 8, 8, 1, false, false},         {1, 16, 16, 8, -1, 8, 1, false, false},
+        {1, 16, 16, 8, 8, 8, 0, false, false},         {1, 16, 16, 8, 8, 4, 1, false, false},
+        {1, 16, 16, 8, 8, 0, 1, false, false},         {1, 16, 16, 1 << 15, 8, 8, 1, false, false},
+        {1 << 20, 16, 16, 64, 64, 8, 1, false, false}, {1, 16, 16, 8, 8, 8, 1, false, true},
+        {1, 16, 16, 8, 8, 16, 1, true, true}};
+    const struct winograd_shape tiles = {1, 16, 16, 8, 8, 16, 1, false, true};
+    assert_int_equal(winograd_supported(&tiles, WINOGRAD_FORWARD), rel_cpu_amx_bf16());
+    assert_false(winograd_supported(&tiles, WINOGRAD_BACKWARD_WEIGHTS));
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct winograd_plan *plan;
-        assert_false(winograd_supported(&shapes[i]));
+        assert_false(winograd_supported(&shapes[i], WINOGRAD_FORWARD));
         assert_int_equal(winograd_plan_create(&plan, &shapes[i], WINOGRAD_FORWARD, NULL),
                          REL_ERR_UNSUPPORTED);
         assert_null(plan);
