@@ -201,8 +201,9 @@ def account(case, answer, foreign):
     if case.megabits:
         network = scaling_model.Network(case.megabits / 1000, case.microseconds / 1e6 or scaling_model.Network.latency)
         work = scaling_model.Work(median["compute"], answer["parameters"])
-        # The norms' exchange is in what computing took.
-        row["model_seconds"] = scaling_model.step(case.ranks, work, network)
+        # The norms' exchange by itself is in what computing took.
+        behind = scaling_model.norms_behind(case.ranks, work, network) if case.sync else 0
+        row["model_seconds"] = scaling_model.step(case.ranks, work, network) + behind
         row["model_exchange_seconds"] = scaling_model.exchange(case.ranks, answer["parameters"], network)
     if "model_seconds" in row:
         shares += f" (model: step {row['model_seconds']:.3f} s, exchange {row['model_exchange_seconds']:.3f} s)"
