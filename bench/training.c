@@ -143,7 +143,7 @@ static rel_status training_open(struct training *training, const char *store, co
         snprintf(text, sizeof text, "%s=%s", values[i][0], values[i][1]);
         REL_TRY_CLEANUP(settings_set(&settings, text, "bench"));
     }
-    REL_TRY_CLEANUP(session_open(&training->session, store, &settings, true));
+    REL_TRY_CLEANUP(session_open(&training->session, store, &settings, true, NULL));
     struct session *session = &training->session;
     model_draw(&session->model, 0);
     REL_TRY_CLEANUP(model_plan_get(&session->model, NN_TRAINING, (int)session->config.options.batch,

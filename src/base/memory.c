@@ -70,14 +70,12 @@ static uint64_t group_limit(const char *path, uint64_t most) {
     return end != text && bytes < most ? bytes : most;
 }
 
-uint64_t rel_machine_memory(void) {
-    static const char root[] = "/sys/fs/cgroup";
-    char line[1024] = "", path[1200];
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    uint64_t most = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
-    if (most == 0) return 0;
-    most = group_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes", most); /* version 1 */
-    FILE *file = fopen("/proc/self/cgroup", "re");
+uint64_t rel_group_memory(const char *root, uint64_t most) {
+    char line[1024] = "", path[4096];
+    snprintf(path, sizeof path, "%s/sys/fs/cgroup/memory/memory.limit_in_bytes", root);
+    most = group_limit(path, most); /* version 1 */
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    FILE *file = fopen(path, "re");
     while (file && fgets(line, sizeof line, file))
         if (strncmp(line, "0::/", 4) == 0) break;
     if (file) fclose(file);
@@ -85,12 +83,18 @@ uint64_t rel_machine_memory(void) {
     line[strcspn(line, "\n")] = 0;
     /* The process's own group and all above it. */
     for (char *group = line + 3, *slash = group; slash; *slash = 0) {
-        snprintf(path, sizeof path, "%s%s/memory.max", root, group);
+        snprintf(path, sizeof path, "%s/sys/fs/cgroup%s/memory.max", root, group);
         most = group_limit(path, most);
         slash = strrchr(group, '/');
         if (!slash) break;
     }
     return most;
+}
+
+uint64_t rel_machine_memory(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    uint64_t most = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    return most > 0 ? rel_group_memory("", most) : 0;
 }
 
 static _Atomic uint64_t most_wanted;

@@ -47,6 +47,9 @@ void rel_memory_trim(void);
 /* What the machine has, or the process may take by its control groups, in bytes; 0 where the system
  * does not tell. */
 uint64_t rel_machine_memory(void);
+/* The least of `most` and what control groups allow, as the files proc and sys/fs/cgroup below
+ * `root` say ("": the system's own). */
+uint64_t rel_group_memory(const char *root, uint64_t most);
 
 /* What this process shall need at most, in bytes; 0: no limit was set. Nothing is enforced by an
  * allocation: who plans memory asks. */

@@ -187,6 +187,14 @@ int comm_cpu_sharers(const struct comm *comm) {
     return sharers;
 }
 
+int comm_machine_ranks(const struct comm *comm) {
+    const struct comm_engine *engine = comm->engine;
+    int ranks = 0;
+    for (int r = 0; engine && r < engine->size; r++)
+        ranks += strcmp(engine->identities[engine->rank].host, engine->identities[r].host) == 0;
+    return engine ? ranks : 1;
+}
+
 bool comm_is_root(const struct comm *comm) { return comm->rank == 0; }
 int comm_size(const struct comm *comm) { return comm->engine ? comm->size : 1; }
 

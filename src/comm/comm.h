@@ -93,6 +93,7 @@ bool comm_is_root(const struct comm *comm); /* rank 0: the one that writes and t
 int comm_size(const struct comm *comm);     /* at least 1 */
 /* Ranks on this machine that may use a CPU that this one may use, itself included. */
 int comm_cpu_sharers(const struct comm *comm);
+int comm_machine_ranks(const struct comm *comm); /* on this machine, itself included */
 
 /* Samples, rows, ... [*begin, *begin + *count) of `total` that are rank `rank`'s: shares differ by
  * at most one, and the first ones are the larger. */

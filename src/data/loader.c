@@ -167,7 +167,10 @@ void loader_close(struct loader *loader) {
 uint64_t loader_bytes(const struct loader_config *config, size_t values) {
     uint64_t window = (uint64_t)(config->window ? config->window : LOADER_WINDOW),
              workers = (uint64_t)(config->threads > 0 ? config->threads : 1);
-    return window * (uint64_t)config->batch * values * sizeof(float) + workers * WORKER_BYTES;
+    uint64_t ignored, largest;
+    work_share((uint64_t)config->batch, config->ranks > 1 ? config->ranks : 1, 0, &ignored,
+               &largest);
+    return window * largest * values * sizeof(float) + workers * WORKER_BYTES;
 }
 
 uint64_t loader_batches(const struct loader *loader) { return loader->batches; }

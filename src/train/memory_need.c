@@ -1,5 +1,6 @@
 #include "train/memory_need.h"
 
+#include "comm/comm.h"
 #include "train/precision.h"
 #include "train/session.h"
 
@@ -42,11 +43,12 @@ static rel_status model_measure(const struct session *session, bool training, in
     struct model model = {0};
     struct model_plan *plan;
     uint64_t trained = 0;
-    int rest = (int)session_last_batch(session, batch);
+    int rest = (int)session_last_batch(session, batch), share = (int)session_share(session, batch);
+    if (rest > 0) rest = (int)session_share(session, rest);
     session_model_config(session, training, &wanted);
     rel_status status = nn_runtime_init(&runtime, &config);
     if (status == REL_OK) status = model_init(&model, runtime, &wanted);
-    if (status == REL_OK && training) status = model_plan_get(&model, NN_TRAINING, batch, &plan);
+    if (status == REL_OK && training) status = model_plan_get(&model, NN_TRAINING, share, &plan);
     if (status == REL_OK && training && rest > 0)
         status = model_plan_get(&model, NN_TRAINING, rest, &plan);
     if (status == REL_OK) trained = model_plan_bytes(&model);
@@ -79,7 +81,8 @@ static uint64_t loaders_measure(const struct session *session, bool training, in
     uint64_t bytes = loader_bytes(&config, values);
     if (!training) return bytes;
     /* That of training stays open while a split is measured. */
-    config.batch = batch;
+    session_loader_config(session, SPLIT_TRAIN, true, batch, &config);
+    config.window = window;
     return bytes + loader_bytes(&config, values);
 }
 
@@ -88,6 +91,7 @@ static rel_status measure(const struct session *session, bool training, int batc
     REL_TRY(model_measure(session, training, batch, evaluation_batch, need));
     need->loader = loaders_measure(session, training, batch, evaluation_batch, window);
     need->window = window;
+    need->ranks = session->comm ? comm_size(session->comm) : 1;
     const uint64_t later = need->activations + need->features;
     need->trial = need->trial > later ? need->trial - later : 0;
     need->total = need->weights + need->activations + need->loader + need->features + need->trial +
@@ -158,18 +162,22 @@ static rel_status shrink(struct session *session, bool training, uint64_t limit)
     return measure(session, false, (int)batch, (int)batch, 1, &session->need);
 }
 
-static rel_status machine_compare(const struct memory_need *need) {
+static rel_status machine_compare(const struct session *session) {
+    const struct memory_need *need = &session->need;
     uint64_t machine = rel_machine_memory();
+    int here = session->comm ? comm_machine_ranks(session->comm) : 1;
     struct rel_text text = {0};
-    char has[SIZE_TEXT_BYTES];
-    if (machine == 0 || need->total <= machine) return REL_OK;
+    char has[SIZE_TEXT_BYTES], each[SIZE_TEXT_BYTES], together[64] = "";
+    if (machine == 0 || need->total <= machine / (uint64_t)here) return REL_OK;
     rel_status status = memory_need_text(need, &text);
     size_text(machine, has);
+    size_text(machine / (uint64_t)here, each);
+    if (here > 1) snprintf(together, sizeof together, " for the %d here", here);
     if (status == REL_OK)
         rel_log(REL_LOG_WARNING,
-                "%s, but this machine, or its control group, has %s (--memory-limit %s says what "
+                "%s, but this machine, or its control group, has %s%s (--memory-limit %s says what "
                 "would fit)",
-                text.data, has, has);
+                text.data, has, together, each);
     rel_text_release(&text);
     return status;
 }
@@ -190,7 +198,7 @@ rel_status memory_need_settle(struct session *session, bool training) {
     need->program = program_measure(session);
     REL_TRY(measure(session, training, (int)options->batch, (int)options->evaluation_batch,
                     LOADER_WINDOW, need));
-    if (limit == 0) return machine_compare(need);
+    if (limit == 0) return machine_compare(session);
     for (int window = LOADER_WINDOW - 1; need->total > limit && window > 0; window--) {
         need->total -= need->loader;
         need->loader = loaders_measure(session, training, (int)options->batch,
@@ -215,7 +223,7 @@ rel_status memory_need_text(const struct memory_need *need, struct rel_text *tex
                  {"program", need->program}};
     char size[SIZE_TEXT_BYTES];
     size_text(need->total, size);
-    REL_TRY(rel_text_append(text, "needs about %s", size));
+    REL_TRY(rel_text_append(text, "needs about %s%s", size, need->ranks > 1 ? " a rank" : ""));
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (parts[i].bytes == 0) continue;
         size_text(parts[i].bytes, size);

@@ -8,7 +8,7 @@
 
 struct session;
 
-/* Bytes. */
+/* Bytes; of several ranks, of this one. */
 struct memory_need {
     uint64_t weights;     /* values, gradients, initial values, the optimiser's and the method's
                              planes, running statistics */
@@ -20,6 +20,7 @@ struct memory_need {
     uint64_t program;     /* resident before, and what libraries add while they work */
     uint64_t total;
     int window; /* batches that a loader may hold */
+    int ranks;  /* that share a training batch */
 };
 
 /* Plans the model of a session that has its configuration and store, without its memory, into

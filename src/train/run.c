@@ -140,7 +140,7 @@ static rel_status store_find(const char *path, const char *data, struct settings
 static rel_status run_begin(struct run *run, struct store *store, struct settings *settings,
                             const char *checkpoint) {
     bool found;
-    REL_TRY(session_begin(&run->session, store, settings, false));
+    REL_TRY(session_begin(&run->session, store, settings, false, NULL));
     REL_TRY(run_kernels_follow(&run->session, run->path, &found));
     REL_TRY(feature_mask_init(&run->mask, &run->session));
     return run_load(run, checkpoint);

@@ -23,19 +23,11 @@ static rel_status plan(struct session *session, enum nn_mode mode, int64_t batch
     return model_plan_get(&session->model, mode, (int)batch, &ignored);
 }
 
-/* This rank's part of a batch; one where it has none (trainer_step). */
-static int64_t share_of(const struct session *session, int64_t batch) {
-    const struct comm alone = {0}, *comm = session->comm ? session->comm : &alone;
-    uint64_t begin, count;
-    comm_share(comm, comm->rank, (uint64_t)batch, &begin, &count);
-    return count > 0 ? (int64_t)count : 1;
-}
-
 rel_status run_kernels_plan(struct session *session) {
     const struct train_options *options = &session->config.options;
     int64_t rest = session_last_batch(session, options->batch);
-    REL_TRY(plan(session, NN_TRAINING, share_of(session, options->batch)));
-    if (rest > 0) REL_TRY(plan(session, NN_TRAINING, share_of(session, rest)));
+    REL_TRY(plan(session, NN_TRAINING, session_share(session, options->batch)));
+    if (rest > 0) REL_TRY(plan(session, NN_TRAINING, session_share(session, rest)));
     return plan(session, NN_INFERENCE, options->evaluation_batch);
 }
 

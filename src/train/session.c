@@ -35,8 +35,8 @@ static rel_status model_make(struct session *session, bool training) {
 }
 
 rel_status session_begin(struct session *session, struct store *store, struct settings *settings,
-                         bool training) {
-    *session = (struct session){.store = store};
+                         bool training, struct comm *comm) {
+    *session = (struct session){.store = store, .comm = comm};
     rel_status status = REL_OK;
     session->info = store_info(session->store);
     REL_TRY_CLEANUP(train_config_resolve(&session->config, settings, session->info));
@@ -60,11 +60,11 @@ cleanup:
 }
 
 rel_status session_open(struct session *session, const char *store_path, struct settings *settings,
-                        bool training) {
+                        bool training, struct comm *comm) {
     struct store *store;
     *session = (struct session){0};
     REL_TRY(store_open(store_path, &store));
-    return session_begin(session, store, settings, training);
+    return session_begin(session, store, settings, training, comm);
 }
 
 void session_close(struct session *session) {
@@ -87,6 +87,13 @@ uint64_t session_samples(const struct session *session, enum data_split split) {
 int64_t session_last_batch(const struct session *session, int64_t batch) {
     if (session->config.options.drop_last) return 0;
     return (int64_t)(session_samples(session, SPLIT_TRAIN) % (uint64_t)batch);
+}
+
+int64_t session_share(const struct session *session, int64_t batch) {
+    const struct comm alone = {0}, *comm = session->comm ? session->comm : &alone;
+    uint64_t begin, count;
+    comm_share(comm, comm->rank, (uint64_t)batch, &begin, &count);
+    return count > 0 ? (int64_t)count : 1;
 }
 
 void session_loader_config(const struct session *session, enum data_split split, bool training,

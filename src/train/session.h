@@ -22,13 +22,14 @@ struct session {
 };
 
 /* Opens the store, resolves the settings against it and makes the model (its weights still to be
- * drawn or read). `training`: with gradients and the method's planes. */
+ * drawn or read). `training`: with gradients and the method's planes, by the ranks of `comm` (NULL:
+ * alone). */
 rel_status session_open(struct session *session, const char *store_path, struct settings *settings,
-                        bool training);
+                        bool training, struct comm *comm);
 /* The same on a store that is open already (or its description: then there is no split to pass);
  * it becomes the session's, also when this fails. */
 rel_status session_begin(struct session *session, struct store *store, struct settings *settings,
-                         bool training);
+                         bool training, struct comm *comm);
 void session_close(struct session *session);
 
 /* What the session's model is made of. */
@@ -45,6 +46,9 @@ uint64_t session_samples(const struct session *session, enum data_split split);
 /* Samples in the last batch of a training epoch, of batches of `batch`, where that is smaller and
  * not dropped; else 0. */
 int64_t session_last_batch(const struct session *session, int64_t batch);
+
+/* This rank's part of a training batch; one where it has none (trainer_step). */
+int64_t session_share(const struct session *session, int64_t batch);
 
 /* A loader over a split for this session's modalities, in the store's order of modalities. */
 rel_status session_loader(struct session *session, enum data_split split, bool training,

@@ -447,9 +447,9 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     trainer->comm = request->comm ? request->comm : &trainer->alone;
     rel_status status = settings_gather(request, &settings);
     if (status == REL_OK) status = store_choose(request, &settings, &store);
-    if (status == REL_OK) status = session_open(&trainer->session, store, &settings, true);
+    if (status == REL_OK)
+        status = session_open(&trainer->session, store, &settings, true, trainer->comm);
     if (status == REL_OK) {
-        trainer->session.comm = trainer->comm;
         if (trainer_options(trainer)->sync_bn)
             nn_runtime_synchronize(trainer->session.runtime, trainer->comm);
         rel_free(trainer->session.config.options.data);
@@ -559,7 +559,7 @@ static rel_status summary_find(const struct trainer *trainer, json_t **summary) 
     rel_status status = REL_OK;
     *summary = NULL;
     if (trainer->going_on && trainer->state.epoch >= trainer_options(trainer)->epochs &&
-        fs_exists(path))
+        !trainer->best_restored && fs_exists(path))
         status = json_read(path, SUMMARY_BYTES_MAX, summary);
     if (*summary && json_integer_value(json_object_get(*summary, "epochs")) !=
                         trainer_options(trainer)->epochs) {

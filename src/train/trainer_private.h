@@ -28,10 +28,11 @@ struct trainer_state {
 
 struct trainer {
     const struct train_request *request;
-    bool going_on;     /* from a checkpoint */
-    bool last_damaged; /* the last checkpoint on the disk, so that it is not to be kept */
-    struct comm alone; /* unless there are */
-    struct comm *comm; /* the ranks that train this model together */
+    bool going_on;      /* from a checkpoint */
+    bool best_restored; /* from another checkpoint: its mean features are to be found again */
+    bool last_damaged;  /* the last checkpoint on the disk, so that it is not to be kept */
+    struct comm alone;  /* unless there are */
+    struct comm *comm;  /* the ranks that train this model together */
     struct session session;
     struct loader *loader; /* training split */
     uint64_t steps_per_epoch;

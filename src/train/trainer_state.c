@@ -193,16 +193,64 @@ static rel_status load_previous(struct trainer *trainer, const char *path, uint6
     return REL_OK;
 }
 
-/* Training can go on without the best model, since a later epoch may be better; without one it ends
- * in an error. */
-static void best_look(const struct trainer *trainer) {
-    char *path = trainer_path(trainer, BEST_CHECKPOINT);
-    if (path && trainer->state.best.found && checkpoint_is_damaged(path))
+/* Whether a checkpoint was written right behind the best epoch, before another step and without the
+ * method having changed the weights: then it has the best model. */
+static bool has_best(const struct trainer *trainer, const char *path) {
+    const uint32_t best = trainer->state.best.epoch;
+    struct rel_error before;
+    json_t *state = NULL;
+    rel_error_save(&before, REL_OK);
+    bool has = !checkpoint_is_damaged(path) && checkpoint_state(path, &state) == REL_OK;
+    rel_error_restore(&before);
+    const json_t *diagnoses = json_object_get(state, "diagnoses"),
+                 *acted = json_array_get(diagnoses, json_array_size(diagnoses) - 1);
+    const char *data = json_string_value(json_object_get(state, "data"));
+    has = has && data && strcmp(data, trainer->session.info->fingerprint) == 0 &&
+          json_integer_value(json_object_get(state, "epoch")) == (json_int_t)best + 1 &&
+          json_integer_value(json_object_get(state, "step")) == 0 &&
+          json_integer_value(json_object_get(json_object_get(state, "best"), "epoch")) ==
+              (json_int_t)best &&
+          json_integer_value(json_object_get(acted, "epoch")) != (json_int_t)best + 1;
+    json_decref(state);
+    return has;
+}
+
+/* Writes the best checkpoint again, from `path`; the model has its weights then. */
+static rel_status best_restore(struct trainer *trainer, const char *path, const char *best) {
+    REL_TRY(checkpoint_load(path, &trainer->session.model, false, 0, NULL, 0, true, NULL));
+    REL_TRY(trainer_save_best(trainer, NULL));
+    trainer->best_restored = true;
+    rel_log(REL_LOG_WARNING,
+            "%s: was damaged or missing, and is restored from %s: both are of epoch %u", best, path,
+            trainer->state.best.epoch + 1);
+    return REL_OK;
+}
+
+/* Training goes on without the best model where no other checkpoint has it, since a later epoch may
+ * be better; without one it ends in an error. `from`: the checkpoint that was loaded. */
+static rel_status best_look(struct trainer *trainer, const char *from, uint64_t *log_lines) {
+    static const char *const names[] = {LAST_CHECKPOINT, PREVIOUS_CHECKPOINT};
+    char *best = trainer_path(trainer, BEST_CHECKPOINT);
+    if (!best) return REL_ERR_MEMORY;
+    rel_status status = REL_OK;
+    if (!trainer->state.best.found || !checkpoint_is_damaged(best)) goto cleanup;
+    for (size_t i = 0; i < 2 && status == REL_OK && !trainer->best_restored; i++) {
+        char *path = trainer_path(trainer, names[i]);
+        status = path ? REL_OK : REL_ERR_MEMORY;
+        if (path && has_best(trainer, path)) {
+            status = best_restore(trainer, path, best);
+            if (status == REL_OK) status = load_from(trainer, from, log_lines);
+        }
+        rel_free(path);
+    }
+    if (status == REL_OK && !trainer->best_restored)
         rel_log(REL_LOG_WARNING,
-                "%s: is damaged: the best model so far, of epoch %u, is lost; the run can only be "
-                "finished if a later epoch is better",
-                path, trainer->state.best.epoch + 1);
-    rel_free(path);
+                "%s: is damaged: the best model so far, of epoch %u, is lost, and no other "
+                "checkpoint has it; the run can only be finished if a later epoch is better",
+                best, trainer->state.best.epoch + 1);
+cleanup:
+    rel_free(best);
+    return status;
 }
 
 rel_status trainer_load(struct trainer *trainer, uint64_t *log_lines) {
@@ -214,7 +262,8 @@ rel_status trainer_load(struct trainer *trainer, uint64_t *log_lines) {
         if (status != REL_OK && checkpoint_is_damaged(last))
             status = load_previous(trainer, previous, log_lines, status);
     }
-    if (status == REL_OK) best_look(trainer);
+    if (status == REL_OK)
+        status = best_look(trainer, trainer->last_damaged ? previous : last, log_lines);
     rel_free(last);
     rel_free(previous);
     return status;

@@ -106,11 +106,51 @@ others() { # begun by three, gone on by two, ended by one
 }
 check "begun by 3 ranks, gone on by 2, ended by 1" others
 
+damaged() { # the last checkpoint: rank 0 goes on from the one before, and all with it
+    cp -r whole torn && rm torn/summary.json && truncate -s 4096 torn/checkpoint/last.safetensors
+    ranks 3 "${pictures[@]}" --out torn --resume
+    [ "$code" -eq 0 ] && [ "$(grep -c '^relearn: ' err)" -eq 1 ] &&
+        grep -q "^relearn: warning: torn/checkpoint/last.safetensors: .*going on from the checkpoint before it, torn/checkpoint/previous.safetensors" err && same whole torn
+}
+check "3 ranks, the last checkpoint is damaged: on from the one before, to the same bits" damaged
+neither() {
+    cp -r whole gone && rm gone/summary.json && : >gone/checkpoint/last.safetensors && rm gone/checkpoint/previous.safetensors
+    ranks 3 "${pictures[@]}" --out gone --resume
+    once 1 'gone/checkpoint/previous.safetensors is not there: there is nothing to go on from'
+}
+restored() { # best.safetensors is lost, and one of the others was written right behind its epoch
+    cp -r one-joint best && truncate -s 100 best/checkpoint/best.safetensors && cp -r best alone
+    relearn "${vectors[@]}" --out alone --set epochs=4 --set method=joint --set clip_norm=1 --resume
+    [ "$code" -eq 0 ] && cmp one-joint/checkpoint/best.safetensors alone/checkpoint/best.safetensors || return 1
+    ranks 2 "${vectors[@]}" --out best --set epochs=4 --set method=joint --set clip_norm=1 --resume
+    [ "$code" -eq 0 ] && "$RELEARN" inspect --verify best >/dev/null
+}
+memory() { # the activations of a batch are shared out, the weights are not; evaluation batches are whole
+    local of=("${pictures[@]}" --set method=joint --set epochs=1 --set batch=40 --set evaluation_batch=1 --stop-after 1)
+    relearn "${of[@]}" --out share-1
+    ranks 2 "${of[@]}" --out share-2
+    local name one two
+    for name in activations loader weights; do
+        one=$(head -n 1 share-1/log.jsonl | "$TOOLS/json_get" memory $name) two=$(head -n 1 share-2/log.jsonl | "$TOOLS/json_get" memory $name)
+        [ $name != loader ] || one=$((one - (12 << 20))) two=$((two - (12 << 20))) # two loaders' two readers each
+        echo "  $name: $one, as one of two $two"
+        case $name in
+        weights) [ "$one" -eq "$two" ] ;;
+        *) [ $((100 * two / one)) -lt 70 ] && [ $((100 * two / one)) -gt 40 ] ;;
+        esac || return 1
+    done
+    ranks 2 "${of[@]/--quiet/--json}" --out share-3
+    grep -Eq '^relearn: needs about [0-9.]+ MiB a rank: weights' err
+}
+check "best.safetensors is lost: restored where another checkpoint has it, by ranks as well" restored
+check "memory is that of a rank's share" memory
+
 # --- what is refused, and errors ---
 
 once() { # CODE PATTERN: one line of ours, whoever failed
     [ "$code" -eq "$1" ] && [ ! -s out ] && [ "$(grep -c '^relearn: ' err)" -eq 1 ] && grep -Eq "^relearn: .*$2" err
 }
+check "both checkpoints are gone: told once" neither
 check "a wrong key: told once, 2" eval 'ranks 3 "${vectors[@]}" --out wrong --set bach=3; once 2 "unknown key"'
 check "fewer samples in a batch than ranks: told once, 2" eval 'ranks 3 "${vectors[@]}" --out wrong --set batch=2; once 2 "2 samples for 3 processes"'
 one_fails() { # rank 1 alone has no data

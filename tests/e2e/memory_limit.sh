@@ -64,6 +64,12 @@ check "a larger one does not" eval 'train more --memory-limit $low --set batch=$
 check "where nothing fits, it says so" fails 1 "not even a batch of 1 fits" train --data store --out none --set method=joint "${size[@]}" --memory-limit 16M
 check "what is no size" fails 2 "memory-limit: \"4X\" is not a size" train --data store --out none --memory-limit 4X
 
+# A machine of 64 MiB.
+small() { env LD_PRELOAD="$TOOLS/../preload/world.so" WORLD_PAGES=$((64 * 1048576 / $(getconf PAGESIZE))) "$RELEARN" "$@" >out 2>err </dev/null; }
+check "more than the machine has: a warning that says what it has, and how to learn what would fit" eval 'rm -rf warned && small train --data store --out warned --set method=joint "${size[@]}" && same_weights warned &&
+    grep -Eq "^relearn: warning: needs about [0-9.]+ MiB: .*, but this machine, or its control group, has 64(\.0)? MiB \(--memory-limit 64(\.0)? MiB says what would fit\)$" err'
+check "less than it has: none" eval 'train free && ! grep -q "this machine" err'
+
 relearn evaluate free --json --quiet
 cp out whole.json
 check "evaluate in smaller batches, to the same result" eval 'relearn evaluate free --json --memory-limit $((planned / 2))K && [ $code -eq 0 ] && grep -Eq "^relearn: batches of [0-9]+ samples, not 32, to need less memory$" err && [ "$(json accuracy)" = "$("$TOOLS/json_get" accuracy <whole.json)" ]'

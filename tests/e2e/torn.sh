@@ -216,12 +216,28 @@ check "the best one can still be measured" eval 'succeeds evaluate torn --json -
 check "a flip in its previous one is found, too" eval 'again && flip $previous && fails 1 "$previous: " inspect torn --verify --quiet'
 check "a damaged best one: refused, with the way out" eval 'again && flip $best && fails 1 "$best: .*\(take --checkpoint last\)" evaluate torn --quiet'
 check "all three damaged: train anew" eval 'flip $last && flip $previous && fails 1 "$best: .*no other checkpoint of this run is whole: train it anew" evaluate torn --quiet'
-# The best one is written again where a later epoch is better, or the best epoch is the one that is done again.
-best_lost() {
-    again && flip $best && relearn "${train[@]}" --out torn --resume
-    [ "$code" -eq 1 ] && grep -q "warning: $best: is damaged: the best model so far, of epoch [12], is lost" err && tail -n 1 err | grep -q "^relearn: $best: .*(take --checkpoint last"
+# The best model is in another checkpoint where that was written right behind its epoch.
+best_epoch=$("$TOOLS/json_get" best_epoch <run/summary.json)
+restored() { # CHECKPOINT COMMAND...: from which, and what is done to the best one of a run without, or with, a summary
+    local from=$1
+    shift
+    rm -rf torn && cp -r run torn && "$@" && relearn "${train[@]}" --out torn --resume
+    [ "$code" -eq 0 ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "warning: $best: was damaged or missing, and is restored from torn/checkpoint/$from.safetensors: both are of epoch $best_epoch$" err &&
+        same run torn && succeeds inspect torn --verify
 }
-check "a damaged best one is said at once when training goes on, and is an error at its end" best_lost
+holder=previous
+[ "$best_epoch" -eq 2 ] && holder=last
+check "a damaged best one is restored from the $holder one, to the same bits" restored $holder flip $best
+check "so is one that has gone, in a run without a summary" restored $holder eval 'rm $best torn/summary.json'
+# A method that changes the weights behind the measure of each epoch leaves none to restore it from.
+acting=("${train[@]}" --set method=relearn --set epochs=4 --set relearn.period=1 --set relearn.times=9)
+relearn "${acting[@]}" --out acted
+best_lost() {
+    again acted && flip $best && sum=$(cksum <$best) && relearn "${acting[@]}" --out torn --resume
+    [ "$code" -eq 1 ] && grep -q "warning: $best: is damaged: the best model so far, of epoch [1-4], is lost, and no other checkpoint has it" err && tail -n 1 err | grep -q "^relearn: $best: .*(take --checkpoint last" &&
+        [ "$(cksum <$best)" = "$sum" ]
+}
+check "where none has it, that is said at once when training goes on, and is an error at its end" best_lost
 cp store kept
 flip store
 until refused store store; do cp kept store; flip store; done

@@ -2,13 +2,15 @@
  *
  *   WORLD_LOCALE=1      the locale of the environment, as a library of the program may set it
  *   WORLD_CLOCK=SECONDS the time of day goes by so many seconds with each second that passes, so
- *                       that a negative number sets it back ever further; timers are not touched */
+ *                       that a negative number sets it back ever further; timers are not touched
+ *   WORLD_PAGES=N       the machine has so many pages of memory */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 static int (*real_gettime)(clockid_t, struct timespec *);
 
@@ -56,4 +58,11 @@ __attribute__((visibility("default"))) int gettimeofday(struct timeval *restrict
     out->tv_sec = now.tv_sec;
     out->tv_usec = now.tv_nsec / 1000;
     return 0;
+}
+
+__attribute__((visibility("default"))) long sysconf(int name) {
+    static long (*real)(int);
+    const char *pages = getenv("WORLD_PAGES");
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "sysconf");
+    return name == _SC_PHYS_PAGES && pages ? strtol(pages, NULL, 10) : real(name);
 }

@@ -1,5 +1,6 @@
 /* Allocation, arenas, growing text, UTF-8. */
 #include "base/base.h"
+#include "support/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -219,6 +220,39 @@ static void utf8_is_decoded(void **state) {
     }
 }
 
+static void group_file(const char *folder, const char *name, const char *text) {
+    char *path = rel_format("%s/%s", scratch_path("group"), folder);
+    assert_int_equal(fs_make_folders(path), REL_OK);
+    char *file = fs_join(path, name);
+    assert_int_equal(fs_write_atomic(file, text, strlen(text)), REL_OK);
+    rel_free(file);
+    rel_free(path);
+}
+
+/* The files as cgroups(7) and the kernel's cgroup-v2.rst and cgroup-v1/memory.rst show them. */
+static void control_groups_are_followed(void **state) {
+    (void)state;
+    const uint64_t machine = (uint64_t)8 << 30;
+    const char *root = scratch_path("group");
+    assert_int_equal(rel_group_memory(root, machine), machine); /* nothing is there */
+    group_file("sys/fs/cgroup/memory", "memory.limit_in_bytes", "9223372036854771712\n");
+    assert_int_equal(rel_group_memory(root, machine), machine);
+    group_file("sys/fs/cgroup/memory", "memory.limit_in_bytes", "4294967296\n");
+    assert_int_equal(rel_group_memory(root, machine), (uint64_t)4 << 30);
+    group_file("proc/self", "cgroup", "12:memory:/x\n0::/jobs/mine\n");
+    group_file("sys/fs/cgroup/jobs/mine", "memory.max", "max\n");
+    assert_int_equal(rel_group_memory(root, machine), (uint64_t)4 << 30);
+    group_file("sys/fs/cgroup/jobs", "memory.max", "3221225472\n"); /* of a group above */
+    assert_int_equal(rel_group_memory(root, machine), (uint64_t)3 << 30);
+    group_file("sys/fs/cgroup/jobs/mine", "memory.max", "1073741824\n");
+    assert_int_equal(rel_group_memory(root, machine), (uint64_t)1 << 30);
+    group_file("sys/fs/cgroup/jobs/mine", "memory.max", "nonsense\n");
+    group_file("sys/fs/cgroup/jobs", "memory.max", "");
+    group_file("sys/fs/cgroup", "memory.max", "2147483648\n"); /* a container's root has it */
+    assert_int_equal(rel_group_memory(root, machine), (uint64_t)2 << 30);
+    assert_int_equal(rel_group_memory(root, 1 << 20), 1 << 20); /* a smaller machine */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_zeroed_and_aligned),
@@ -232,6 +266,7 @@ int main(void) {
         cmocka_unit_test(arena_pieces_do_not_overlap),
         cmocka_unit_test(text_grows),
         cmocka_unit_test(utf8_is_decoded),
+        cmocka_unit_test(control_groups_are_followed),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -23,7 +23,7 @@ static rel_status open_session(struct session *session) {
     struct settings settings = {0};
     char *store = fs_join(folder, "store");
     rel_status status = settings_parse_yaml(&settings, "test", yaml, strlen(yaml));
-    if (status == REL_OK) status = session_open(session, store, &settings, false);
+    if (status == REL_OK) status = session_open(session, store, &settings, false, NULL);
     if (status == REL_OK) model_draw(&session->model, 4);
     settings_release(&settings);
     rel_free(store);

@@ -90,7 +90,7 @@ static void trainer_make(struct trainer *trainer, const char *folder) {
     struct session *session = &trainer->session;
     trainer->comm = &trainer->alone;
     assert_int_equal(settings_parse_yaml(&settings, "test", yaml, strlen(yaml)), REL_OK);
-    assert_int_equal(session_open(session, store, &settings, true), REL_OK);
+    assert_int_equal(session_open(session, store, &settings, true, NULL), REL_OK);
     session->model.config.backward_once = false; /* opened for joint, used with after_forward */
     settings_release(&settings);
     struct model_config config = session->model.config;
