@@ -77,6 +77,10 @@ const struct rel_option train_option_table[] = {
                "last). Accuracy on test is too good when test has chosen."),
     OPTION("drop_last", OPTION_BOOL, drop_last, .default_value = "true",
            .help = "Leave out an epoch's last batch when it is smaller than the others."),
+    OPTION("allow_absent_classes", OPTION_BOOL, allow_absent_classes, .default_value = "false",
+           .help =
+               "Train although a class that validation or test samples belong to has no training "
+               "sample: it cannot be learned, and is always wrong."),
     OPTION("sync_bn", OPTION_BOOL, sync_bn, .default_value = "false",
            .help = "With several processes (mpirun): batch norm takes mean and variance over the "
                    "whole batch instead of each process's part, as one process does."),

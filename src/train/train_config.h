@@ -35,7 +35,7 @@ struct train_options {
     struct schedule_options schedule;
     double clip_norm, label_smoothing;
     bool drop_last;
-    bool sync_bn;
+    bool sync_bn, allow_absent_classes;
     char *init_from; /* NULL: weights are drawn */
     struct option_texts init_only;
     int fusion;      /* enum fusion_kind */

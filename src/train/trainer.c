@@ -43,8 +43,8 @@ rel_status trainer_record(struct trainer *trainer, json_t *line) {
 /* Top-level options that a resumed run may change: they do not touch the result, or only say how
  * long to go on, if no schedule spans the epochs. */
 static bool line_is_free(const char *line, bool epochs_matter) {
-    static const char *const keys[] = {
-        "loader_threads:", "checkpoint_minutes:", "data:", "tensorboard:", "epochs:"};
+    static const char *const keys[] = {"loader_threads:", "checkpoint_minutes:",   "data:",
+                                       "tensorboard:",    "allow_absent_classes:", "epochs:"};
     size_t count = sizeof keys / sizeof keys[0] - (epochs_matter ? 1 : 0);
     for (size_t i = 0; i < count; i++)
         if (strncmp(line, keys[i], strlen(keys[i])) == 0) return true;
@@ -233,31 +233,6 @@ static rel_status init_choose(struct trainer *trainer) {
     return REL_OK;
 }
 
-static rel_status splits_check(const struct trainer *trainer) {
-    const struct session *session = &trainer->session;
-    uint64_t train = session_samples(session, SPLIT_TRAIN);
-    if (train == 0)
-        return rel_fail(REL_ERR_STATE,
-                        "the store has no training samples (its manifest needs a train split)");
-    if (trainer->steps_per_epoch == 0)
-        return rel_fail(
-            REL_ERR_USAGE,
-            "%llu training samples are fewer than one batch of %lld (lower batch, or set "
-            "drop_last=false)",
-            (unsigned long long)train, (long long)trainer_options(trainer)->batch);
-    if (trainer_options(trainer)->select == SELECT_TEST &&
-        session_samples(session, SPLIT_TEST) == 0)
-        return rel_fail(REL_ERR_STATE, "select: test, but the store has no test samples (select "
-                                       "val or last)");
-    if ((session->config.method->needs & METHOD_NEEDS_VALIDATION) &&
-        session_samples(session, SPLIT_VAL) == 0)
-        return rel_fail(REL_ERR_STATE,
-                        "method %s needs a validation split and the store has none (prepare it "
-                        "with --val-fraction 0.1)",
-                        session->config.method->name);
-    return REL_OK;
-}
-
 static rel_status arrays_allocate(struct trainer *trainer) {
     const struct session *session = &trainer->session;
     trainer->weights = rel_alloc((size_t)trainer_options(trainer)->batch, sizeof *trainer->weights);
@@ -291,47 +266,6 @@ static rel_status method_begin(struct trainer *trainer) {
                                           .options = session->config.method_options,
                                           .services = &trainer->services};
     return trainer->method.method->start ? trainer->method.method->start(&trainer->method) : REL_OK;
-}
-
-/* What training does not see is said before it begins; summary.json repeats it. */
-static void note_missing(const struct trainer *trainer) {
-    const struct store_info *info = trainer->session.info;
-    if (info->missing > 0)
-        rel_log(REL_LOG_NOTE,
-                "%llu samples were left out of the store when it was prepared (see "
-                "`relearn inspect`)",
-                (unsigned long long)info->missing);
-}
-
-/* Counts what is to be measured, so a class that a split lacks is told, not refused: a small split
- * of many classes always lacks some. */
-static rel_status note_absent_classes(const struct session *session, enum data_split split,
-                                      const char *consequence) {
-    const struct store_info *info = session->info;
-    int absent = 0, first = 0;
-    if (info->samples[split] == 0) return REL_OK;
-    bool *seen = rel_alloc((size_t)info->classes, sizeof *seen);
-    if (!seen) return REL_ERR_MEMORY;
-    for (uint64_t i = 0; i < info->samples[split]; i++)
-        seen[store_label(session->store, split, i)] = true;
-    for (int c = info->classes - 1; c >= 0; c--)
-        if (!seen[c]) absent++, first = c;
-    rel_free(seen);
-    if (absent > 0)
-        rel_log(REL_LOG_WARNING, "%s: %d of %d classes have no sample in the %s split, %s%s: %s",
-                session->config.options.data, absent, info->classes, data_split_names[split],
-                absent > 1 ? "the first of them " : "", info->class_names[first], consequence);
-    return REL_OK;
-}
-
-static rel_status note_classes(const struct session *session) {
-    if (session->info->classes == 1)
-        rel_log(REL_LOG_WARNING, "%s: one class: there is nothing to tell apart",
-                session->config.options.data);
-    REL_TRY(note_absent_classes(session, SPLIT_TRAIN, "training cannot learn such a class"));
-    return note_absent_classes(session, SPLIT_VAL,
-                               "purities and measures of the two splits are not of the same "
-                               "classes");
 }
 
 static rel_status note_memory(const struct trainer *trainer) {
@@ -420,8 +354,7 @@ static rel_status weights_begin(struct trainer *trainer) {
     if (trainer->going_on && root) REL_TRY(trainer_load(trainer, &lines));
     REL_TRY(trainer_ranks_state(trainer));
     if (!root) return REL_OK;
-    note_missing(trainer);
-    REL_TRY(note_classes(&trainer->session));
+    REL_TRY(trainer_data_note(trainer));
     return log_begin(trainer, lines);
 }
 
@@ -461,7 +394,7 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     REL_TRY(status);
     REL_TRY(session_loader(&trainer->session, SPLIT_TRAIN, true, &trainer->loader));
     trainer->steps_per_epoch = loader_batches(trainer->loader);
-    REL_TRY(splits_check(trainer));
+    REL_TRY(trainer_data_check(trainer));
     REL_TRY(trainer_ranks_check(trainer));
     /* These may refuse: before anything is written. */
     REL_TRY(method_begin(trainer));

@@ -71,6 +71,11 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
 rel_status trainer_loop(struct trainer *trainer, json_t **summary);
 void trainer_release(struct trainer *trainer);
 
+/* trainer_data.c: refuses a store that cannot be trained on; and what is said before the first
+ * step. */
+rel_status trainer_data_check(const struct trainer *trainer);
+rel_status trainer_data_note(const struct trainer *trainer);
+
 /* trainer_step.c */
 rel_status trainer_step(struct trainer *trainer, const struct batch *batch);
 double trainer_learning_rate(const struct trainer *trainer); /* of the next step */

@@ -28,10 +28,20 @@ check "a first row of such numbers is no header" fails 1 "a_train\.csv:1: sample
 for split in train val; do
     features lacks && sed -i 's/c1/c0/' lacks/?_$split.csv
     "$RELEARN" prepare features --quiet --from lacks --to "lacks-$split" >/dev/null
-    check "a class without a sample in $split: trained, with one warning that names it" eval '
-        relearn train "${small[@]}" --data "lacks-$split" --out "run-$split" && [ "$code" -eq 0 ] && [ "$(wc -l <err)" -eq 1 ] &&
+    allowed=()
+    if [ $split = train ]; then
+        allowed=(--set allow_absent_classes=true)
+        check "a class with validation samples and without one in train: refused, with the way out, and nothing is written" eval '
+            fails 1 "lacks-train: 1 of 2 classes have samples in the val split and none in the train split, c1: .*allow_absent_classes=true" train "${small[@]}" --data lacks-train --out none && [ ! -e none ]'
+        features tested && sed -i 's/c1/c0/' tested/?_train.csv tested/?_val.csv
+        check "the same with test samples alone" eval 'succeeds prepare features --quiet --from tested --to tested.store &&
+            fails 1 "1 of 2 classes have samples in the test split and none in the train split, c1: " train "${small[@]}" --data tested.store --out none'
+    fi
+    check "a class without a sample in $split${allowed:+, allowed}: trained, with one warning that names it" eval '
+        relearn train "${small[@]}" --data "lacks-$split" --out "run-$split" "${allowed[@]}" && [ "$code" -eq 0 ] && [ "$(wc -l <err)" -eq 1 ] &&
         grep -q "^relearn: warning: .*lacks-$split: 1 of 2 classes have no sample in the $split split, c1: " err'
 done
+check "and goes on so, whatever is allowed then" eval 'relearn train "${small[@]}" --data lacks-train --out run-train --resume --set epochs=2 --set allow_absent_classes=true && [ "$code" -eq 0 ]'
 features whole
 "$RELEARN" prepare features --quiet --from whole --to whole.store >/dev/null
 check "with all classes in all splits: no warning" succeeds train "${small[@]}" --data whole.store --out whole
