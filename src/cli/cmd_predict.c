@@ -10,7 +10,7 @@ struct predict_flags {
     char *batch, *data;
     int checkpoint;
     bool explain, csv;
-    int64_t top, jobs;
+    int64_t top, jobs, memory_limit;
 };
 
 enum { TOP_SINGLE = 5, TOP_BATCH = 1 };
@@ -59,6 +59,7 @@ static const struct rel_option options[] = {
      .minimum = 0,
      .maximum = 1024,
      .help = "Threads that read media; 0: one for each CPU."},
+    MEMORY_LIMIT_OPTION(struct predict_flags),
 };
 static const size_t option_count = sizeof options / sizeof *options;
 
@@ -466,6 +467,7 @@ static rel_status run(const struct invocation *invocation) {
         return status == REL_OK ? run_modalities_read(path, &run_has) : status;
     }
     REL_TRY(flags_check(invocation));
+    rel_memory_limit_set((uint64_t)flags->memory_limit);
     REL_TRY(run_open_described(path, flags->data, run_checkpoint_names[flags->checkpoint], 0, true,
                                &opened));
     const char *file = invocation->positional_count > 1 ? invocation->positionals[1] : NULL;

@@ -72,6 +72,16 @@ check "less than it has: none" eval 'train free && ! grep -q "this machine" err'
 
 relearn evaluate free --json --quiet
 cp out whole.json
-check "evaluate in smaller batches, to the same result" eval 'relearn evaluate free --json --memory-limit $((planned / 2))K && [ $code -eq 0 ] && grep -Eq "^relearn: batches of [0-9]+ samples, not 32, to need less memory$" err && [ "$(json accuracy)" = "$("$TOOLS/json_get" accuracy <whole.json)" ]'
-check "diagnose, too" eval 'relearn diagnose free --json --repeats 1 --memory-limit $((planned / 2))K && [ $code -eq 0 ] && grep -q "^relearn: batches of" err'
+# tight COMMAND...: a limit that is 5 % below what the command says that it needs.
+tight() {
+    "$RELEARN" "$@" --memory-limit 16M 2>&1 >/dev/null | sed -nE 's/.*needs about ([0-9.]+) MiB.*/\1/p' | awk '{ printf "%dK", $1 * 1024 * 0.95 }'
+}
+check "evaluate in smaller batches, to the same result" eval 'relearn evaluate free --json --memory-limit "$(tight evaluate free)" && [ $code -eq 0 ] && grep -Eq "^relearn: batches of [0-9]+ samples, not 32, to need less memory$" err && [ "$(json accuracy)" = "$("$TOOLS/json_get" accuracy <whole.json)" ]'
+check "diagnose, too" eval 'relearn diagnose free --json --repeats 1 --memory-limit "$(tight diagnose free)" && [ $code -eq 0 ] && grep -q "^relearn: batches of" err'
+# predict: the same plan, and no store.
+grep -E '^id|,test,' media/manifest.csv >media/list.csv
+peak() { "$TOOLS/peak_memory" peak "$RELEARN" predict free --batch media/list.csv --csv "$@" >out 2>err </dev/null; }
+check "predict, too: in smaller batches, to the same digits, and the limit is kept" eval 'peak && cp out free.csv && limit=$(tight predict free --batch media/list.csv) &&
+    peak --memory-limit "$limit" && grep -Eq "^relearn: batches of [0-9]+ samples, not 32, to need less memory$" err && cmp out free.csv && echo "  $(cat peak) of $limit" && [ "$(cat peak)" -le "${limit%K}" ]'
+check "or refused, before a file is read" fails 1 "memory limit of 16.0 MiB: needs about .*not even a batch of 1 fits" predict free --batch media/list.csv --memory-limit 16M
 check "or refused" fails 1 "not even a batch of 1 fits" evaluate free --memory-limit 16M
