@@ -118,7 +118,7 @@ static void write_chunk(const struct run *r, int out, int chunk) {
                                         taps);
 }
 
-/* The same of a plain input, whose taps are rows of [8 columns][4 channels]. */
+/* The same of a plain input, whose taps are [8 columns][4 lanes]. */
 static void write_plain(const struct run *r, int out) {
     enum { FLOATS = AMX_TILE / 2 };
     const struct amx_plan *p = r->plan;
@@ -130,8 +130,9 @@ static void write_plain(const struct run *r, int out) {
         for (int in = 0; in < s->in_channels; in++)
             for (int row = 0; row < s->kernel; row++)
                 for (int column = 0; column < s->kernel; column++, to++) {
-                    int k = column * AMX_PLAIN_CHANNELS + in;
-                    const float *from = sums + (ptrdiff_t)row * 4 * FLOATS +
+                    int lane = row % p->lane_rows * s->in_channels + in;
+                    int k = column * AMX_PLAIN_LANES + lane;
+                    const float *from = sums + (ptrdiff_t)(row / p->lane_rows) * 4 * FLOATS +
                                         k / AMX_BLOCK * FLOATS + (ptrdiff_t)o * AMX_BLOCK +
                                         k % AMX_BLOCK;
                     float sum = 0;

@@ -127,29 +127,33 @@ static void pack(const struct amx_pack *p) {
 
 enum { AT_A_TIME = 16 };
 
-/* Columns of a row of the picture, `column` on, as [columns][4 channels], zeros outside; pieces
+/* Columns of a row of the picture, `column` on, as [columns][4 lanes], zeros outside; pieces
  * `piece` apart. */
 INLINE void plain_line(const struct amx_pack *p, int row, int column, int columns, size_t piece,
                        bf16 *line) {
     const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
     const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
     const __m512i each = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    ptrdiff_t plane = (ptrdiff_t)p->of.height * p->of.width;
-    const float *values = (const float *)p->map + (ptrdiff_t)row * p->of.width;
-    bool there = row >= 0 && row < p->of.height;
+    const float *lanes[AMX_PLAIN_LANES];
+    for (int c = 0; c < AMX_PLAIN_LANES; c++) {
+        int y = row + c / p->of.blocks, channel = c % p->of.blocks;
+        bool there = c < p->lane_rows * p->of.blocks && y >= 0 && y < p->of.height;
+        ptrdiff_t at = ((ptrdiff_t)channel * p->of.height + y) * p->of.width;
+        lanes[c] = there ? (const float *)p->map + at : NULL;
+    }
     for (int i = 0; i < columns; i += AT_A_TIME, line += (ptrdiff_t)AT_A_TIME * 4) {
         __m512i at = _mm512_add_epi32(each, _mm512_set1_epi32(column + i));
         __mmask16 inside = _mm512_cmplt_epu32_mask(at, _mm512_set1_epi32(p->of.width));
-        __m512 channels[AMX_PLAIN_CHANNELS];
+        __m512 values[AMX_PLAIN_LANES];
 #pragma GCC unroll 4
-        for (int c = 0; c < AMX_PLAIN_CHANNELS; c++) {
-            channels[c] = _mm512_setzero_ps();
-            if (!there || c >= p->of.blocks || !inside) continue;
-            channels[c] = _mm512_maskz_loadu_ps(inside, values + c * plane + (column + i));
+        for (int c = 0; c < AMX_PLAIN_LANES; c++) {
+            values[c] = _mm512_setzero_ps();
+            if (!lanes[c] || !inside) continue;
+            values[c] = _mm512_maskz_loadu_ps(inside, lanes[c] + (column + i));
         }
         __m512i first[PIECES], other[PIECES];
-        pair(channels[0], channels[1], first);
-        pair(channels[2], channels[3], other);
+        pair(values[0], values[1], first);
+        pair(values[2], values[3], other);
         for (int k = 0; k < PIECES; k++) {
             bf16 *to = line + (size_t)k * piece;
             _mm512_storeu_si512(to, _mm512_permutex2var_epi32(first[k], low, other[k]));
@@ -163,7 +167,7 @@ INLINE void plain_line(const struct amx_pack *p, int row, int column, int column
 static void pack_plain(const struct amx_pack *p) {
     enum {
         CELLS = 64, /* at a time */
-        LINE = (CELLS * AMX_KERNEL_MAX + AMX_PLAIN_COLUMNS + AT_A_TIME) * AMX_PLAIN_CHANNELS
+        LINE = (CELLS * AMX_KERNEL_MAX + AMX_PLAIN_COLUMNS + AT_A_TIME) * AMX_PLAIN_LANES
     };
     bf16 line[PIECES * LINE];
     bf16 *to = p->cells;
@@ -173,7 +177,7 @@ static void pack_plain(const struct amx_pack *p) {
             int columns = (cells - 1) * p->step + AMX_PLAIN_COLUMNS;
             plain_line(p, row, p->column + x * p->step, columns, LINE, line);
             const bf16 *at = line;
-            for (int i = 0; i < cells; i++, to += AMX_CELL, at += p->step * AMX_PLAIN_CHANNELS)
+            for (int i = 0; i < cells; i++, to += AMX_CELL, at += p->step * AMX_PLAIN_LANES)
                 for (int k = 0; k < PIECES; k++)
                     _mm512_storeu_si512(to + (size_t)k * p->piece,
                                         _mm512_loadu_si512(at + (ptrdiff_t)k * LINE));

@@ -9,7 +9,7 @@ _Static_assert((int)AMX_KERNEL_MAX == (int)TILED_KERNEL_MAX, "amx_supported asks
 /* What the tiled kernels compute by AVX-512, with fewer plain channels. */
 bool amx_supported(const struct nn_conv_shape *s, enum nn_conv_pass pass) {
     if (s->block != AMX_BLOCK || !rel_cpu_amx_bf16()) return false;
-    if (s->plain_input && s->in_channels > AMX_PLAIN_CHANNELS) return false;
+    if (s->plain_input && s->in_channels > AMX_PLAIN_LANES) return false;
     return tiled_supported(s, pass);
 }
 
@@ -19,28 +19,41 @@ static int parts_of(int all, int part) { return (all + part - 1) / part; }
 
 /* --- geometry --- */
 
-/* A sheet per pair of remainders, or of a plain input, whose cells hold a row of taps, per
- * remainder of rows; one class, which sees all taps. */
+/* A sheet per pair of remainders that taps have; one class, which sees all taps. */
 static void lay_out_forward(struct amx_plan *plan) {
     const struct nn_conv_shape *s = &plan->shape;
-    int remainders = smaller(s->stride, s->kernel), columns = s->plain_input ? 1 : remainders;
-    int across = s->plain_input ? 1 : s->kernel;
+    int remainders = smaller(s->stride, s->kernel);
     for (int r = 0; r < remainders; r++)
-        for (int c = 0; c < columns; c++)
+        for (int c = 0; c < remainders; c++)
             plan->sheets[plan->sheet_count++] = (struct amx_sheet){
                 .row = r - s->padding,
                 .column = c - s->padding,
                 .extra_rows = (s->kernel - 1 - r) / s->stride,
-                .extra_columns = (across - 1 - c) / s->stride,
+                .extra_columns = (s->kernel - 1 - c) / s->stride,
             };
     for (int row = 0; row < s->kernel; row++)
-        for (int column = 0; column < across; column++)
+        for (int column = 0; column < s->kernel; column++)
             plan->taps[plan->tap_count++] = (struct amx_tap){
-                .sheet = row % s->stride * columns + column % s->stride,
-                .index = row * across + column,
+                .sheet = row % s->stride * remainders + column % s->stride,
+                .index = row * s->kernel + column,
             };
-    plan->classes[plan->class_count++] =
-        (struct amx_class){.to = s->out_height, .end = s->out_width, .taps = plan->tap_count};
+}
+
+/* Of a plain input, whose cells hold some rows of taps: a sheet per remainder of their first rows.
+ */
+static void lay_out_plain(struct amx_plan *plan) {
+    const struct nn_conv_shape *s = &plan->shape;
+    for (int row = 0; row < s->kernel; row += plan->lane_rows) {
+        int sheet = 0, first = row % s->stride;
+        while (sheet < plan->sheet_count && plan->sheets[sheet].row != first - s->padding) sheet++;
+        plan->sheet_count = larger(plan->sheet_count, sheet + 1);
+        plan->sheets[sheet] = (struct amx_sheet){
+            .row = first - s->padding,
+            .column = -s->padding,
+            .extra_rows = row / s->stride,
+        };
+        plan->taps[plan->tap_count++] = (struct amx_tap){.sheet = sheet, .index = row};
+    }
 }
 
 /* Input pixel stride * q + r - padding takes tap r + stride * j from output pixel q - j; here q is
@@ -107,13 +120,12 @@ static void place_taps(struct amx_plan *plan) {
     for (int i = 0; i < plan->sheet_count; i++) {
         const struct amx_sheet *sheet = &plan->sheets[i];
         plan->extra_rows = larger(plan->extra_rows, sheet->extra_rows);
-        plan->picture_rows =
-            larger(plan->picture_rows, distance(sheet->row, plan->read_step, plan->read.height,
-                                                rows + sheet->extra_rows));
-        /* Cells of a plain input hold their own zeros. */
-        int apart = s->plain_input ? columns
-                                   : distance(sheet->column, plan->read_step, plan->read.width,
-                                              columns + sheet->extra_columns);
+        int below = rows + sheet->extra_rows, apart = columns + sheet->extra_columns;
+        if (!s->plain_input) { /* whose cells hold their own zeros */
+            below = distance(sheet->row, plan->read_step, plan->read.height, below);
+            apart = distance(sheet->column, plan->read_step, plan->read.width, apart);
+        }
+        plan->picture_rows = larger(plan->picture_rows, below);
         plan->pitch = larger(plan->pitch, apart);
     }
     /* Even, so that whether a tap is an odd number of cells away depends on its column alone. */
@@ -150,10 +162,16 @@ static rel_status lay_out(struct amx_plan *plan) {
     plan->chunks = s->plain_input ? 1 : amx_pairs(plan->read.blocks);
     plan->read_step = back ? 1 : s->stride;
     plan->made_step = back ? s->stride : 1;
+    plan->lane_rows = s->plain_input ? AMX_PLAIN_LANES / s->in_channels : 0;
     if (back)
         lay_out_backward(plan);
+    else if (s->plain_input)
+        lay_out_plain(plan);
     else
         lay_out_forward(plan);
+    if (!back)
+        plan->classes[plan->class_count++] =
+            (struct amx_class){.to = s->out_height, .end = s->out_width, .taps = plan->tap_count};
     place_taps(plan);
     return REL_OK;
 }

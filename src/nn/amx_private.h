@@ -3,8 +3,9 @@
  *
  * "Read" is the map that is summed over (input; backward-data: output gradient), "made" the other
  * one (backward-weights: as forward). A pixel of the panel is a cell: 32 channels, a chunk; of a
- * plain input 8 columns of up to 4 channels, all that a row of taps wants. A group is some whole
- * pictures, or some rows of one, and its panel what is read for them:
+ * plain input 8 columns of 4 lanes, all that a row of taps wants of up to 4 channels, or so many
+ * rows as 4 lanes hold of fewer. A group is some whole pictures, or some rows of one, and its panel
+ * what is read for them:
  *
  *   panel    [chunks][sheets][pieces][cells][32]
  *   weights  [pairs of made blocks][classes][chunks][taps of the class][pieces][2][16 pairs of k]
@@ -41,7 +42,7 @@ enum {
     AMX_RUNS = 2,    /* of a product */
     AMX_TAIL = 64,   /* cells behind a sheet that are read and do not count */
     AMX_PLAIN_COLUMNS = 8,
-    AMX_PLAIN_CHANNELS = 4
+    AMX_PLAIN_LANES = 4 /* [rows][channels] */
 };
 
 struct amx_sheet {
@@ -51,7 +52,7 @@ struct amx_sheet {
 
 struct amx_tap {
     int sheet, shift; /* cells */
-    int index;        /* row * kernel + column in the plain weights; plain input: the row */
+    int index;        /* row * kernel + column in the plain weights; plain input: its first row */
     int copy;         /* backward-weights */
 };
 
@@ -112,6 +113,7 @@ struct amx_pack {
     struct amx_map of;
     int row, column; /* of the map, for the first cell */
     int rows, pitch, step;
+    int lane_rows;              /* plain: of a cell */
     const float *scale, *shift; /* of the block, or NULL */
     bool relu;
     const void *x; /* of the block, with what `gradient` says, at `channel`; or NULL */
@@ -167,6 +169,7 @@ struct amx_plan {
     void (*gather)(const float *plain, size_t row, int taps, bool swap, float *block);
     struct amx_map read, made;
     int read_step, made_step, chunks;
+    int lane_rows; /* of taps, that a cell of a plain input holds */
     struct amx_sheet *sheets;
     struct amx_tap *taps;
     struct amx_class *classes;

@@ -23,6 +23,7 @@ void amx_pack_cells(const struct amx_plan *plan, const struct amx_group *group,
         .column = sheet->column,
         .pitch = plan->pitch,
         .step = source->step,
+        .lane_rows = plan->lane_rows,
         .relu = source->norm && source->norm->relu,
         .piece = amx_piece(plan),
     };
@@ -85,16 +86,18 @@ static void place_weights(const struct amx_plan *p, int half, int k_half, int ch
     }
 }
 
-/* A row of taps with all channels is [8 columns][4 channels] of k: here the half of it. */
+/* A plain input's tap is [8 columns][4 lanes] of k: here the half of it. */
 static void gather_plain(const struct amx_plan *p, const float *plain, int k_half, float *taps) {
     const struct nn_conv_shape *s = &p->shape;
     int area = s->kernel * s->kernel, half = AMX_PLAIN_COLUMNS / 2;
-    for (int row = 0; row < s->kernel; row++)
+    for (int t = 0; t < p->tap_count; t++)
         for (int k = 0; k < AMX_BLOCK; k++)
             for (int o = 0; o < AMX_BLOCK; o++) {
-                int column = k_half * half + k / AMX_PLAIN_CHANNELS, in = k % AMX_PLAIN_CHANNELS;
-                bool there = column < s->kernel && in < s->in_channels;
-                taps[(row * AMX_BLOCK + k) * AMX_BLOCK + o] =
+                int column = k_half * half + k / AMX_PLAIN_LANES, lane = k % AMX_PLAIN_LANES;
+                int row = p->taps[t].index + lane / s->in_channels, in = lane % s->in_channels;
+                bool there =
+                    column < s->kernel && row < s->kernel && lane < p->lane_rows * s->in_channels;
+                taps[(p->taps[t].index * AMX_BLOCK + k) * AMX_BLOCK + o] =
                     there ? plain[(o * s->in_channels + in) * area + row * s->kernel + column] : 0;
             }
 }
