@@ -7,7 +7,7 @@ enum { CACHE_BYTES_MAX = 4 << 20, KEY_BYTES = 160 };
 
 /* Raised whenever a kind of kernels comes, can do more, or has become faster: what was measured
  * without it is measured anew. */
-enum { KERNELS_EDITION = 3 };
+enum { KERNELS_EDITION = 4 };
 
 static rel_status out_of_memory(void) {
     return rel_fail(REL_ERR_MEMORY, "cannot note what was measured");

@@ -44,7 +44,7 @@ static bool winograd_amx_wins(const struct nn_conv_shape *s) {
 enum nn_conv_kind nn_conv_choose_fixed(const struct nn_runtime *runtime,
                                        const struct nn_conv_task *task) {
     /* They won in every layer and direction of two ResNet-18 where bf16 is stored; in float where
-     * Winograd is no help, but for single taps, and for stems, whose cells are half zeros. */
+     * Winograd is no help, but for single taps. */
     bool amx = nn_convolution_can(runtime, task, NN_CONV_AMX);
     if (amx && task->bf16) return NN_CONV_AMX;
     if (saves_products(&task->shape)) {
@@ -53,7 +53,7 @@ enum nn_conv_kind nn_conv_choose_fixed(const struct nn_runtime *runtime,
             return NN_CONV_WINOGRAD_AMX;
         if (nn_convolution_can(runtime, task, NN_CONV_WINOGRAD)) return NN_CONV_WINOGRAD;
     }
-    if (amx && !task->shape.plain_input && task->shape.kernel > 1) return NN_CONV_AMX;
+    if (amx && task->shape.kernel > 1) return NN_CONV_AMX;
     if (nn_convolution_can(runtime, task, NN_CONV_TILED) && tiles_win(task)) return NN_CONV_TILED;
     return nn_convolution_can(runtime, task, NN_CONV_LIBRARY) ? NN_CONV_LIBRARY : NN_CONV_DIRECT;
 }
@@ -69,6 +69,7 @@ struct trial {
 struct operands {
     void *input, *output; /* as they are stored */
     float *weights, *loaded, *bias;
+    double *sums; /* [threads][2][out_channels] */
     void *scratch;
 };
 
@@ -99,6 +100,7 @@ static void operands_release(struct operands *o) {
     rel_free(o->weights);
     rel_free(o->loaded);
     rel_free(o->bias);
+    rel_free(o->sums);
     rel_free(o->scratch);
 }
 
@@ -123,23 +125,48 @@ static rel_status operands_init(struct operands *o, const struct nn_runtime *run
         .weights = filled(weights, false, runtime->threads),
         .loaded = rel_alloc(loaded, 1),
         .bias = filled((size_t)s->out_channels, false, 1),
+        .sums = rel_alloc((size_t)runtime->threads * 2 * s->out_channels, sizeof(double)),
         .scratch = rel_alloc(scratch, 1),
     };
-    bool all = o->input && o->output && o->weights && o->loaded && o->bias && o->scratch;
-    return all ? REL_OK : REL_ERR_MEMORY;
+    bool maps = o->input && o->output && o->weights && o->loaded && o->bias;
+    return maps && o->sums && o->scratch ? REL_OK : REL_ERR_MEMORY;
 }
 
-/* In training the weights change between runs, so that loading them counts. */
-static rel_status run_once(struct nn_convolution *c, const struct nn_conv_task *task,
-                           const struct operands *o, bool load) {
+/* The pass that takes the statistics of an output, which some convolutions do as they store it. */
+static void sum_output(const struct nn_runtime *runtime, const struct nn_conv_task *task,
+                       const struct operands *o) {
+    const struct nn_conv_shape *s = &task->shape;
+    const struct nn_block_kernels *kernels = task->bf16 ? runtime->bf16_kernels : runtime->kernels;
+    size_t pixels = (size_t)s->out_height * s->out_width, channels = (size_t)s->out_channels;
+    size_t plane = pixels * s->block * (task->bf16 ? sizeof(bf16) : sizeof(float));
+    int planes = s->batch * (s->out_channels / s->block), threads = runtime->threads;
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+    for (int t = 0; t < threads; t++) {
+        double *sums = o->sums + (size_t)t * 2 * channels;
+        for (int i = (int)((int64_t)planes * t / threads); i < (int64_t)planes * (t + 1) / threads;
+             i++)
+            kernels->sums((const char *)o->output + (size_t)i * plane, pixels, sums,
+                          sums + channels);
+    }
+}
+
+/* In training the weights change between runs, so that loading them counts, and outputs are summed.
+ */
+static rel_status run_once(const struct nn_runtime *runtime, struct nn_convolution *c,
+                           const struct nn_conv_task *task, const struct operands *o, bool load) {
     if (task->pass == NN_CONV_BACKWARD_WEIGHTS)
         return nn_convolution_run_gradient(c, o->input, NULL, o->output, false, o->weights,
                                            o->scratch);
     if (load) REL_TRY(nn_convolution_load(c, o->weights, o->loaded, o->scratch));
     const float *weights = nn_convolution_weight_bytes(c) ? o->loaded : o->weights;
-    bool back = task->pass == NN_CONV_BACKWARD_DATA;
-    return nn_convolution_run(c, back ? o->output : o->input, weights, o->bias,
-                              back ? o->input : o->output, o->scratch);
+    bool back = task->pass == NN_CONV_BACKWARD_DATA, sums = task->pass == NN_CONV_FORWARD;
+    const struct nn_conv_fusion fusion = {.sums = o->sums};
+    if (sums && nn_convolution_fuses(c))
+        return nn_convolution_run_fused(c, o->input, &fusion, weights, o->output, o->scratch);
+    REL_TRY(nn_convolution_run(c, back ? o->output : o->input, weights, o->bias,
+                               back ? o->input : o->output, o->scratch));
+    if (sums) sum_output(runtime, task, o);
+    return REL_OK;
 }
 
 static void leave_out_slow(struct trial *trials) {
@@ -169,7 +196,7 @@ static rel_status measure_trials(const struct nn_runtime *runtime, const struct 
                 REL_TRY_CLEANUP(nn_convolution_load(trial->convolution, operands.weights,
                                                     operands.loaded, operands.scratch));
             double start = now();
-            REL_TRY_CLEANUP(run_once(trial->convolution, task, &operands, counted));
+            REL_TRY_CLEANUP(run_once(runtime, trial->convolution, task, &operands, counted));
             double seconds = now() - start;
             progress_tick();
             if (round <= 0 || seconds < trial->seconds) trial->seconds = seconds;
