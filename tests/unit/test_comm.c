@@ -363,6 +363,7 @@ static int loops(struct comm *comm, void *context) {
         }
     double began = clock_seconds();
     CHECK(comm_barrier(comm) == REL_ERR_IO);
+    if (comm->rank == 2) return 0; /* by then the one that tells may have ended */
     CHECK(strstr(rel_error_message(), comm->rank == 0 ? "rank 1 (process " : "rank 0 (process "));
     CHECK(strstr(rel_error_message(), "computes without getting any further"));
     double took = clock_seconds() - began;
