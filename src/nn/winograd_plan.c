@@ -1,6 +1,8 @@
 /* Plans: how a map is cut into tiles, tiles into groups, and the scratch into arrays. */
 #include "nn/winograd_private.h"
 
+#include <limits.h>
+
 static const struct winograd_kernels *kernels_for(const struct winograd_shape *s) {
     enum rel_isa isa = rel_cpu_isa();
     if (s->amx)
@@ -83,10 +85,12 @@ static int tiles_in(size_t bytes, size_t per_tile, int least, int most) {
 
 /* On AMX products take a third of the time, and U and V half as many bytes again, so that what lies
  * in L3 is what they wait for. As measured: while U stays in L2 (64 channels), V shall as well;
- * then larger groups are better, though V does not, since all of U is read for each. */
-static void choose_amx(struct winograd_choice *choice, size_t weights, size_t l2) {
-    bool fits = weights * 3 / 2 <= l2 / 2;
-    choice->shared = weights > (size_t)16 << 20;
+ * then larger groups are better, though V does not, since all of U is read for each. Few tiles are
+ * not worth making all of U. */
+static void choose_amx(struct winograd_choice *choice, const struct winograd_shape *s, size_t count,
+                       size_t weights, size_t l2) {
+    bool fits = weights * 3 / 2 <= l2 / 2, few = count < (size_t)64 * (size_t)s->threads;
+    choice->shared = weights > (size_t)16 << 20 || (choice->shared && few);
     choice->tiles = choice->shared ? 128 : fits ? 32 : 64;
     choice->strip = choice->shared || fits ? 2 : 4;
     choice->piece = 2;
@@ -114,7 +118,7 @@ struct winograd_choice winograd_choose(const struct winograd_shape *shape,
     choice.tiles = choice.shared ? tiles_in(l3 * 3 / 8, point_bytes * in, 28, 1 << 20)
                                  : tiles_in(l2 * 5 / 8, point_bytes * in, 14, 56);
     choice.piece = count > 64 ? 8 : 2; /* with few tiles there is room for little else in L2 */
-    if (s->amx) choose_amx(&choice, weights, l2);
+    if (s->amx) choose_amx(&choice, s, count, weights, l2);
     size_t outputs = (size_t)s->batch * (size_t)s->height * (size_t)s->width * out;
     choice.stream = outputs * (s->bf16 ? 2 : sizeof(float)) > l3 / 4;
     return choice;
@@ -163,6 +167,19 @@ static rel_status make_groups(struct winograd_plan *plan) {
     return REL_OK;
 }
 
+static int limited(int value, int most) { return value < 1 ? 1 : value > most ? most : value; }
+
+static void limit_choice(struct winograd_plan *plan) {
+    struct winograd_choice *choice = &plan->choice;
+    /* Threads that share a group divide its strips. */
+    int pairs = winograd_pairs(plan->out.blocks),
+        sharing = choice->shared ? plan->shape.threads : 1;
+    int widest = plan->kernels->chunk == 1 ? 1 : (pairs + sharing - 1) / sharing;
+    choice->tiles = limited(choice->tiles, INT_MAX);
+    choice->piece = limited(choice->piece, plan->chunks);
+    choice->strip = limited(choice->strip, widest);
+}
+
 rel_status winograd_plan_create(struct winograd_plan **plan, const struct winograd_shape *shape,
                                 enum winograd_direction direction,
                                 const struct winograd_choice *choice) {
@@ -182,13 +199,7 @@ rel_status winograd_plan_create(struct winograd_plan **plan, const struct winogr
     p->out = (struct winograd_map){shape->height, shape->width, back ? in : out};
     p->chunks = (p->in.blocks + p->kernels->chunk - 1) / p->kernels->chunk;
     p->choice = choice ? *choice : winograd_choose(shape, direction);
-    if (p->choice.tiles < 1) p->choice.tiles = 1;
-    if (p->choice.piece < 1) p->choice.piece = 1;
-    if (p->choice.strip < 1) p->choice.strip = 1;
-    if (p->kernels->row == 1) p->choice.strip = 1;
-    if (p->choice.strip > winograd_pairs(p->out.blocks))
-        p->choice.strip = winograd_pairs(p->out.blocks);
-    if (p->choice.piece > p->chunks) p->choice.piece = p->chunks;
+    limit_choice(p);
     rel_status status = make_groups(p);
     if (status != REL_OK) {
         winograd_plan_release(p);
