@@ -171,7 +171,8 @@ static rel_status folder_verify(struct verification *verification, const char *f
     for (size_t i = 0; i < names.count && status == REL_OK; i++) {
         if (!fs_has_extension(names.names[i], "safetensors")) continue;
         char *name = fs_join(folder, names.names[i]);
-        status = name ? file_verify(verification, name, true, checkpoint_check) : REL_ERR_MEMORY;
+        status = name ? file_verify(verification, name, !verification->alive, checkpoint_check)
+                      : REL_ERR_MEMORY;
         rel_free(name);
     }
     fs_names_release(&names);
@@ -192,7 +193,8 @@ static rel_status checkpoints_verify(struct verification *verification) {
          previous = is_there(verification, PREVIOUS_CHECKPOINT);
     REL_TRY(folder_verify(verification, "checkpoint"));
     REL_TRY(folder_verify(verification, "features"));
-    if (!last && (previous || is_there(verification, "summary.json")))
+    /* While it is replaced it may have no name for an instant (fs_atomic_commit). */
+    if (!last && !verification->alive && (previous || is_there(verification, "summary.json")))
         return missing(run, LAST_CHECKPOINT,
                        previous ? "train with --resume, which goes back to the checkpoint before"
                                 : "restore it from a copy, or train the run anew");

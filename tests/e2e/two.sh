@@ -44,6 +44,19 @@ set -m # or the shell would have Ctrl-C ignored
 check "a second process on one run folder is refused, the first goes on" second
 set +m
 
+# What a training is writing at this moment is no damage.
+verified() {
+    (tiny busy --set epochs=60) &
+    local pid=$! times=0 wrong=0
+    until_begun busy
+    while kill -0 $pid 2>/dev/null; do
+        succeeds inspect busy --verify || { cat err; wrong=$((wrong + 1)); }
+        times=$((times + 1))
+    done
+    wait $pid && [ $wrong -eq 0 ] && echo "  verified $times times" && [ $times -gt 0 ] && succeeds inspect busy --verify
+}
+check "a run is verified while it is trained" verified
+
 # The first is stopped in the middle.
 preparing() {
     "$RELEARN" synth --quiet --out many --seed 5 --train 600 --val 0 --test 0 --classes 4 --picture-size 32 --frames 1 >/dev/null
