@@ -291,11 +291,12 @@ static void place_copies(struct amx_plan *plan) {
 }
 
 size_t amx_thread_bytes(const struct amx_plan *plan) {
-    size_t pairs = (size_t)parts_of(amx_pairs(plan->made.blocks), plan->columns);
-    if (plan->pass == NN_CONV_BACKWARD_WEIGHTS)
+    if (plan->pass == NN_CONV_BACKWARD_WEIGHTS) {
+        size_t pairs = (size_t)parts_of(amx_pairs(plan->made.blocks), plan->columns);
         return (amx_piece(plan) * (size_t)(1 + plan->copies) +
                 pairs * (size_t)plan->tiles * 2 * AMX_TILE) *
                (size_t)plan->pieces * sizeof(bf16);
+    }
     return plan->panel_chunk * (size_t)plan->chunks * sizeof(bf16) +
            2 * plan->strip * plan->stored_bytes;
 }
