@@ -143,8 +143,8 @@ static void sum_output(const struct nn_runtime *runtime, const struct nn_conv_ta
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
     for (int t = 0; t < threads; t++) {
         double *sums = o->sums + (size_t)t * 2 * channels;
-        for (int i = (int)((int64_t)planes * t / threads); i < (int64_t)planes * (t + 1) / threads;
-             i++)
+        int end = (int)((int64_t)planes * (t + 1) / threads);
+        for (int i = (int)((int64_t)planes * t / threads); i < end; i++)
             kernels->sums((const char *)o->output + (size_t)i * plane, pixels, sums,
                           sums + channels);
     }
