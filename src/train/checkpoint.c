@@ -198,7 +198,13 @@ bool checkpoint_is_whole(const char *run, const char *name) {
     return whole;
 }
 
-rel_status checkpoint_damage_explain(const char *run, const char *name, rel_status status) {
+/* Which is not known before it tries. */
+static const char restores[] = "take --checkpoint last, or train with --resume, which restores it "
+                               "where another checkpoint has "
+                               "its weights";
+
+rel_status checkpoint_damage_explain(const char *run, const char *name, bool resumed,
+                                     rel_status status) {
     struct rel_error error;
     rel_error_save(&error, status);
     char *path = fs_join(run, name);
@@ -207,7 +213,10 @@ rel_status checkpoint_damage_explain(const char *run, const char *name, rel_stat
     if (!damaged) return rel_error_restore(&error);
     bool other = checkpoint_is_whole(run, best ? LAST_CHECKPOINT : BEST_CHECKPOINT),
          previous = !best && checkpoint_is_whole(run, PREVIOUS_CHECKPOINT);
-    const char *use = !other ? "" : best ? "take --checkpoint last" : "take --checkpoint best";
+    const char *use = !other    ? ""
+                      : !best   ? "take --checkpoint best"
+                      : resumed ? "take --checkpoint last"
+                                : restores;
     if (!other && !previous)
         return rel_fail(status, "%s (no other checkpoint of this run is whole: train it anew)",
                         error.message);

@@ -44,7 +44,9 @@ rel_status checkpoint_verify(const char *path);
 bool checkpoint_is_damaged(const char *path);
 bool checkpoint_is_whole(const char *run, const char *name);
 /* `status` is the error of reading `name` (..._CHECKPOINT) of a run: where the file is damaged,
- * adds what can be done, as far as other checkpoints of the run are whole. */
-rel_status checkpoint_damage_explain(const char *run, const char *name, rel_status status);
+ * adds what can be done, as far as other checkpoints of the run are whole. `resumed`: --resume has
+ * been tried. */
+rel_status checkpoint_damage_explain(const char *run, const char *name, bool resumed,
+                                     rel_status status);
 
 #endif

@@ -105,7 +105,7 @@ static rel_status checkpoint_open(const char *run, enum export_plane plane, stru
     char *path = fs_join(run, name);
     rel_status status = path ? safetensors_open(path, true, &export->checkpoint) : REL_ERR_MEMORY;
     rel_free(path);
-    if (status != REL_OK) return checkpoint_damage_explain(run, name, status);
+    if (status != REL_OK) return checkpoint_damage_explain(run, name, false, status);
     size_t count = export->checkpoint.count + 1;
     export->entries = rel_alloc(count, sizeof *export->entries);
     export->tensors = rel_alloc(count, sizeof *export->tensors);

@@ -110,7 +110,8 @@ rel_status run_load(struct run *run, const char *checkpoint) {
     rel_status status =
         file ? checkpoint_load(file, &session->model, false, 0, arrays, count, true, &state)
              : REL_ERR_MEMORY;
-    if (status != REL_OK && file) status = checkpoint_damage_explain(run->path, name, status);
+    if (status != REL_OK && file)
+        status = checkpoint_damage_explain(run->path, name, false, status);
     if (status == REL_OK && !run->any_data) status = fingerprint_check(run, file, state);
     run->mask_known = status == REL_OK && !isnan(run->mask.values[0][0]);
     run->epoch = state_epoch(state);

@@ -112,7 +112,8 @@ static rel_status checkpoint_take(struct run_status *status, const char *path) {
     json_t *state = NULL;
     if (!fs_exists(path)) return REL_OK;
     rel_status result = checkpoint_state(path, &state);
-    if (result != REL_OK) return checkpoint_damage_explain(status->path, LAST_CHECKPOINT, result);
+    if (result != REL_OK)
+        return checkpoint_damage_explain(status->path, LAST_CHECKPOINT, false, result);
     const json_t *best = json_object_get(state, "best");
     status->epochs_done = json_integer_value(json_object_get(state, "epoch"));
     double accuracy = json_number_value(json_object_get(best, "accuracy"));

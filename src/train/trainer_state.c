@@ -96,7 +96,7 @@ rel_status trainer_load_best(struct trainer *trainer) {
         rel_status status = checkpoint_load(path, model, false, 0, NULL, 0, true, NULL);
         rel_free(path);
         if (status != REL_OK)
-            return checkpoint_damage_explain(trainer->request->out, BEST_CHECKPOINT, status);
+            return checkpoint_damage_explain(trainer->request->out, BEST_CHECKPOINT, true, status);
     }
     return comm_size(trainer->comm) > 1 ? model_broadcast(model, trainer->comm, 0) : REL_OK;
 }

@@ -214,7 +214,7 @@ done
 check "export, too" fails 1 "$last: .*take --checkpoint best, or train with --resume" export torn --checkpoint last --to torn.safetensors
 check "the best one can still be measured" eval 'succeeds evaluate torn --json --quiet && json accuracy >/dev/null'
 check "a flip in its previous one is found, too" eval 'again && flip $previous && fails 1 "$previous: " inspect torn --verify --quiet'
-check "a damaged best one: refused, with the way out" eval 'again && flip $best && fails 1 "$best: .*\(take --checkpoint last\)" evaluate torn --quiet'
+check "a damaged best one: refused, with the way out" eval 'again && flip $best && fails 1 "$best: .*\(take --checkpoint last, or train with --resume, which restores it where another checkpoint has its weights\)" evaluate torn --quiet'
 check "all three damaged: train anew" eval 'flip $last && flip $previous && fails 1 "$best: .*no other checkpoint of this run is whole: train it anew" evaluate torn --quiet'
 # The best model is in another checkpoint where that was written right behind its epoch.
 best_epoch=$("$TOOLS/json_get" best_epoch <run/summary.json)
