@@ -13,6 +13,7 @@ enum {
     SHORT_BYTES = 1 << 20
 };
 enum { PROMPT_CHUNK = 256 << 10, PROMPT_SLOTS = 2 };
+_Static_assert(BULK_BYTES / (2 * BULK_MESSAGE) <= LANE_SLOTS_MAX, "two ranks have the most chunks");
 /* Seconds for which who waits only lets others go first, before it naps: more than a message takes
  * between machines, since a nap of 50 us takes 110. */
 static const double eager = 5e-4;
@@ -232,7 +233,7 @@ static rel_status engine_make(struct comm_engine *engine) {
     engine->messages = rel_alloc(2 * (size_t)engine->size, sizeof *engine->messages);
     engine->pending = rel_alloc(2 * (size_t)engine->size, sizeof *engine->pending);
     if (!engine->messages || !engine->pending) return REL_ERR_MEMORY;
-    size_t ranks = (size_t)engine->size,
+    size_t ranks = engine->size > 2 ? (size_t)engine->size : 2,
            chunk = ranks < BULK_CHUNK / BULK_MESSAGE ? ranks * BULK_MESSAGE : BULK_CHUNK;
     REL_TRY(lane_init(&engine->lanes[LANE_BULK], engine->size, CHANNEL_BULK_REDUCE, chunk,
                       (int)(BULK_BYTES / chunk)));
