@@ -99,8 +99,7 @@ static void kinds_agree(void **state) {
         task.shape.out_height = 5;
         task.shape.out_width = 6;
         check_kinds(runtime, &task);
-        bool can = nn_convolution_can(runtime, &task, NN_CONV_TILED);
-        assert_int_equal(can, rel_cpu_isa() != REL_ISA_BASELINE);
+        assert_true(nn_convolution_can(runtime, &task, NN_CONV_TILED)); /* on any CPU */
     }
     nn_runtime_release(runtime);
 }
