@@ -142,8 +142,7 @@ size_t common_option_count(const struct command *command);
         .minimum = 1 << 20, .maximum = 9e15, .unit = "bytes",                                      \
         .help = "Memory that may be needed (512M, 4G): fewer batches are read ahead where that "   \
                 "suffices, else it is refused before it begins, with what would fit. Of several "  \
-                "ranks "                                                                           \
-                "each may need so much."                                                           \
+                "ranks each may need so much."                                                     \
     }
 
 extern const struct command cmd_compare;

@@ -334,28 +334,26 @@ static rel_status fit_at_root(const float *features, size_t samples, size_t dims
     struct kmeans_config alone = *config;
     size_t values = (size_t)config->clusters * dims;
     alone.comm = NULL;
-    rel_status status = comm_is_root(comm) ? fit(features, samples, dims, &alone, result)
-                                           : result_allocate(result, samples, values);
+    rel_status status;
     if (comm_is_root(comm)) {
-        rel_error_save(&told.error, status);
+        rel_error_save(&told.error, fit(features, samples, dims, &alone, result));
         told.inertia = result->inertia;
         told.iterations = result->iterations;
         told.distinct_clusters = result->distinct_clusters;
+    } else {
+        REL_TRY_CLEANUP(result_allocate(result, samples, values));
     }
-    if (comm_is_root(comm) || status == REL_OK)
-        status = comm_broadcast(comm, &told, sizeof told, 0);
-    if (status == REL_OK) status = rel_error_restore(&told.error);
+    REL_TRY_CLEANUP(comm_broadcast(comm, &told, sizeof told, 0));
+    REL_TRY_CLEANUP(rel_error_restore(&told.error));
     bool interrupted = interrupt_requested();
-    if (status == REL_OK) status = comm_any(comm, &interrupted);
-    if (status == REL_OK && interrupted)
-        status = rel_fail(REL_ERR_INTERRUPTED, "k-means: interrupted");
-    if (status == REL_OK)
-        status = comm_broadcast(comm, result->labels, samples * sizeof *result->labels, 0);
-    if (status == REL_OK)
-        status = comm_broadcast(comm, result->centers, values * sizeof *result->centers, 0);
+    REL_TRY_CLEANUP(comm_any(comm, &interrupted));
+    if (interrupted) REL_TRY_CLEANUP(rel_fail(REL_ERR_INTERRUPTED, "k-means: interrupted"));
+    REL_TRY_CLEANUP(comm_broadcast(comm, result->labels, samples * sizeof *result->labels, 0));
+    REL_TRY_CLEANUP(comm_broadcast(comm, result->centers, values * sizeof *result->centers, 0));
     result->inertia = told.inertia;
     result->iterations = told.iterations;
     result->distinct_clusters = told.distinct_clusters;
+cleanup:
     if (status != REL_OK) kmeans_result_release(result);
     return status;
 }

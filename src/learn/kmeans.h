@@ -33,9 +33,9 @@ struct kmeans_result {
     int distinct_clusters; /* less than `clusters` when there are fewer distinct samples */
 };
 
+enum { KMEANS_SHARE_FROM = 100000000 }; /* docs/scaling.md has the measurements */
 /* clusters 0 (to be set), n_init 10, 300 iterations, tolerance 1e-4, share_from KMEANS_SHARE_FROM.
  */
-enum { KMEANS_SHARE_FROM = 100000000 }; /* docs/scaling.md has the measurements */
 struct kmeans_config kmeans_config_default(void);
 
 /* Clusters features [samples][dims]. The result does not depend on the number of threads, nor on

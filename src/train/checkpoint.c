@@ -200,8 +200,7 @@ bool checkpoint_is_whole(const char *run, const char *name) {
 
 /* Which is not known before it tries. */
 static const char restores[] = "take --checkpoint last, or train with --resume, which restores it "
-                               "where another checkpoint has "
-                               "its weights";
+                               "where another checkpoint has its weights";
 
 rel_status checkpoint_damage_explain(const char *run, const char *name, bool resumed,
                                      rel_status status) {
