@@ -196,6 +196,10 @@ int comm_machine_ranks(const struct comm *comm) {
     return engine ? ranks : 1;
 }
 
+struct comm *comm_or_alone(struct comm *comm) {
+    static struct comm alone; /* of which nothing is ever written */
+    return comm ? comm : &alone;
+}
 bool comm_is_root(const struct comm *comm) { return comm->rank == 0; }
 int comm_size(const struct comm *comm) { return comm->engine ? comm->size : 1; }
 

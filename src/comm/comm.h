@@ -89,6 +89,8 @@ rel_status comm_join_by(struct comm *comm, const struct comm_transport *transpor
 /* All ranks together, after success or an interruption that all agreed to. */
 void comm_leave(struct comm *comm);
 
+/* What stands for several ranks where `comm` is NULL: one, that nobody else shares. */
+struct comm *comm_or_alone(struct comm *comm);
 bool comm_is_root(const struct comm *comm); /* rank 0: the one that writes and tells */
 int comm_size(const struct comm *comm);     /* at least 1 */
 /* Ranks on this machine that may use a CPU that this one may use, itself included. */

@@ -364,7 +364,7 @@ rel_status kmeans_fit(const float *features, size_t samples, size_t dims,
     REL_TRY(check_config(config, samples, dims));
     double products =
         (double)samples * (double)dims * (double)config->clusters * (double)lockstep_of(config);
-    bool small = config->comm && comm_size(config->comm) > 1 && products < config->share_from;
+    bool small = comm_size(comm_or_alone(config->comm)) > 1 && products < config->share_from;
     return small ? fit_at_root(features, samples, dims, config, result)
                  : fit(features, samples, dims, config, result);
 }

@@ -168,7 +168,7 @@ rel_status probe_fit(struct probe *probe, const float *features, const int32_t *
     *probe = (struct probe){.classes = config->classes, .dims = dims};
     REL_TRY(check(features, labels, samples, dims, config->classes));
     size_t classes = (size_t)config->classes;
-    struct comm one = {0}, *comm = config->comm ? config->comm : &one;
+    struct comm *comm = comm_or_alone(config->comm);
     bool shared = (double)samples * (double)dims * (double)classes >= config->share_from;
     float *standardised = rel_alloc(samples, dims * sizeof *standardised);
     struct task task = {.probe = probe,
@@ -178,7 +178,7 @@ rel_status probe_fit(struct probe *probe, const float *features, const int32_t *
                         .l2 = config->l2,
                         .threads = config->threads > 0 ? config->threads : omp_get_num_procs(),
                         .residuals = rel_alloc(samples, (classes + 1) * sizeof(double)),
-                        .comm = shared ? comm : &one};
+                        .comm = shared ? comm : comm_or_alone(NULL)};
     probe->mean = rel_alloc(dims, sizeof *probe->mean);
     probe->scale = rel_alloc(dims, sizeof *probe->scale);
     probe->weights = rel_alloc(dims + 1, classes * sizeof *probe->weights);

@@ -117,11 +117,8 @@ static rel_status rows_score(struct silhouette *work) {
 rel_status silhouette_measure(const float *features, size_t samples, size_t dims,
                               const int32_t *assignments, int clusters,
                               const struct silhouette_config *config, double *value) {
-    struct comm one = {0};
-    struct silhouette work = {.samples = samples,
-                              .dims = dims,
-                              .rows = samples,
-                              .comm = config->comm ? config->comm : &one};
+    struct silhouette work = {
+        .samples = samples, .dims = dims, .rows = samples, .comm = comm_or_alone(config->comm)};
     uint32_t *order = NULL;
     rel_status status;
     *value = (double)NAN;

@@ -91,7 +91,7 @@ static rel_status measure(const struct session *session, bool training, int batc
     REL_TRY(model_measure(session, training, batch, evaluation_batch, need));
     need->loader = loaders_measure(session, training, batch, evaluation_batch, window);
     need->window = window;
-    need->ranks = session->comm ? comm_size(session->comm) : 1;
+    need->ranks = comm_size(comm_or_alone(session->comm));
     const uint64_t later = need->activations + need->features;
     need->trial = need->trial > later ? need->trial - later : 0;
     need->total = need->weights + need->activations + need->loader + need->features + need->trial +
@@ -165,7 +165,7 @@ static rel_status shrink(struct session *session, bool training, uint64_t limit)
 static rel_status machine_compare(const struct session *session) {
     const struct memory_need *need = &session->need;
     uint64_t machine = rel_machine_memory();
-    int here = session->comm ? comm_machine_ranks(session->comm) : 1;
+    int here = comm_machine_ranks(comm_or_alone(session->comm));
     struct rel_text text = {0};
     char has[SIZE_TEXT_BYTES], each[SIZE_TEXT_BYTES], together[64] = "";
     if (machine == 0 || need->total <= machine / (uint64_t)here) return REL_OK;

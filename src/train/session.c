@@ -90,7 +90,7 @@ int64_t session_last_batch(const struct session *session, int64_t batch) {
 }
 
 int64_t session_share(const struct session *session, int64_t batch) {
-    const struct comm alone = {0}, *comm = session->comm ? session->comm : &alone;
+    const struct comm *comm = comm_or_alone(session->comm);
     uint64_t begin, count;
     comm_share(comm, comm->rank, (uint64_t)batch, &begin, &count);
     return count > 0 ? (int64_t)count : 1;
@@ -237,7 +237,7 @@ static rel_status features_gather(struct session *session, enum data_split split
 }
 
 rel_status session_pass(struct session *session, enum data_split split, const char *label) {
-    struct comm alone = {0}, *comm = session->comm ? session->comm : &alone;
+    struct comm *comm = comm_or_alone(session->comm);
     uint64_t samples = session_samples(session, split);
     bool interrupted = false;
     session->features[split].set.samples = 0;

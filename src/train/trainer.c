@@ -377,7 +377,7 @@ rel_status trainer_init(struct trainer *trainer, const struct train_request *req
     struct settings settings = {0};
     char *store = NULL;
     *trainer = (struct trainer){.request = request, .run_started = clock_seconds()};
-    trainer->comm = request->comm ? request->comm : &trainer->alone;
+    trainer->comm = comm_or_alone(request->comm);
     rel_status status = settings_gather(request, &settings);
     if (status == REL_OK) status = store_choose(request, &settings, &store);
     if (status == REL_OK)

@@ -31,7 +31,6 @@ struct trainer {
     bool going_on;      /* from a checkpoint */
     bool best_restored; /* from another checkpoint: its mean features are to be found again */
     bool last_damaged;  /* the last checkpoint on the disk, so that it is not to be kept */
-    struct comm alone;  /* unless there are */
     struct comm *comm;  /* the ranks that train this model together */
     struct session session;
     struct loader *loader; /* training split */

@@ -88,7 +88,7 @@ static void trainer_make(struct trainer *trainer, const char *folder) {
     *trainer = (struct trainer){0};
     char *store = fs_join(folder, "store"), *log = fs_join(folder, "log.jsonl");
     struct session *session = &trainer->session;
-    trainer->comm = &trainer->alone;
+    trainer->comm = comm_or_alone(NULL);
     assert_int_equal(settings_parse_yaml(&settings, "test", yaml, strlen(yaml)), REL_OK);
     assert_int_equal(session_open(session, store, &settings, true, NULL), REL_OK);
     session->model.config.backward_once = false; /* opened for joint, used with after_forward */
