@@ -2,7 +2,7 @@
 # No memory: the n-th allocation of the program or of FFmpeg fails, alone or with all that follow, for n spread over prepare,
 # train and report. Each ends with one error that says so, or went on without and made the same; then the same command, with
 # memory, makes what it always makes.
-# Environment: RELEARN_FAILURES, how many a command and way (6), or "all".
+# Environment: RELEARN_FAILURES, how many a command and way (6), or "all", with one worker a processor.
 here=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=tests/support/cli.sh
 . "$here/support/cli.sh"
@@ -26,7 +26,7 @@ order() {
 finish() { # WHAT NAME
     order "$1" "$2"
     if [ "$1" = prepare ] && [ -e "$2.store" ]; then return 0; fi
-    "${order[@]}" >out 2>err </dev/null
+    "${order[@]}" >"$2.out" 2>"$2.err" </dev/null
 }
 # Where SQLite puts what depends on when it was committed; what is in it, on nothing but the media.
 same_store() { diff <("$RELEARN" inspect whole.store --json) <("$RELEARN" inspect "$1" --json); }
@@ -38,34 +38,48 @@ same_as_whole() { # WHAT NAME
     esac
 }
 # One error, which says that memory was missing. Of a single failure inside FFmpeg FFmpeg may say anything about the file.
-fails_well() { # WAY
+fails_well() { # WAY NAME
     if [ "$code" -eq 99 ]; then return 0; fi # inside FFmpeg: see tests/preload/fail.c
-    [ "$code" -eq 1 ] && [ "$(grep '^relearn: ' err | grep -vc '^relearn: warning: ')" -eq 1 ] || return 1
-    if [ -z "$1" ] && tail -n 1 err | grep -q 'mend it'; then return 0; fi
-    tail -n 1 err | grep -q memory
+    [ "$code" -eq 1 ] && [ "$(grep '^relearn: ' "$2.err" | grep -vc '^relearn: warning: ')" -eq 1 ] || return 1
+    if [ -z "$1" ] && tail -n 1 "$2.err" | grep -q 'mend it'; then return 0; fi
+    tail -n 1 "$2.err" | grep -q memory
 }
 fail_at() { # N WAY WHAT NAME
     order "$3" "$4"
-    env FAIL_MEMORY="$1" ${2:+FAIL_FOR_GOOD=1} LD_PRELOAD="$library" "${order[@]}" >out 2>err </dev/null
+    env FAIL_MEMORY="$1" ${2:+FAIL_FOR_GOOD=1} LD_PRELOAD="$library" "${order[@]}" >"$4.out" 2>"$4.err" </dev/null
     code=$?
     if [ "$code" -ne 0 ]; then
-        fails_well "$2" || return 1
+        fails_well "$2" "$4" || return 1
         # A sample that cannot be read is remembered.
-        if grep -q 'mend it' err; then rm -f "$4.store.partial"; fi
+        if grep -q 'mend it' "$4.err"; then rm -f "$4.store.partial"; fi
         finish "$3" "$4" || return 1
     fi
     same_as_whole "$3" "$4"
 }
-fail_often() { # WHAT WAY COUNT
-    local step=1 n name=try bad=0
-    if [ "$failures" != all ] && [ "$3" -gt "$failures" ]; then step=$(($3 / failures)); fi
-    for ((n = 1 + step / 2; n <= $3; n += step)); do
-        if ! fail_at "$n" "$2" "$1" $name; then
-            echo "  allocation $n of $1, code $code: $(tail -n 1 err)"
+# Every STEP-th allocation from FIRST on.
+fail_each() { # WHAT WAY COUNT FIRST STEP
+    local n name=try-$4 bad=0
+    for ((n = $4; n <= $3; n += $5)); do
+        if ! fail_at "$n" "$2" "$1" "$name"; then
+            echo "  allocation $n of $1, code $code: $(tail -n 1 "$name.err")"
             bad=$((bad + 1))
         fi
-        rm -rf $name*
+        rm -rf "$name" "$name".*
     done
+    [ $bad -eq 0 ]
+}
+fail_often() { # WHAT WAY COUNT
+    local step=1 workers=1 k pids=() bad=0
+    if [ "$failures" = all ]; then
+        workers=$(nproc)
+    elif [ "$3" -gt "$failures" ]; then
+        step=$(($3 / failures))
+    fi
+    for ((k = 0; k < workers; k++)); do
+        fail_each "$1" "$2" "$3" $((1 + step / 2 + k * step)) $((step * workers)) &
+        pids+=($!)
+    done
+    for k in "${pids[@]}"; do wait "$k" || bad=1; done
     [ $bad -eq 0 ]
 }
 
