@@ -256,7 +256,7 @@ SECONDS_EACH ?= 20
 fuzz: deps
 	@tools/deps.sh fuzz
 	@$(MAKE) --no-print-directory $(JOBS) fuzz-programs BUILD="$(BUILD)/fuzz" CC=clang OPT=-O1 HARDEN= FUZZ_MAIN= \
-	  EXTRA="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -Wno-unknown-warning-option -Wno-pass-failed" \
+	  EXTRA="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -Wno-unknown-warning-option -Wno-pass-failed -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION" \
 	  NN_EXTRA=-fno-sanitize=all FUZZ_LDFLAGS=-fsanitize=fuzzer
 	@tools/fuzz.sh "$(BUILD)/fuzz" $(SECONDS_EACH)
 

@@ -44,12 +44,41 @@ static rel_status configuration_missing(const char *path, const char *file) {
     return rel_fail(REL_ERR_NOT_FOUND, "%s: is no run (it has no config.yaml)", path);
 }
 
+static unsigned long long lines_count(const char *text, size_t size) {
+    unsigned long long lines = 0;
+    for (size_t i = 0; i < size; i++) lines += text[i] == '\n';
+    return lines;
+}
+
+/* Its first line counts the others, so that one that ends early is told from a whole one. */
+#define CONFIGURATION_HEAD "# every option as this run has it: %llu lines follow"
+
+rel_status run_configuration_text(const struct train_config *config, const struct store_info *info,
+                                  struct rel_text *text) {
+    struct rel_text body = {0};
+    rel_status status = train_config_write(config, info, &body);
+    if (status == REL_OK)
+        status = rel_text_append(text, CONFIGURATION_HEAD "\n%s",
+                                 lines_count(body.data, body.length), body.data);
+    rel_text_release(&body);
+    return status;
+}
+
+/* Runs of older programs have no such line. */
+static bool configuration_is_cut(const char *text, size_t size) {
+    unsigned long long following;
+    if (size == 0) return false;
+    if (text[size - 1] != '\n') return true;
+    return sscanf(text, CONFIGURATION_HEAD, &following) == 1 &&
+           lines_count(text, size) <= following;
+}
+
 static rel_status configuration_read(const char *file, struct settings *settings) {
     char *text;
     size_t size;
     REL_TRY(fs_read(file, SETTINGS_FILE_MAX, &text, &size));
     rel_status status = settings_parse_yaml(settings, file, text, size);
-    bool cut = size > 0 && text[size - 1] != '\n';
+    bool cut = configuration_is_cut(text, size);
     rel_free(text);
     if (status == REL_ERR_USAGE) {
         struct rel_error error;

@@ -22,6 +22,9 @@ extern const char *const run_checkpoint_names[2];
 /* RUN/config.yaml; ERR_NOT_FOUND for what is no run, ERR_FORMAT, with what to do, where the run has
  * lost it or it is damaged. */
 rel_status run_settings(const char *path, struct settings *settings);
+/* Appends what stands in it. */
+rel_status run_configuration_text(const struct train_config *config, const struct store_info *info,
+                                  struct rel_text *text);
 /* A whole number in it; 0 if it is not there. */
 int64_t run_setting_number(struct settings *settings, const char *key);
 

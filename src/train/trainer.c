@@ -40,11 +40,12 @@ rel_status trainer_record(struct trainer *trainer, json_t *line) {
 
 /* --- the run folder --- */
 
-/* Top-level options that a resumed run may change: they do not touch the result, or only say how
- * long to go on, if no schedule spans the epochs. */
+/* Comments, and top-level options that a resumed run may change: they do not touch the result, or
+ * only say how long to go on, if no schedule spans the epochs. */
 static bool line_is_free(const char *line, bool epochs_matter) {
-    static const char *const keys[] = {"loader_threads:", "checkpoint_minutes:",   "data:",
-                                       "tensorboard:",    "allow_absent_classes:", "epochs:"};
+    static const char *const keys[] = {"#",      "loader_threads:", "checkpoint_minutes:",
+                                       "data:",  "tensorboard:",    "allow_absent_classes:",
+                                       "epochs:"};
     size_t count = sizeof keys / sizeof keys[0] - (epochs_matter ? 1 : 0);
     for (size_t i = 0; i < count; i++)
         if (strncmp(line, keys[i], strlen(keys[i])) == 0) return true;
@@ -85,7 +86,7 @@ static rel_status run_claim(struct trainer *trainer, bool make) {
     bool there = fs_exists(config);
     if (make && !there) { /* nothing is left of a run that could not be written down */
         struct rel_text text = {0};
-        status = train_config_write(&trainer->session.config, trainer->session.info, &text);
+        status = run_configuration_text(&trainer->session.config, trainer->session.info, &text);
         rel_text_release(&text);
     }
     if (status == REL_OK && make && !there) status = fs_make_folders(run);
@@ -132,7 +133,7 @@ static rel_status folder_prepare(struct trainer *trainer) {
     size_t size = 0;
     rel_status status = path && folder ? REL_OK : REL_ERR_MEMORY;
     if (status == REL_OK)
-        status = train_config_write(&trainer->session.config, trainer->session.info, &text);
+        status = run_configuration_text(&trainer->session.config, trainer->session.info, &text);
     if (status == REL_OK && fs_exists(path)) {
         if (!trainer->request->resume)
             status =

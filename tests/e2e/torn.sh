@@ -142,8 +142,22 @@ configuration() { # WHAT PATTERN RESUME: what is done to config.yaml, and what e
 }
 check "a run's config.yaml is empty: every command says so" configuration "truncate -s 0 " "is empty" resume
 check "cut off in a line" configuration "truncate -s -1 " "is cut off" resume
-check "cut off in a word" configuration "truncate -s 300 " "it is damaged" resume
-check "cut off behind a line" configuration "sed -i '/^fusion/,\$d' " "is damaged: it has no fusion" resume
+check "cut off in a word" configuration "truncate -s 351 " "it is damaged" resume
+check "cut off behind a line" configuration "sed -i '/^fusion/,\$d' " "is cut off" resume
+cut_lines() {
+    local n
+    for ((n = 0; n < $(wc -l <run/config.yaml); n++)); do
+        head -n $n run/config.yaml >torn/config.yaml
+        refused "torn/config.yaml: is $([ $n -eq 0 ] && echo empty || echo cut off)" torn || { echo "  $n lines"; return 1; }
+    done
+}
+check "cut off behind each of its lines" cut_lines
+older() { # of a program that did not count its lines: read, gone on with, and then counted
+    rm -rf torn && cp -r run torn && sed -i 1d torn/config.yaml && succeeds inspect torn --verify --quiet && rm torn/summary.json &&
+        relearn "${train[@]}" --out torn --resume && [ "$code" -eq 0 ] && same run torn
+}
+check "one that does not say how many lines it has" older
+check "the same without a key" configuration "sed -i '1d; /^fusion/d' " "is damaged: it has no fusion" resume
 check "zeros" configuration "dd if=/dev/zero bs=100 count=1 conv=notrunc status=none of=" "it is damaged" resume
 check "text that is no YAML" configuration "sed -i '3s/.*/a: [/' " ":[0-9]*: .*it is damaged" resume
 check "it is missing" configuration "rm " "is missing" ""

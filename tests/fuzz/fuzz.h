@@ -31,5 +31,7 @@ struct fuzz_input {
 uint8_t fuzz_byte(struct fuzz_input *input);
 /* All up to the next zero byte or the end. */
 struct fuzz_input fuzz_part(struct fuzz_input *input);
+/* Writes one as FOLDER/NAME. */
+void fuzz_part_write(const char *folder, const char *name, struct fuzz_input part);
 
 #endif

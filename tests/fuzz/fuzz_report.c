@@ -4,25 +4,17 @@
 
 #include "report/report.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-static void part_write(const char *folder, const char *name, struct fuzz_input part) {
-    char *path = fs_join(folder, name);
-    FILE *file = path ? fopen(path, "wb") : NULL;
-    if (!file || fwrite(part.data, 1, part.size, file) != part.size || fclose(file) != 0) abort();
-    rel_free(path);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct fuzz_input input = {data, size};
     char *run = fs_join(fuzz_folder(), "run"), *features = run ? fs_join(run, "features") : NULL;
     char *page = fs_join(fuzz_folder(), "page.html");
     if (!features || !page || fs_make_folders(features) != REL_OK) abort();
-    part_write(run, "summary.json", fuzz_part(&input));
-    part_write(run, "config.yaml", fuzz_part(&input));
-    part_write(run, "log.jsonl", fuzz_part(&input));
-    part_write(features, "before.safetensors", input);
+    fuzz_part_write(run, "summary.json", fuzz_part(&input));
+    fuzz_part_write(run, "config.yaml", fuzz_part(&input));
+    fuzz_part_write(run, "log.jsonl", fuzz_part(&input));
+    fuzz_part_write(features, "before.safetensors", input);
     const char *paths[] = {run};
     const struct report_request request = {.paths = paths, .count = 1, .out = page};
     json_t *result = NULL;

@@ -102,6 +102,35 @@ def report():
         + safetensors(features, {"epoch": "1", "split": "val"})
 
 
+def crc(data):
+    """CRC-32C as TFRecord masks it."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    value ^= 0xFFFFFFFF
+    return struct.pack("<I", ((value >> 15 | value << 17 & 0xFFFFFFFF) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def event(data):
+    length = struct.pack("<Q", len(data))
+    return length + crc(length) + data + crc(data)
+
+
+def run():
+    """The parts of fuzz_run.c."""
+    process = {"pid": 7, "host": "h", "started": "2026-11-30T02:16:18Z", "state": "finished", "loop_started": 1.5,
+               "steps_before": 0, "steps": 6}
+    log = [{"event": "start", "method": "relearn", "steps_per_epoch": 1},
+           {"event": "step", "epoch": 1, "step": 1, "loss": 1.5, "timing": {"seconds": 0.5}},
+           {"event": "epoch", "epoch": 1, "train": {"loss": 1}, "validation": {"accuracy": 0.5}, "timing": {"seconds": 1}}]
+    lines = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in log)
+    # The version of the format, then a step that holds nothing.
+    events = event(b"\x1a\x0dbrain.Event:2") + event(b"\x10\x01") + event(b"\x10\x02")
+    return (json.dumps(process) + "\0" + lines + "\0").encode() + events
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     put("csv", "table.csv", 'id,split,label\r\na,train,"x, ""y"""\r\n\r\nb,test, z \n1,2.5,-3e4\n')
@@ -153,6 +182,7 @@ def main():
     size = png.stat().st_size
     put("record", "pictures", bytes([1, 2]) + size.to_bytes(3, "big") * 2 + png.read_bytes() * 2)
     put("report", "whole", report())
+    put("run", "whole", run())
 
 
 if __name__ == "__main__":

@@ -34,12 +34,18 @@ const char *fuzz_folder(void) {
 
 const char *fuzz_file(const char *name, const uint8_t *data, size_t size) {
     static char path[4096];
+    fuzz_part_write(fuzz_folder(), name, (struct fuzz_input){data, size});
     snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
+    return path;
+}
+
+void fuzz_part_write(const char *folder_path, const char *name, struct fuzz_input part) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", folder_path, name);
     FILE *file = fopen(path, "wb");
     need(file != NULL, path);
-    need(size == 0 || fwrite(data, 1, size, file) == size, path);
+    need(part.size == 0 || fwrite(part.data, 1, part.size, file) == part.size, path);
     need(fclose(file) == 0, path);
-    return path;
 }
 
 bool fuzz_sane(rel_status status) {
