@@ -99,14 +99,15 @@ int64_t session_share(const struct session *session, int64_t batch) {
 void session_loader_config(const struct session *session, enum data_split split, bool training,
                            int batch, struct loader_config *config) {
     const struct train_options *options = &session->config.options;
+    const struct comm *comm = comm_or_alone(session->comm);
     *config = (struct loader_config){
         .split = split,
         .batch = batch,
         .training = training,
         .fixed = !options->augment,
         .drop_last = training && options->drop_last,
-        .ranks = training && session->comm ? comm_size(session->comm) : 1,
-        .rank = training && session->comm ? session->comm->rank : 0,
+        .ranks = training ? comm_size(comm) : 1,
+        .rank = training ? comm->rank : 0,
         .threads = (int)options->loader_threads,
         .window = session->need.window,
         .seed = (uint64_t)options->seed,
