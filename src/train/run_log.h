@@ -9,9 +9,14 @@ struct run_log {
     FILE *file;
     char *path;
     uint64_t lines;
+    uint64_t hash;        /* of all of them, but for the clock and the first */
     struct rel_text line; /* memory kept from one to the next */
     double flushed;       /* clock_seconds */
 };
+
+enum { RUN_LOG_HASH_MAX = 17 };
+/* A checksum as it stands in a checkpoint. */
+void run_log_hash_text(uint64_t hash, char text[RUN_LOG_HASH_MAX]);
 
 /* Opens for appending behind the first `lines` lines; what stands behind them is cut off.
  * ERR_FORMAT when there are fewer. */
@@ -25,6 +30,7 @@ void run_log_close(struct run_log *log);
 struct run_log_extent {
     uint64_t lines;  /* that are whole, from the first on */
     uint64_t epochs; /* the last one that ended in the first `behind` of them */
+    uint64_t hash;   /* of the same, as in run_log */
     bool whole;      /* nothing follows them */
 };
 /* Reads a log. */

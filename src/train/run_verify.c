@@ -115,6 +115,14 @@ static rel_status log_check(struct verification *verification, const char *path)
                         "file from a copy, or begin a new run)",
                         path, (unsigned long long)log.epochs, (unsigned long long)lines,
                         (unsigned long long)epochs);
+    const char *wanted = json_string_value(json_object_get(verification->state, "log_hash"));
+    char hash[RUN_LOG_HASH_MAX];
+    run_log_hash_text(log.hash, hash);
+    if (wanted && strcmp(wanted, hash) != 0)
+        return rel_fail(REL_ERR_FORMAT,
+                        "%s: one of the first %llu lines is not as it was written (restore the "
+                        "file from a copy; checkpoints and results do not depend on it)",
+                        path, (unsigned long long)lines);
     if (log.whole || !verification->finished) return REL_OK;
     return rel_fail(REL_ERR_FORMAT,
                     "%s:%llu: a damaged line (--resume cuts off what lies behind the last "

@@ -277,9 +277,22 @@ static rel_status note_memory(const struct trainer *trainer) {
     return status;
 }
 
+/* The checkpoint's checksum is kept, so that `inspect --verify` goes on to say so. */
+static void log_compare(struct trainer *trainer, const char *path) {
+    char found[RUN_LOG_HASH_MAX];
+    run_log_hash_text(trainer->log.hash, found);
+    if (strcmp(found, trainer->log_hash) == 0) return;
+    trainer->log.hash = strtoull(trainer->log_hash, NULL, 16);
+    rel_log(REL_LOG_WARNING,
+            "%s: one of its lines is not as it was written: the run goes on, but what a report "
+            "shows of its past is not what happened",
+            path);
+}
+
 static rel_status log_begin(struct trainer *trainer, uint64_t lines) {
     char *path = trainer_path(trainer, "log.jsonl");
     rel_status status = path ? run_log_open(&trainer->log, path, lines) : REL_ERR_MEMORY;
+    if (status == REL_OK && lines > 0 && trainer->log_hash[0]) log_compare(trainer, path);
     rel_free(path);
     if (status != REL_OK || lines > 0) return status;
     json_t *event =

@@ -180,7 +180,8 @@ static rel_status snapshots_take(struct trainer *trainer, bool acted) {
 
 rel_status trainer_epoch_end(struct trainer *trainer) {
     const struct trainer_state before = trainer->state;
-    uint64_t lines = trainer->log.lines, records = trainer->events.records;
+    uint64_t lines = trainer->log.lines, hash = trainer->log.hash,
+             records = trainer->events.records;
     size_t diagnoses = json_array_size(trainer->diagnoses);
     json_t *measures = NULL;
     double started = trainer->started, rate = rate_of_last_step(trainer);
@@ -197,6 +198,7 @@ rel_status trainer_epoch_end(struct trainer *trainer) {
         rel_error_save(&error, status);
         trainer->state = before;
         trainer->log.lines = lines;
+        trainer->log.hash = hash;
         trainer->events.records = records;
         rel_status saved = trainer_save(trainer);
         return saved == REL_OK ? rel_error_restore(&error) : saved;

@@ -39,6 +39,8 @@ struct trainer {
     struct method_run method;
     struct run_process process;
     struct run_log log;
+    char log_hash[RUN_LOG_HASH_MAX]; /* the checkpoint's, of a run that goes on; empty: it has none
+                                      */
     struct run_events events;
     struct trainer_state state;
     uint64_t steps_done; /* in this call */

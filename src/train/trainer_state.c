@@ -15,13 +15,15 @@ rel_status trainer_state_json(const struct trainer *trainer, json_t **out) {
     const struct method_run *run = &trainer->method;
     json_t *method = json_null();
     if (run->method->save) REL_TRY(run->method->save(run, &method));
-    *out = json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:I, s:o, s:I, s:I, s:O, s:o}", "method",
-                     run->method->name, "data", trainer->session.info->fingerprint, "precision",
-                     nn_precision_names[trainer_options(trainer)->precision], "epoch",
+    char log_hash[RUN_LOG_HASH_MAX];
+    run_log_hash_text(trainer->log.hash, log_hash);
+    *out = json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:I, s:o, s:I, s:s, s:I, s:O, s:o}",
+                     "method", run->method->name, "data", trainer->session.info->fingerprint,
+                     "precision", nn_precision_names[trainer_options(trainer)->precision], "epoch",
                      (json_int_t)state->epoch, "step", (json_int_t)state->step, "loss_sum",
                      state->loss_sum, "correct", (json_int_t)state->correct, "seen",
                      (json_int_t)state->seen, "best", best_json(&state->best), "log_lines",
-                     (json_int_t)trainer->log.lines, "event_records",
+                     (json_int_t)trainer->log.lines, "log_hash", log_hash, "event_records",
                      (json_int_t)trainer->events.records, "diagnoses", trainer->diagnoses,
                      "method_state", method);
     return *out ? REL_OK : rel_fail(REL_ERR_MEMORY, "cannot compose the checkpoint's state");
@@ -146,6 +148,9 @@ rel_status trainer_state_apply(struct trainer *trainer, const char *path, const 
         trainer->state.step > trainer->steps_per_epoch)
         return rel_fail(REL_ERR_FORMAT, "%s: its state makes no sense (damaged checkpoint)", path);
     *log_lines = (uint64_t)lines;
+    /* None in checkpoints of older programs: as the log is found. */
+    const char *hash = json_string_value(json_object_get(json, "log_hash"));
+    snprintf(trainer->log_hash, sizeof trainer->log_hash, "%s", hash ? hash : "");
     /* None in checkpoints of before there were events: they begin here. */
     json_int_t records = json_integer_value(json_object_get(json, "event_records"));
     trainer->events.records = records > 0 ? (uint64_t)records : 0;

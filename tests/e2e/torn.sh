@@ -100,6 +100,22 @@ check "the log cut off at 40 places" cut_places run/log.jsonl "run/log.jsonl:[0-
 check "the log cut off behind each line" cut_behind run/log.jsonl
 check "zeros at the end of the log" eval 'cp run/log.jsonl whole.log && head -c 64 /dev/zero >>run/log.jsonl && refused "log.jsonl:[0-9]*: a damaged line" run; found=$?; cp whole.log run/log.jsonl; [ $found -eq 0 ]'
 check "an epoch's line is another's" eval 'cp run/log.jsonl whole.log && awk "/\"event\":\"epoch\",\"epoch\":2/ { \$0 = kept } { kept = \$0 } 1" whole.log >run/log.jsonl && refused "log.jsonl: has 1 epochs" run; found=$?; cp whole.log run/log.jsonl; [ $found -eq 0 ]'
+# A digit of each line but the first; the clock's are not looked at.
+digits() {
+    local lines n
+    cp run/log.jsonl whole.log
+    lines=$(wc -l <whole.log)
+    for ((n = 2; n <= lines; n++)); do
+        awk -v n=$n 'NR == n { match($0, /"(loss|accuracy|purity_train)":[0-9.]*[0-9]/); at = RSTART + RLENGTH - 1
+            $0 = substr($0, 1, at - 1) (substr($0, at, 1) + 1) % 10 substr($0, at + 1) } 1' whole.log >run/log.jsonl
+        if cmp -s whole.log run/log.jsonl || ! refused "log.jsonl: one of the first $lines lines is not as it was written" run; then
+            echo "  line $n of $lines"
+            return 1
+        fi
+    done
+    cp whole.log run/log.jsonl
+}
+check "a digit is changed in a line of the log" digits
 check "TensorBoard's events cut off at 40 places" cut_places run/$events "$events: event [0-9]* of [0-9]* is damaged or missing"
 check "the same with one bit flipped, at 100 places" flipped run/$events run 100
 check "the last event, which has the final measures, is missing" eval '
@@ -121,6 +137,12 @@ killed() {
     printf '{"event":"st' >>killed/log.jsonl && printf 'abc' >>killed/$events
     succeeds inspect killed --verify --quiet && relearn "${train[@]}" --out killed --resume && [ "$code" -eq 0 ] && same run killed
 }
+digit_goes_on() { # one warning, and the damage stays seen
+    rm -rf killed && cp -r run killed && rm killed/summary.json && sed -i 's/"loss":[0-9]/"loss":8/' killed/log.jsonl
+    relearn "${train[@]}" --out killed --resume && [ "$code" -eq 0 ] && [ "$(grep -c 'killed/log.jsonl: one of its lines is not as it was written' err)" -eq 1 ] &&
+        cmp run/checkpoint/last.safetensors killed/checkpoint/last.safetensors && fails 1 "log.jsonl: one of the first" inspect killed --verify --quiet
+}
+check "training goes on behind a changed digit, with a warning" digit_goes_on
 check "half a line and half an event behind the last checkpoint of a run that goes on" killed
 check "a torn line of the log" eval 'cp -r run log && printf "{\"event\"" >>log/log.jsonl && fails 1 "log/log.jsonl:[0-9]+: a damaged line" inspect log --verify --quiet'
 

@@ -38,6 +38,43 @@ static void resume_cuts_back(void **unused) {
     assert_content("{\"n\":1}\n{\"n\":2}\n{\"n\":30}\n");
 }
 
+static void write_line(struct run_log *log, double loss, double seconds) {
+    assert_int_equal(run_log_write(log, json_pack("{s:s, s:f, s:{s:f}}", "event", "step", "loss",
+                                                  loss, "timing", "seconds", seconds)),
+                     REL_OK);
+}
+
+/* The checksum of a log that was begun, closed and gone on with, and as it is read again. */
+static uint64_t hash_of(int memory, double loss, double seconds) {
+    struct run_log log;
+    struct run_log_extent extent;
+    assert_int_equal(run_log_open(&log, scratch_path("log"), 0), REL_OK);
+    assert_int_equal(
+        run_log_write(&log, json_pack("{s:s, s:i}", "event", "start", "memory", memory)), REL_OK);
+    write_line(&log, loss, seconds);
+    uint64_t before = log.hash;
+    write_line(&log, 7, seconds);
+    run_log_close(&log);
+    assert_int_equal(run_log_open(&log, scratch_path("log"), 2), REL_OK);
+    assert_int_equal(log.hash, before);
+    write_line(&log, 3, seconds);
+    uint64_t hash = log.hash;
+    run_log_close(&log);
+    assert_int_equal(run_log_verify(scratch_path("log"), 2, &extent), REL_OK);
+    assert_int_equal(extent.hash, before);
+    assert_int_equal(run_log_verify(scratch_path("log"), 3, &extent), REL_OK);
+    assert_int_equal(extent.hash, hash);
+    assert_int_not_equal(hash, before);
+    return hash;
+}
+static void checksum_is_of_all_but_clock_and_memory(void **unused) {
+    (void)unused;
+    uint64_t hash = hash_of(1, 0.5, 1);
+    assert_int_equal(hash_of(2, 0.5, 1), hash);
+    assert_int_equal(hash_of(1, 0.5, 2), hash);
+    assert_int_not_equal(hash_of(1, 0.25, 1), hash);
+}
+
 static void starting_anew_empties(void **unused) {
     (void)unused;
     struct run_log log;
@@ -71,6 +108,7 @@ static void full_disk(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resume_cuts_back),
+        cmocka_unit_test(checksum_is_of_all_but_clock_and_memory),
         cmocka_unit_test(starting_anew_empties),
         cmocka_unit_test(too_short_a_log_is_refused),
         cmocka_unit_test(full_disk),
