@@ -36,8 +36,8 @@ typedef enum rel_status {
 
 enum { REL_ERROR_MESSAGE_MAX = 2048 };
 
-/* Sets this thread's message (printf style, UTF-8, one line; control characters are replaced) and
- * returns `code`. */
+/* Sets this thread's message (printf style, UTF-8, one line; control characters are replaced; of
+ * ERR_MEMORY it says so in any case) and returns `code`. */
 rel_status rel_fail(rel_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "CONTEXT: " before this thread's message and returns `code`. For callers that know the file

@@ -57,7 +57,9 @@ static rel_status threads_start(struct ordered_pool *pool) {
     for (int i = 0; i < pool->config.workers; i++) {
         pool->workers[i] = (struct worker){.pool = pool, .number = i};
         if (pthread_create(&pool->workers[i].thread, NULL, worker_main, &pool->workers[i]) != 0)
-            return rel_fail(REL_ERR_MEMORY, "cannot start a worker thread (use fewer)");
+            return rel_fail(
+                REL_ERR_MEMORY,
+                "cannot start a worker thread (no memory for it, or too many threads: use fewer)");
         pool->started++;
     }
     return REL_OK;

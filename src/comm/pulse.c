@@ -188,7 +188,8 @@ rel_status pulse_start(struct comm_engine *engine) {
         if (!listens) return rel_error_restore(&engine->failure);
     }
     if (pthread_create(&engine->thread, NULL, pulse_main, engine) != 0)
-        return rel_fail(REL_ERR_MEMORY, "cannot start a thread");
+        return rel_fail(REL_ERR_MEMORY,
+                        "cannot start a thread (no memory for it, or too many threads)");
     engine->thread_runs = true;
     return REL_OK;
 }

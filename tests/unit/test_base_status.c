@@ -21,6 +21,18 @@ static void message_is_composed(void **state) {
     assert_string_equal(rel_error_message(), "again: sample 3: a.csv:7: bad");
 }
 
+static void lack_of_memory_is_named(void **state) {
+    (void)state;
+    rel_fail(REL_ERR_MEMORY, "%s: cannot write it", "a");
+    assert_string_equal(rel_error_message(), "a: cannot write it: out of memory");
+    rel_fail_in(REL_ERR_MEMORY, "sample %d", 3);
+    assert_string_equal(rel_error_message(), "sample 3: a: cannot write it: out of memory");
+    rel_fail(REL_ERR_MEMORY, "no memory to decode it");
+    assert_string_equal(rel_error_message(), "no memory to decode it");
+    rel_fail(REL_ERR_IO, "%s: cannot write it", "a");
+    assert_string_equal(rel_error_message(), "a: cannot write it");
+}
+
 static void message_is_one_clean_line(void **state) {
     (void)state;
     rel_fail(REL_ERR_FORMAT, "a\nb\x1b[31mc\x7f\xc3\xa4");
@@ -232,6 +244,7 @@ static void cpu_is_described(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(message_is_composed),
+        cmocka_unit_test(lack_of_memory_is_named),
         cmocka_unit_test(message_is_one_clean_line),
         cmocka_unit_test(message_belongs_to_its_thread),
         cmocka_unit_test(macros_leave_on_failure),
