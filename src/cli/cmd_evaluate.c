@@ -181,8 +181,9 @@ static rel_status append_protocol(const struct view *view, const char *split) {
     const struct train_config *config = &view->run->session.config;
     json_t *protocol = protocol_json(config);
     struct rel_text line = {0};
-    rel_status status = REL_OK;
-    if (protocol_text(protocol, &line) == REL_OK && line.length > 0)
+    rel_status status =
+        protocol ? protocol_text(protocol, &line) : rel_fail(REL_ERR_MEMORY, "cannot evaluate");
+    if (status == REL_OK && line.length > 0)
         status = rel_text_append(view->text, "protocol  %s\n", line.data);
     json_decref(protocol);
     rel_text_release(&line);
@@ -225,10 +226,12 @@ static rel_status print_text(const struct run *run, const struct evaluation *eva
 
 static rel_status print_json(const struct run *run, const struct evaluation *evaluation,
                              const char *split) {
+    json_t *protocol = protocol_json(&run->session.config);
+    if (!protocol) return rel_fail(REL_ERR_MEMORY, "cannot evaluate");
     json_t *json = evaluation_json(evaluation, &run->session, EVALUATION_FULL);
     json_object_set_new(json, "run", json_text(run->path));
     json_object_set_new(json, "split", json_string(split));
-    json_object_set_new(json, "protocol", protocol_json(&run->session.config));
+    json_object_set_new(json, "protocol", protocol);
     json_object_set_new(
         json, "mask", json_string(run->session.config.options.mask == MASK_ZERO ? "zero" : "mean"));
     return output_json(json);

@@ -154,23 +154,24 @@ static void print_diagnoses(const json_t *diagnoses) {
     }
 }
 
-static void print_protocol(const json_t *protocol) {
+static rel_status print_protocol(const json_t *protocol) {
     struct rel_text line = {0};
-    if (protocol_text(protocol, &line) == REL_OK && line.length > 0)
-        output_text("protocol     %s\n", line.data);
+    rel_status status = protocol_text(protocol, &line);
+    if (status == REL_OK && line.length > 0) output_text("protocol     %s\n", line.data);
     rel_text_release(&line);
+    return status;
 }
 
 static rel_status print_one(json_t *summary, bool json) {
     if (json) return output_json(summary);
-    print_protocol(json_object_get(summary, "protocol"));
+    rel_status status = print_protocol(json_object_get(summary, "protocol"));
     print_diagnoses(json_object_get(summary, "diagnoses"));
     output_text("best epoch   %lld\n",
                 (long long)json_integer_value(json_object_get(summary, "best_epoch")));
     print_split("validation", json_object_get(summary, "validation"));
     print_split("test", json_object_get(summary, "test"));
     json_decref(summary);
-    return REL_OK;
+    return status;
 }
 
 /* The runs of a series as `relearn compare` shows them: one row, mean and standard deviation. */

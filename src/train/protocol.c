@@ -71,16 +71,18 @@ rel_status protocol_apply(struct train_config *config, struct settings *settings
 
 /* Whether the option has the preset's value; presets hold truth values, whole numbers and choices.
  */
-static bool place_has(const struct place *place, const char *value) {
+static rel_status place_compare(const struct place *place, const char *value, bool *equal) {
     size_t offset = place->option->offset;
     size_t size = place->option->type == OPTION_BOOL  ? sizeof(bool)
                   : place->option->type == OPTION_INT ? sizeof(int64_t)
                                                       : sizeof(int);
     char *scratch = rel_alloc(1, place->size);
-    bool equal = scratch && options_set(place->option, "protocol", value, scratch) == REL_OK &&
-                 memcmp((const char *)place->target + offset, scratch + offset, size) == 0;
+    if (!scratch) return REL_ERR_MEMORY;
+    rel_status status = options_set(place->option, "protocol", value, scratch);
+    *equal = status == REL_OK &&
+             memcmp((const char *)place->target + offset, scratch + offset, size) == 0;
     rel_free(scratch);
-    return equal;
+    return status;
 }
 
 static const char *choice_text(const char *key, int value, char *text, size_t size) {
@@ -92,15 +94,25 @@ static const char *choice_text(const char *key, int value, char *text, size_t si
     return text;
 }
 
+/* Keys that have not the preset's value. */
+static rel_status deviations_json(const struct train_config *config, json_t *deviations) {
+    for (size_t i = 0; i < PRESETS; i++) {
+        struct place place;
+        bool equal;
+        if (!place_find(config, published[i].key, &place)) continue;
+        REL_TRY(place_compare(&place, preset_value(config, &published[i], place.option), &equal));
+        if (!equal) json_array_append_new(deviations, json_string(published[i].key));
+    }
+    return REL_OK;
+}
+
 json_t *protocol_json(const struct train_config *config) {
     const struct train_options *options = &config->options;
     char name[32], train_on[32], select[32];
     json_t *deviations = json_array();
-    for (size_t i = 0; i < PRESETS; i++) {
-        struct place place;
-        if (place_find(config, published[i].key, &place) &&
-            !place_has(&place, preset_value(config, &published[i], place.option)))
-            json_array_append_new(deviations, json_string(published[i].key));
+    if (deviations_json(config, deviations) != REL_OK) {
+        json_decref(deviations);
+        return NULL;
     }
     return json_pack("{s:s, s:s, s:b, s:s, s:b, s:o}", "name",
                      choice_text("protocol", options->protocol, name, sizeof name), "train_on",

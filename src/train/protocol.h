@@ -15,7 +15,7 @@ enum protocol_kind { PROTOCOL_DEFAULT, PROTOCOL_PUBLISHED };
 /* Sets what `settings` do not name; the method must be known and its options resolved. */
 rel_status protocol_apply(struct train_config *config, struct settings *settings);
 /* {"name", "train_on", "augment", "select", "drop_last", "deviations": [keys that differ from the
- * preset]} */
+ * preset]}; NULL: no memory. */
 json_t *protocol_json(const struct train_config *config);
 /* The same in a line: "published: trained on train, not augmented, best epoch by test", from what
  * protocol_json made; nothing is appended when it is none. */

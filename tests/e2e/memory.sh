@@ -2,7 +2,7 @@
 # No memory: the n-th allocation of the program or of FFmpeg fails, alone or with all that follow, for n spread over prepare,
 # train and report. Each ends with one error that says so, or went on without and made the same; then the same command, with
 # memory, makes what it always makes.
-# Environment: RELEARN_FAILURES, how many a command and way (6), or "all", with one worker a processor.
+# Environment: RELEARN_FAILURES, how many a command and way (6, and the last 20), or "all", with one worker a processor.
 here=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=tests/support/cli.sh
 . "$here/support/cli.sh"
@@ -56,8 +56,8 @@ fail_at() { # N WAY WHAT NAME
     fi
     same_as_whole "$3" "$4"
 }
-# Every STEP-th allocation from FIRST on.
-fail_each() { # WHAT WAY COUNT FIRST STEP
+# Every STEP-th allocation from FIRST to LAST.
+fail_each() { # WHAT WAY LAST FIRST STEP
     local n name=try-$4 bad=0
     for ((n = $4; n <= $3; n += $5)); do
         if ! fail_at "$n" "$2" "$1" "$name"; then
@@ -83,11 +83,17 @@ fail_often() { # WHAT WAY COUNT
     [ $bad -eq 0 ]
 }
 
+# What is composed when all is done: nothing behind it would notice that a part is missing.
+fail_last() { # WHAT COUNT
+    [ "$failures" = all ] || fail_each "$1" "" "$2" $(($2 > 20 ? $2 - 20 : 1)) 1
+}
+
 for what in prepare train report; do
     order $what whole
     FAIL_COUNT=counts LD_PRELOAD=$library "${order[@]}" >out 2>err </dev/null
     check "$what, with memory" [ $? -eq 0 ]
     read -r count _ <counts
     check "$what, one of $count allocations fails" fail_often $what "" "$count"
+    check "$what, each of the last allocations fails" fail_last $what "$count"
     check "$what, all from one of $count allocations on fail" fail_often $what for-good "$count"
 done
