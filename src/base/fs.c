@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,6 +234,23 @@ bool fs_exists(const char *path) {
 bool fs_is_folder(const char *path) {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static bool joined_stat(const char *folder, const char *name, struct stat *info) {
+    char path[PATH_MAX];
+    bool alone = name[0] == '/' || folder[0] == 0;
+    int length = snprintf(path, sizeof path, "%s%s%s", alone ? "" : folder, alone ? "" : "/", name);
+    return length >= 0 && (size_t)length < sizeof path && stat(path, info) == 0;
+}
+
+bool fs_has(const char *folder, const char *name) {
+    struct stat info;
+    return joined_stat(folder, name, &info);
+}
+
+bool fs_has_folder(const char *folder, const char *name) {
+    struct stat info;
+    return joined_stat(folder, name, &info) && S_ISDIR(info.st_mode);
 }
 
 rel_status fs_file_size(const char *path, uint64_t *size) {

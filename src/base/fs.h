@@ -55,6 +55,10 @@ bool fs_lock_is_held(const char *path);
 
 bool fs_exists(const char *path);
 bool fs_is_folder(const char *path);
+/* The same of FOLDER/NAME, as fs_join has it. They ask for no memory, whose lack would pass for a
+ * file that is not there. */
+bool fs_has(const char *folder, const char *name);
+bool fs_has_folder(const char *folder, const char *name);
 rel_status fs_file_size(const char *path, uint64_t *size);
 rel_status fs_make_folders(const char *path); /* like mkdir -p */
 rel_status fs_remove(const char *path);       /* a file; missing is fine */

@@ -38,6 +38,8 @@ rel_status json_append_line(const json_t *document, bool exact, struct rel_text 
 }
 
 json_t *json_text(const char *text) {
+    json_t *right = json_string(text);
+    if (right) return right;
     char *mended = rel_strdup(text);
     if (mended) rel_utf8_mend(mended);
     json_t *string = mended ? json_string(mended) : NULL;

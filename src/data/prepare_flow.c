@@ -17,22 +17,22 @@ static void flow_folders_release(struct flow_folders *folders) {
     rel_free(folders->v);
 }
 
-/* `path` with the last folder named u in it renamed to v; NULL if there is none, or no memory. */
-static char *sibling_path(const char *path) {
+/* `path` with the last folder named u in it renamed to v; NULL if there is none. */
+static rel_status sibling_path(const char *path, char **sibling) {
     const char *found = NULL;
     for (const char *at = path; *at; at++)
         if (at[0] == 'u' && (at == path || at[-1] == '/') && (at[1] == '/' || at[1] == '\0'))
             found = at;
-    if (!found) return NULL;
-    char *sibling = rel_strdup(path);
-    if (sibling) sibling[found - path] = 'v';
-    return sibling;
+    *sibling = found ? rel_strdup(path) : NULL;
+    if (*sibling) (*sibling)[found - path] = 'v';
+    return *sibling || !found ? REL_OK : REL_ERR_MEMORY;
 }
 
 /* u/ and v/ below a path, if below; else the path and its sibling. */
 static rel_status name_folders(const char *path, bool below, struct flow_folders *folders) {
     folders->u = below ? fs_join(path, "u") : rel_strdup(path);
-    folders->v = below ? fs_join(path, "v") : sibling_path(path);
+    if (!below) REL_TRY(sibling_path(path, &folders->v));
+    if (below) folders->v = fs_join(path, "v");
     return folders->u && (folders->v || !below) ? REL_OK : REL_ERR_MEMORY;
 }
 

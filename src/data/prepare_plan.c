@@ -2,6 +2,7 @@
 #include "data/modality.h"
 #include "data/prepare.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,9 +130,9 @@ bool prepare_find_folders(const struct prepare_plan *plan, const char *const *ro
     for (size_t r = 0; roots[r]; r++) {
         bool all = true;
         for (size_t n = 0; names[n] && all; n++) {
-            char *path = rel_format("%s/%s/%s", plan->folder, roots[r], names[n]);
-            all = path && fs_is_folder(path);
-            rel_free(path);
+            char path[PATH_MAX];
+            snprintf(path, sizeof path, "%s/%s", roots[r], names[n]);
+            all = fs_has_folder(plan->folder, path);
         }
         *root = roots[r];
         if (all) return true;

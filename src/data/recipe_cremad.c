@@ -7,6 +7,7 @@
  * A name is ACTOR_SENTENCE_EMOTION_LEVEL. */
 #include "data/prepare.h"
 
+#include <limits.h>
 #include <string.h>
 
 enum { SPLITS_PUBLISHED, SPLITS_BY_ACTOR };
@@ -88,11 +89,13 @@ static const char *folder_of(const struct cremad *cremad, const char *name) {
     return prepare_path(cremad->plan, cremad->root, name);
 }
 
-/* The list `name` beside the other lists; NULL when it is not there, or no memory. */
-static const char *list_path(const struct cremad *cremad, const char *name) {
+/* The list `name` beside the other lists; *path is NULL when it is not there. */
+static rel_status find_list(const struct cremad *cremad, const char *name, const char **path) {
     const char *folder = cremad->own->lists ? cremad->own->lists : cremad->plan->folder;
-    const char *path = prepare_path(cremad->plan, folder, name);
-    return path && fs_exists(path) ? path : NULL;
+    *path = NULL;
+    if (!fs_has(folder, name)) return REL_OK;
+    *path = prepare_path(cremad->plan, folder, name);
+    return *path ? REL_OK : REL_ERR_MEMORY;
 }
 
 /* --- samples --- */
@@ -102,11 +105,9 @@ static const char *sound_extension(const struct cremad *cremad, const char *fold
                                    const char *name) {
     static const char *const extensions[] = {"pt", "npy", "wav"};
     for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++) {
-        const char *path = prepare_text(cremad->plan, "%s/%s.%s", folder, name, extensions[i]);
-        char *full = path ? fs_join(cremad->plan->folder, path) : NULL;
-        bool there = full && fs_exists(full);
-        rel_free(full);
-        if (there) return extensions[i];
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/%s.%s", folder, name, extensions[i]);
+        if (fs_has(cremad->plan->folder, path)) return extensions[i];
     }
     return extensions[0];
 }
@@ -148,7 +149,8 @@ static rel_status add_sample(struct cremad *cremad, const char *list, int line, 
 static rel_status add_list(struct cremad *cremad, const char *name, enum data_split split,
                            bool grouped) {
     const struct csv_table *table;
-    const char *path = list_path(cremad, name);
+    const char *path;
+    REL_TRY(find_list(cremad, name, &path));
     if (!path)
         return rel_fail(REL_ERR_NOT_FOUND,
                         "%s/%s: no such list (name the folder of the published lists with --lists, "
@@ -171,7 +173,8 @@ static rel_status add_list(struct cremad *cremad, const char *name, enum data_sp
 static rel_status read_classes(struct cremad *cremad) {
     struct prepare_plan *plan = cremad->plan;
     const struct csv_table *table;
-    const char *path = list_path(cremad, "stat.csv");
+    const char *path;
+    REL_TRY(find_list(cremad, "stat.csv", &path));
     if (!path) return REL_OK;
     REL_TRY(prepare_read_table(plan, path, false, &table));
     char **names = rel_arena_alloc(&plan->arena, table->count, sizeof *names);
@@ -211,7 +214,8 @@ static rel_status find_table(const struct cremad *cremad, const char **path, con
         const char *inside = folder_of(cremad, tables[i].file);
         const char *here = inside ? prepare_path(cremad->plan, cremad->plan->folder, inside) : NULL;
         if (!here) return REL_ERR_MEMORY;
-        *path = fs_exists(here) ? here : list_path(cremad, tables[i].file);
+        *path = here;
+        if (!fs_exists(here)) REL_TRY(find_list(cremad, tables[i].file, path));
         *column = tables[i].column;
         if (*path) return REL_OK;
     }

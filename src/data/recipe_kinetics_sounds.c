@@ -60,18 +60,20 @@ struct kinetics {
 
 /* --- lists --- */
 
-/* my_train.txt and its other names; NULL when none is there. */
-static const char *find_list(struct kinetics *kinetics, const char *split) {
+/* my_train.txt and its other names; *path is NULL when none is there. */
+static rel_status find_list(struct kinetics *kinetics, const char *split, const char **path) {
     static const char *const forms[] = {"my_%s.txt", "%s.txt", "my_%s.csv", "%s.csv"};
     const char *folder = kinetics->own->lists ? kinetics->own->lists : kinetics->plan->folder;
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         char name[32];
         const char *mark = strchr(forms[i], '%');
         snprintf(name, sizeof name, "%.*s%s%s", (int)(mark - forms[i]), forms[i], split, mark + 2);
-        const char *path = prepare_path(kinetics->plan, folder, name);
-        if (path && fs_exists(path)) return path;
+        if (!fs_has(folder, name)) continue;
+        *path = prepare_path(kinetics->plan, folder, name);
+        return *path ? REL_OK : REL_ERR_MEMORY;
     }
-    return NULL;
+    *path = NULL;
+    return REL_OK;
 }
 
 /* Class names for the numbers of the lists, if there is a file of them. */
@@ -117,7 +119,8 @@ static rel_status add_lists(struct kinetics *kinetics) {
         REL_TRY(prepare_set_classes(plan, kinetics->own->classes, names, classes->count, false));
     }
     for (int split = 0; split < SPLIT_COUNT; split++) {
-        const char *path = find_list(kinetics, data_split_names[split]);
+        const char *path;
+        REL_TRY(find_list(kinetics, data_split_names[split], &path));
         if (path)
             REL_TRY(add_list(kinetics, path, (enum data_split)split, classes));
         else if (split != SPLIT_VAL)

@@ -143,13 +143,6 @@ static rel_status add_list(struct ucf *ucf, const char *form, enum data_split sp
 
 /* --- media --- */
 
-static bool exists(const struct ucf *ucf, const char *path) {
-    char *full = fs_join(ucf->plan->folder, path);
-    bool there = full && fs_exists(full);
-    rel_free(full);
-    return there;
-}
-
 /* Where the media of a kind lie: ROOT/CLASS/CLIP or ROOT/CLIP, and what follows the clip's name. */
 struct place {
     const char *root, *extension;
@@ -163,9 +156,9 @@ static char *path_at(const struct ucf *ucf, const struct place *place,
                         item->id, place->extension);
 }
 
-/* The first place that holds one of the first samples. */
-static bool find_place(const struct ucf *ucf, const char *const *roots, const char *extension,
-                       struct place *place) {
+/* The first place that holds one of the first samples; if none does, *found is false. */
+static rel_status find_place(const struct ucf *ucf, const char *const *roots, const char *extension,
+                             struct place *place, bool *found) {
     enum { TRIED = 20 }; /* samples: some may be missing */
     const struct prepare_plan *plan = ucf->plan;
     for (size_t r = 0; roots[r]; r++)
@@ -173,11 +166,14 @@ static bool find_place(const struct ucf *ucf, const char *const *roots, const ch
             *place = (struct place){roots[r], extension, by_class};
             for (size_t i = 0; i < plan->count && i < TRIED; i++) {
                 const char *path = path_at(ucf, place, &plan->items[i]);
-                if (path && exists(ucf, path)) return true;
+                if (!path) return REL_ERR_MEMORY;
+                *found = fs_has(plan->folder, path);
+                if (*found) return REL_OK;
             }
         }
     *place = (struct place){roots[0], extension, true};
-    return false;
+    *found = false;
+    return REL_OK;
 }
 
 static const char *const video_roots[] = {"UCF-101", "UCF101", "videos", "", NULL};
@@ -190,13 +186,14 @@ static rel_status add_modality(struct ucf *ucf, const char *name, int kind,
     struct prepare_plan *plan = ucf->plan;
     struct place place;
     int m = plan->modalities, layout = ucf->own->layout;
-    bool prepared = layout != LAYOUT_DOWNLOADED && find_place(ucf, roots, "", &place);
+    bool prepared = false, found;
+    if (layout != LAYOUT_DOWNLOADED) REL_TRY(find_place(ucf, roots, "", &place, &prepared));
     if (!prepared && layout == LAYOUT_PREPARED)
         return rel_fail(REL_ERR_NOT_FOUND,
                         "%s: no folders of %s, such as %s/%s (--layout downloaded computes them "
                         "from the clips)",
                         plan->folder, name, roots[0], plan->items[0].id);
-    if (!prepared) find_place(ucf, video_roots, ".avi", &place);
+    if (!prepared) REL_TRY(find_place(ucf, video_roots, ".avi", &place, &found));
     for (size_t i = 0; i < plan->count; i++) {
         plan->items[i].paths[m] = path_at(ucf, &place, &plan->items[i]);
         if (!plan->items[i].paths[m]) return REL_ERR_MEMORY;

@@ -199,16 +199,9 @@ void run_status_release(struct run_status *status) {
 
 /* --- finding --- */
 
-static bool holds(const char *folder, const char *name, bool as_folder) {
-    char *path = fs_join(folder, name);
-    bool there = path && (as_folder ? fs_is_folder(path) : fs_exists(path));
-    rel_free(path);
-    return there;
-}
-
 static bool is_run(const char *folder) {
-    return holds(folder, "checkpoint", true) &&
-           (holds(folder, "config.yaml", false) || holds(folder, "log.jsonl", false));
+    return fs_has_folder(folder, "checkpoint") &&
+           (fs_has(folder, "config.yaml") || fs_has(folder, "log.jsonl"));
 }
 
 static rel_status run_add(struct fs_names *runs, size_t *capacity, const char *path) {

@@ -187,22 +187,14 @@ static rel_status folder_verify(struct verification *verification, const char *f
     return status;
 }
 
-static bool is_there(const struct verification *verification, const char *name) {
-    char *path = fs_join(verification->run, name);
-    bool there = path && fs_exists(path);
-    rel_free(path);
-    return there;
-}
-
 /* A run has a last checkpoint once it has had another, or has ended. */
 static rel_status checkpoints_verify(struct verification *verification) {
     const char *run = verification->run;
-    bool last = is_there(verification, LAST_CHECKPOINT),
-         previous = is_there(verification, PREVIOUS_CHECKPOINT);
+    bool last = fs_has(run, LAST_CHECKPOINT), previous = fs_has(run, PREVIOUS_CHECKPOINT);
     REL_TRY(folder_verify(verification, "checkpoint"));
     REL_TRY(folder_verify(verification, "features"));
     /* While it is replaced it may have no name for an instant (fs_atomic_commit). */
-    if (!last && !verification->alive && (previous || is_there(verification, "summary.json")))
+    if (!last && !verification->alive && (previous || fs_has(run, "summary.json")))
         return missing(run, LAST_CHECKPOINT,
                        previous ? "train with --resume, which goes back to the checkpoint before"
                                 : "restore it from a copy, or train the run anew");
@@ -213,7 +205,7 @@ static rel_status checkpoints_verify(struct verification *verification) {
     rel_free(path);
     REL_TRY(status);
     bool best = json_is_object(json_object_get(verification->state, "best"));
-    if (!best || is_there(verification, BEST_CHECKPOINT)) return REL_OK;
+    if (!best || fs_has(run, BEST_CHECKPOINT)) return REL_OK;
     return missing(run, BEST_CHECKPOINT, "take --checkpoint last, or train with --resume");
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # No memory: the n-th allocation of the program or of FFmpeg fails, alone or with all that follow, for n spread over prepare,
-# train and report. Each ends with one error that says so, or went on without and made the same; then the same command, with
-# memory, makes what it always makes.
+# train, report and the commands that read a run. Each ends with one error that says so, or went on without and made or said
+# the same; then the same command, with memory, makes what it always makes.
 # Environment: RELEARN_FAILURES, how many a command and way (6, and the last 20), or "all", with one worker a processor.
 here=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=tests/support/cli.sh
@@ -21,6 +21,12 @@ order() {
         --set "encoder.blocks=[1]" --set relearn.period=1 --set relearn.times=1 --set threads=1 --set loader_threads=1
         --set kernels=fixed) ;;
     report) order=("$RELEARN" report whole --quiet --out "$2.html") ;;
+    export) order=("$RELEARN" export whole --quiet --to "$2.pth") ;;
+    evaluate | diagnose) order=("$RELEARN" "$1" whole --quiet --json) ;;
+    predict) order=("$RELEARN" predict whole --quiet --json --audio media/audio/test_00001.wav --visual media/visual/test_00001) ;;
+    compare | runs) order=("$RELEARN" "$1" whole --json) ;;
+    verify) order=("$RELEARN" inspect whole --verify --quiet --json) ;;
+    store) order=("$RELEARN" inspect whole.store --verify --quiet --json) ;;
     esac
 }
 finish() { # WHAT NAME
@@ -35,6 +41,8 @@ same_as_whole() { # WHAT NAME
     prepare) same_store "$2.store" ;;
     train) same whole "$2" ;;
     report) cmp whole.html "$2.html" ;;
+    export) cmp whole.pth "$2.pth" ;;
+    *) cmp "$1.whole" "$2.out" ;;
     esac
 }
 # One error, which says that memory was missing. Of a single failure inside FFmpeg FFmpeg may say anything about the file.
@@ -88,11 +96,12 @@ fail_last() { # WHAT COUNT
     [ "$failures" = all ] || fail_each "$1" "" "$2" $(($2 > 20 ? $2 - 20 : 1)) 1
 }
 
-for what in prepare train report; do
+for what in prepare train report export evaluate diagnose predict compare runs verify store; do
     order $what whole
     FAIL_COUNT=counts LD_PRELOAD=$library "${order[@]}" >out 2>err </dev/null
     check "$what, with memory" [ $? -eq 0 ]
     read -r count _ <counts
+    cp out $what.whole
     check "$what, one of $count allocations fails" fail_often $what "" "$count"
     check "$what, each of the last allocations fails" fail_last $what "$count"
     check "$what, all from one of $count allocations on fail" fail_often $what for-good "$count"
