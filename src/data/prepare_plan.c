@@ -131,7 +131,7 @@ bool prepare_find_folders(const struct prepare_plan *plan, const char *const *ro
         bool all = true;
         for (size_t n = 0; names[n] && all; n++) {
             char path[PATH_MAX];
-            snprintf(path, sizeof path, "%s/%s", roots[r], names[n]);
+            snprintf(path, sizeof path, "%s%s%s", roots[r], *roots[r] ? "/" : "", names[n]);
             all = fs_has_folder(plan->folder, path);
         }
         *root = roots[r];
