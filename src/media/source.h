@@ -7,8 +7,8 @@
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 
-/* Bytes that FFmpeg may allocate in one piece: a header that claims more is not believed. Less under
- * a fuzzer, whose sanitizer marks every byte of a piece: ten times the inputs a second. */
+/* Bytes that FFmpeg may allocate in one piece: a header that claims more is not believed. Less when
+ * fuzzing, where the sanitizer marks every byte of a piece: ten times the inputs a second. */
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 enum { SOURCE_PIECE_MAX = 32 << 20 };
 #else

@@ -51,14 +51,14 @@ static unsigned long long lines_count(const char *text, size_t size) {
 }
 
 /* Its first line counts the others, so that one that ends early is told from a whole one. */
-#define CONFIGURATION_HEAD "# every option as this run has it: %llu lines follow"
+static const char configuration_head[] = "# every option as this run has it; lines that follow: ";
 
 rel_status run_configuration_text(const struct train_config *config, const struct store_info *info,
                                   struct rel_text *text) {
     struct rel_text body = {0};
     rel_status status = train_config_write(config, info, &body);
     if (status == REL_OK)
-        status = rel_text_append(text, CONFIGURATION_HEAD "\n%s",
+        status = rel_text_append(text, "%s%llu\n%s", configuration_head,
                                  lines_count(body.data, body.length), body.data);
     rel_text_release(&body);
     return status;
@@ -66,11 +66,11 @@ rel_status run_configuration_text(const struct train_config *config, const struc
 
 /* Runs of older programs have no such line. */
 static bool configuration_is_cut(const char *text, size_t size) {
-    unsigned long long following;
+    size_t length = sizeof configuration_head - 1;
     if (size == 0) return false;
     if (text[size - 1] != '\n') return true;
-    return sscanf(text, CONFIGURATION_HEAD, &following) == 1 &&
-           lines_count(text, size) <= following;
+    return strncmp(text, configuration_head, length) == 0 &&
+           lines_count(text, size) <= strtoull(text + length, NULL, 10);
 }
 
 static rel_status configuration_read(const char *file, struct settings *settings) {

@@ -164,7 +164,7 @@ configuration() { # WHAT PATTERN RESUME: what is done to config.yaml, and what e
 }
 check "a run's config.yaml is empty: every command says so" configuration "truncate -s 0 " "is empty" resume
 check "cut off in a line" configuration "truncate -s -1 " "is cut off" resume
-check "cut off in a word" configuration "truncate -s 351 " "it is damaged" resume
+check "cut off in a word" configuration "sed -i '/^fusion/{s/^fus.*/fus/;q}' " "it is damaged" resume
 check "cut off behind a line" configuration "sed -i '/^fusion/,\$d' " "is cut off" resume
 cut_lines() {
     local n
