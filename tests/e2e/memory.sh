@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/support/runs.sh"
 failures=${RELEARN_FAILURES:-6}
 library=$TOOLS/../preload/fail.so
+export OMP_WAIT_POLICY=passive # threads that wait by spinning would keep the other worker from working
 
 "$RELEARN" synth --quiet --out media --seed 5 --train 24 --val 8 --test 8 --classes 4 --picture-size 32 --frames 1 >/dev/null
 
