@@ -3,6 +3,8 @@
 here=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=tests/support/cli.sh
 . "$here/support/cli.sh"
+# shellcheck source=tests/support/runs.sh
+. "$here/support/runs.sh"
 
 relearn synth --out media --train 24 --val 16 --test 8 --classes 4 --picture-size 32 --frames 1 --seed 5
 relearn prepare manifest --from media --to store
@@ -26,14 +28,11 @@ train() { # RUN PRECISION FLAG...
     return "$code"
 }
 same() { cmp -s "$1/checkpoint/last.safetensors" "$2/checkpoint/last.safetensors" && cmp -s "$1/checkpoint/best.safetensors" "$2/checkpoint/best.safetensors"; }
-# A safetensors file behind its header, which names the precision: the numbers alone.
-tensors() { tail -c +$(($(head -c 8 "$1/checkpoint/last.safetensors" | od -An -t u8) + 9)) "$1/checkpoint/last.safetensors"; }
-differs() { ! cmp -s <(tensors "$1") <(tensors "$2"); }
 
 check "f16 is refused, with what there is" fails 2 'precision: .*"f16".*f32' train config.yaml --data store --out x --set precision=f16
 check "f32 is what is used without a word" eval 'train f32 f32 && train plain f32 && json_is f32 precision && grep -q "^precision: f32$" f32/config.yaml'
 check "bf16 trains, and the run says so" eval 'train bf16 bf16 && json_is bf16 precision && grep -q "^precision: bf16$" bf16/config.yaml'
-check "bf16 gives other numbers" differs f32 bf16
+check "bf16 gives other numbers" differ f32 bf16
 check "bf16 twice: the same bits" eval 'train again bf16 && same bf16 again'
 check "bf16, stopped and resumed: the same bits" eval '
     train stopped bf16 --stop-after 2; [ "$code" -eq 130 ] && train stopped bf16 --resume --stop-after 3; [ "$code" -eq 130 ] &&

@@ -4,6 +4,8 @@
 here=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=tests/support/cli.sh
 . "$here/support/cli.sh"
+# shellcheck source=tests/support/runs.sh
+. "$here/support/runs.sh"
 
 # The folders and lists that the published code reads, of generated media: sounds as tensors of torch.save, frames as
 # JPEG, stat.csv with a byte-order mark, lists with and without a header line and carriage returns. One clip of my_train
@@ -66,7 +68,6 @@ value() { # RUN PATH...
 }
 samples() { grep -m 1 '"event": *"epoch"' "$1/log.jsonl" | "$TOOLS/json_get" train samples; }
 same() { cmp -s "$1/checkpoint/last.safetensors" "$2/checkpoint/last.safetensors"; }
-differ() { ! same "$1" "$2"; }
 # The epoch (from 1) whose measures in the log are best, under this key.
 best_of() {
     local number=0 best=0 top=-1 low=0 accuracy loss line

@@ -29,7 +29,6 @@ train() { (train_here "$@"); }
 
 # shellcheck source=tests/support/runs.sh
 . "$here/support/runs.sh"
-different() { ! cmp -s "$1/checkpoint/last.safetensors" "$2/checkpoint/last.safetensors"; }
 stopped() { # RUN STEPS: stops there with 130, and a checkpoint
     train "$1" --stop-after "$2" --resume
     [ $? -eq 130 ] && [ -e "$1/checkpoint/last.safetensors" ] && [ ! -e "$1/summary.json" ]
@@ -49,7 +48,7 @@ check "prepares" prepare
 check "trains" train whole
 twice() { train again && same whole again; }
 check "two runs give the same bits" twice
-seeds() { train other --set seed=1 && different whole other; }
+seeds() { train other --set seed=1 && differ whole other; }
 check "another seed gives other bits" seeds
 diagnosed() { [ "$(grep -c '"event":"method"' whole/log.jsonl)" -eq 2 ] && grep -q '"alpha"' whole/summary.json; }
 check "every diagnosis is in log and summary" diagnosed
@@ -91,7 +90,7 @@ measured() { train auto --kernels auto && [ -s $cache ] && grep -q '"forward"' a
 check "trains with measured kernels" measured
 begun() { train moved --kernels auto --stop-after 2; [ $? -eq 130 ]; }
 check "a second run begins with the same kernels" begun
-others() { sed -i 's/"winograd"/"direct"/; t; s/"\(direct\|library\)"/"winograd"/' $cache && train others --kernels auto && different auto others; }
+others() { sed -i 's/"winograd"/"direct"/; t; s/"\(direct\|library\)"/"winograd"/' $cache && train others --kernels auto && differ auto others; }
 check "a cache that says otherwise gives other bits" others
 gone_on() { train moved --kernels auto --resume --stop-after 3; [ $? -eq 130 ] && rm -r cache && train moved --kernels auto --resume && same auto moved; }
 check "the second run goes on with its own, and gives the same bits" gone_on

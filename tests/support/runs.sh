@@ -4,6 +4,9 @@
 events=events.out.tfevents.relearn
 # Everything but what depends on the clock.
 plain() { sed -E 's/"timing": ?\{[^}]*\}//; /"timing": \{/,/\}/d' "$1"; }
+# The last checkpoint behind its header, which has the precision and a checksum of the log: weights, initial weights, momentum.
+tensors() { tail -c +$(($(head -c 8 "$1/checkpoint/last.safetensors" | od -An -t u8) + 9)) "$1/checkpoint/last.safetensors"; }
+differ() { ! cmp -s <(tensors "$1") <(tensors "$2"); } # RUN RUN
 same() { # RUN RUN: weights bit for bit, log and summary but for their timing; and the same files
     local file
     for file in checkpoint/last.safetensors checkpoint/best.safetensors features/before.safetensors features/after.safetensors config.yaml data.json kernels.json; do
