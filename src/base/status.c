@@ -30,8 +30,7 @@ rel_status rel_fail(rel_status code, const char *format, ...) {
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     make_printable(text);
-    /* Whatever else a message says: that it was memory is what its reader can do something about.
-     */
+    /* Its reader has to know at least that. */
     size_t length = strlen(text);
     if (code == REL_ERR_MEMORY && !strstr(text, "memory"))
         snprintf(text + length, sizeof text - length, ": out of memory");
