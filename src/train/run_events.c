@@ -1,5 +1,7 @@
 #include "train/run_events.h"
 
+#include "train/run.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +12,7 @@ enum { TAG_MAX = 256, BUCKETS = 32, LISTED_MAX = 16 };
 static rel_status configuration_add(struct run_events *events) {
     struct rel_text yaml = {0}, markdown = {0};
     const struct session *session = events->session;
-    rel_status status = train_config_write(&session->config, session->info, &yaml);
+    rel_status status = run_configuration_text(&session->config, session->info, &yaml);
     for (const char *at = yaml.data; status == REL_OK && at && *at;) { /* as a block of code */
         size_t length = strcspn(at, "\n") + 1;
         status = rel_text_append(&markdown, "    ");
