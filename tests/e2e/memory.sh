@@ -94,7 +94,7 @@ fail_often() { # WHAT WAY COUNT
 
 # What is composed when all is done: nothing behind it would notice that a part is missing.
 fail_last() { # WHAT COUNT
-    [ "$failures" = all ] || fail_each "$1" "" "$2" $(($2 > 20 ? $2 - 20 : 1)) 1
+    [ "$failures" = all ] || fail_each "$1" "" "$2" $(($2 > 20 ? $2 - 19 : 1)) 1
 }
 
 for what in prepare train report export evaluate diagnose predict compare runs verify store; do
